@@ -1,0 +1,2 @@
+//! why502: the incident console for a bad gateway.
+fn main() {}

@@ -1,0 +1,86 @@
+//! Log lines as they are recorded: counted per normalised line, source and second, before any signature is applied.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// How a log's lines are to be read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// nginx error log: `2026/11/20 02:17:41 [error] 811#811: *5 ...`, local time.
+    NginxError,
+    /// An access log by nginx's `log_format`: its text with `$variables`.
+    NginxAccess(String),
+    /// Kernel messages.
+    Kernel,
+    /// Anything else: lines.
+    Plain,
+}
+
+/// Whose log it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceKind {
+    /// The gateway's errors.
+    Error,
+    /// The gateway's requests.
+    Access,
+    /// The application's.
+    App,
+    /// The kernel's.
+    Kernel,
+}
+
+/// A log to be followed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LogSource {
+    /// The file, below the root that is looked at.
+    pub path: PathBuf,
+    /// Whose it is.
+    pub kind: SourceKind,
+    /// How to read it.
+    pub format: LogFormat,
+}
+
+impl LogSource {
+    /// Its name in messages, facts and on the screen.
+    pub fn id(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+/// Equal lines of one second.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogCount {
+    /// When, in seconds since the Unix epoch. `None`: the line has no time stamp of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<i64>,
+    /// The line without what differs from request to request: the group that it belongs to.
+    pub key: String,
+    /// How many.
+    pub count: u32,
+    /// The first of them, verbatim up to a bound.
+    pub first: String,
+    /// The last, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+}
+
+/// What was read from one log at one time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogBatch {
+    /// [`LogSource::id`].
+    pub source: String,
+    /// Whose it is.
+    pub kind: SourceKind,
+    /// How its lines are read.
+    pub format: LogFormat,
+    /// The lines, in order of their first appearance.
+    pub counts: Vec<LogCount>,
+    /// Lines that were already there when we began to look.
+    pub lookback: bool,
+    /// Lines that were passed over because they came faster than they could be taken.
+    #[serde(default)]
+    pub dropped: u64,
+}

@@ -1,0 +1,76 @@
+//! The one stream: what collectors emit, what is recorded, what everything is a fold over.
+
+use serde::{Deserialize, Serialize};
+
+use super::{BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, ProbeReport};
+
+/// Where and how this run was started: the first message of every recording.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Version of this program.
+    pub version: String,
+    /// Host name.
+    pub host: String,
+    /// The URL that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Whether probes are made at all.
+    pub probing: bool,
+    /// As whom we run.
+    pub user: String,
+}
+
+/// A part of the first pass; what is not done has not been looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Gateways were looked for.
+    Gateways,
+    /// Listening sockets were read.
+    Listeners,
+    /// The logs' ends were read.
+    Logs,
+    /// Load was sampled.
+    Load,
+    /// A round of all planned probes is complete.
+    Probes {
+        /// Which plan: the number given with it.
+        plan: u64,
+        /// Rounds of this plan that are complete.
+        round: u32,
+    },
+}
+
+/// One thing seen. Collectors never fail upwards: a failure is an outcome or a blind spot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Observation {
+    /// The run begins.
+    Run(RunInfo),
+    /// All gateways on this host, anew each time something about them changes. Empty: none was found.
+    Gateways(Vec<Gateway>),
+    /// All listening sockets, anew.
+    Listeners(ListenerTable),
+    /// A probe's result.
+    Probe(Box<ProbeReport>),
+    /// Log lines.
+    Log(LogBatch),
+    /// Load.
+    Load(Box<HostLoad>),
+    /// Something could not be looked at.
+    Blind(BlindSpot),
+    /// A blind spot of this source is gone.
+    Seen {
+        /// [`BlindSpot::source`].
+        source: String,
+    },
+    /// So many observations of this collector did not fit the channel.
+    Dropped {
+        /// The collector.
+        collector: String,
+        /// How many.
+        count: u64,
+    },
+    /// A part of the first pass is complete.
+    Done(Stage),
+}

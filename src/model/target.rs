@@ -1,0 +1,129 @@
+//! Where a request goes: address and protocol.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// What a gateway connects to, as its configuration or a socket table names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Address {
+    /// An IP address and port.
+    Tcp(SocketAddr),
+    /// A host name and port, to be resolved.
+    Name(String, u16),
+    /// A unix stream socket; a leading `@` is Linux's abstract namespace.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// The port, where there is one.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(at) => Some(at.port()),
+            Self::Name(_, port) => Some(*port),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(at) => at.fmt(f),
+            Self::Name(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.to_string()
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    /// `127.0.0.1:8080`, `[::1]:8080`, `app.internal:8080`, `unix:/run/app.sock`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:").or_else(|| text.starts_with('/').then_some(text)) {
+            return if path.is_empty() { Err("a unix socket without a path".to_owned()) } else { Ok(Self::Unix(path.into())) };
+        }
+        if let Ok(at) = text.parse() {
+            return Ok(Self::Tcp(at));
+        }
+        let (host, port) = text.rsplit_once(':').ok_or_else(|| format!("{text}: no port"))?;
+        let port = port.parse().map_err(|_| format!("{text}: {port} is not a port"))?;
+        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c.is_control() || "/[]".contains(c)) {
+            return Err(format!("{text}: {host} is not a host name"));
+        }
+        Ok(Self::Name(host.to_owned(), port))
+    }
+}
+
+/// What is spoken over a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// HTTP/1 in plain text.
+    Http,
+    /// HTTP/1 over TLS.
+    Https,
+    /// FastCGI, as php-fpm speaks it.
+    Fastcgi,
+    /// uwsgi's own packet format.
+    Uwsgi,
+    /// SCGI.
+    Scgi,
+    /// HTTP/2 in plain text with prior knowledge, as gRPC uses it.
+    Grpc,
+    /// HTTP/2 over TLS.
+    Grpcs,
+    /// Anything else over a stream: only the connection itself can be tried.
+    Stream,
+}
+
+impl Protocol {
+    /// The scheme that gateways use for it in configurations and logs.
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Fastcgi => "fastcgi",
+            Self::Uwsgi => "uwsgi",
+            Self::Scgi => "scgi",
+            Self::Grpc => "grpc",
+            Self::Grpcs => "grpcs",
+            Self::Stream => "tcp",
+        }
+    }
+
+    /// Whether the connection begins with a TLS handshake.
+    pub fn tls(self) -> bool {
+        matches!(self, Self::Https | Self::Grpcs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_survives_the_way_through_text() {
+        for text in ["127.0.0.1:80", "[::1]:8080", "app.internal:9000", "unix:/run/php/php8.2-fpm.sock"] {
+            assert_eq!(text.parse::<Address>().expect(text).to_string(), text);
+        }
+        for bad in ["", "unix:", "app", "app:", "app:99999", ":80", "a b:80", "[::1:80"] {
+            assert!(bad.parse::<Address>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! /proc/PID of all processes, as far as it may be read.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use super::{FileError, Root};
+use crate::model::{Identity, ProcessInfo};
+
+/// Processes looked at in one scan, at most: beyond it the host has another problem, and we must not be a second one.
+const PROCESSES: usize = 40_000;
+/// Bytes of a command line that are read: enough for a JVM's class path to be told from its main class.
+const CMDLINE_BYTES: u64 = 16 << 10;
+/// Clock ticks per second in /proc/PID/stat: USER_HZ, 100 on every Linux architecture that we build for (time(7)).
+const TICKS_PER_SECOND: u64 = 100;
+
+/// Which process holds which socket.
+#[derive(Debug, Clone, Default)]
+pub struct SocketOwners {
+    /// Inode of the socket to the lowest pid that holds it: the master where workers share it.
+    pub by_inode: BTreeMap<u64, u32>,
+    /// Whether every process could be looked into.
+    pub complete: bool,
+}
+
+/// Names of users, from the passwd file below the root. The name service is never asked: it may hang, and getpwuid does not
+/// work in a static binary.
+#[derive(Debug, Clone, Default)]
+pub struct Users(BTreeMap<u32, (String, u32)>);
+
+impl Users {
+    /// Reads `/etc/passwd`; an unreadable one gives no names.
+    pub fn read(root: &Root) -> Self {
+        let text = root.text("/etc/passwd").unwrap_or_default();
+        let mut users = BTreeMap::new();
+        for line in text.lines() {
+            let mut fields = line.split(':');
+            let (name, uid, gid) =
+                (fields.next(), fields.nth(1).and_then(|f| f.parse().ok()), fields.next().and_then(|f| f.parse().ok()));
+            if let (Some(name), Some(uid), Some(gid)) = (name, uid, gid) {
+                users.entry(uid).or_insert_with(|| (name.to_owned(), gid));
+            }
+        }
+        Self(users)
+    }
+
+    /// The name of a user id, or the number.
+    pub fn name(&self, uid: u32) -> String {
+        self.0.get(&uid).map_or_else(|| uid.to_string(), |(name, _)| name.clone())
+    }
+
+    /// The user of this name with the groups that a login would give it (`/etc/group`).
+    pub fn identity(&self, root: &Root, name: &str) -> Option<Identity> {
+        let (uid, (_, gid)) = self.0.iter().find(|(_, (known, _))| known == name)?;
+        let text = root.text("/etc/group").unwrap_or_default();
+        let member = |line: &str| {
+            let mut fields = line.split(':');
+            let gid = fields.nth(2)?.parse::<u32>().ok()?;
+            fields.next()?.split(',').any(|user| user.trim() == name).then_some(gid)
+        };
+        let mut groups: BTreeSet<u32> = text.lines().filter_map(member).collect();
+        groups.insert(*gid);
+        Some(Identity { name: name.to_owned(), uid: *uid, gid: *gid, groups: groups.into_iter().collect() })
+    }
+}
+
+/// All processes below the root's /proc.
+pub(super) fn all(root: &Root) -> Result<Vec<ProcessInfo>, FileError> {
+    let users = Users::read(root);
+    let boot = boot_time(root);
+    Ok(pids(root)?.into_iter().filter_map(|pid| one(root, pid, &users, boot)).collect())
+}
+
+/// Which process holds which socket.
+pub(super) fn socket_owners(root: &Root) -> Result<SocketOwners, FileError> {
+    let mut owners = SocketOwners { complete: true, ..SocketOwners::default() };
+    for pid in pids(root)? {
+        match descriptors(root, pid) {
+            Ok(list) => {
+                for (_, target) in list {
+                    if let Some(inode) = target.to_str().and_then(|t| t.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()) {
+                        owners.by_inode.entry(inode).or_insert(pid);
+                    }
+                }
+            }
+            // A process that ended meanwhile hides nothing.
+            Err(error) if error.not_found() => {}
+            Err(_) => owners.complete = false,
+        }
+    }
+    Ok(owners)
+}
+
+/// The descriptors of a process and what they point to.
+pub(super) fn descriptors(root: &Root, pid: u32) -> Result<Vec<(i32, PathBuf)>, FileError> {
+    let dir = PathBuf::from(format!("/proc/{pid}/fd"));
+    let mut list = Vec::new();
+    for name in root.list(&dir)? {
+        if let (Some(fd), Ok(target)) = (name.to_str().and_then(|n| n.parse().ok()), root.readlink(&dir.join(&name))) {
+            list.push((fd, target));
+        }
+    }
+    Ok(list)
+}
+
+/// Process ids, lowest first.
+fn pids(root: &Root) -> Result<Vec<u32>, FileError> {
+    let mut pids: Vec<u32> =
+        root.list(Path::new("/proc"))?.into_iter().filter_map(|name| name.to_str()?.parse().ok()).take(PROCESSES).collect();
+    pids.sort_unstable();
+    Ok(pids)
+}
+
+/// When the host was started, in seconds since the Unix epoch.
+fn boot_time(root: &Root) -> Option<u64> {
+    root.text("/proc/stat").ok()?.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())
+}
+
+/// One process. `None`: it ended meanwhile, or its files make no sense.
+fn one(root: &Root, pid: u32, users: &Users, boot: Option<u64>) -> Option<ProcessInfo> {
+    let dir = PathBuf::from(format!("/proc/{pid}"));
+    let stat = root.text(dir.join("stat")).ok()?;
+    // The name stands in parentheses and may hold blanks and parentheses itself: the last one ends it (proc(5)).
+    let (open, close) = (stat.find('(')?, stat.rfind(')')?);
+    let name = stat.get(open + 1..close)?.to_owned();
+    let mut fields = stat.get(close + 1..)?.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let ppid = fields.next()?.parse().ok()?;
+    let started: Option<u64> = fields.nth(17).and_then(|ticks| ticks.parse().ok());
+    let status = root.text(dir.join("status")).unwrap_or_default();
+    let ids = |key: &str| -> Vec<u32> {
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
+        line.unwrap_or_default().split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect()
+    };
+    let (uids, gids) = (ids("Uid:"), ids("Gid:"));
+    let uid = *uids.get(1)?;
+    let (cmdline, _) = root.read_at_most(&dir.join("cmdline"), CMDLINE_BYTES).unwrap_or_default();
+    let argv = cmdline.split(|byte| *byte == 0).filter(|arg| !arg.is_empty());
+    let net_ns = root.readlink(&dir.join("ns/net")).ok();
+    Some(ProcessInfo {
+        pid,
+        ppid,
+        name,
+        argv: argv.map(|arg| String::from_utf8_lossy(arg).into_owned()).collect(),
+        exe: root.readlink(&dir.join("exe")).ok(),
+        identity: Identity { name: users.name(uid), uid, gid: *gids.get(1)?, groups: ids("Groups:") },
+        started: boot.zip(started).and_then(|(boot, ticks)| i64::try_from(boot + ticks / TICKS_PER_SECOND).ok()),
+        state,
+        cgroup: root.text(dir.join("cgroup")).ok().and_then(|text| cgroup(&text)),
+        cwd: root.readlink(&dir.join("cwd")).ok(),
+        net_ns: net_ns.and_then(|link| link.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()),
+    })
+}
+
+/// The path in the unified hierarchy (`0::/path`), else in systemd's own, else the longest of the others (cgroups(7)).
+fn cgroup(text: &str) -> Option<String> {
+    let lines: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(':')?.1.split_once(':')).collect();
+    let of = |controller: &str| lines.iter().find(|(name, path)| *name == controller && *path != "/").map(|(_, path)| *path);
+    of("")
+        .or_else(|| of("name=systemd"))
+        .or_else(|| lines.iter().map(|(_, path)| *path).max_by_key(|path| path.len()))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_and_missing_files_are_survived() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let proc = dir.path().join("proc");
+        for (pid, stat) in [("7", "7 (a) b (c)) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 500 0 0"), ("8", "garbage"), ("9", "")] {
+            std::fs::create_dir_all(proc.join(pid)).expect("directory");
+            std::fs::write(proc.join(pid).join("stat"), stat).expect("file");
+            std::fs::write(proc.join(pid).join("status"), "Name:\tx\nUid:\t0\t33\t0\t0\nGid:\t0\t33\t0\t0\nGroups:\t4 33 \n")
+                .expect("file");
+        }
+        std::fs::write(proc.join("stat"), "cpu 1\nbtime 1000\n").expect("file");
+        let found = all(&Root::below(dir.path())).expect("scan");
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].name.as_str(), found[0].ppid, found[0].state, found[0].started), ("a) b (c)", 1, 'S', Some(1005)));
+        assert_eq!((found[0].identity.uid, &found[0].identity.groups[..], found[0].exe.as_ref()), (33, &[4, 33][..], None));
+    }
+
+    #[test]
+    fn we_see_ourselves() {
+        let me = std::process::id();
+        let found = all(&Root::host()).expect("scan");
+        let mine = found.iter().find(|process| process.pid == me).expect("our own process");
+        assert!(mine.exe.is_some() && mine.net_ns.is_some() && !mine.argv.is_empty());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listener");
+        let owners = socket_owners(&Root::host()).expect("owners");
+        assert!(owners.by_inode.values().any(|pid| *pid == me));
+        drop(listener);
+    }
+
+    #[test]
+    fn the_cgroup_is_that_of_systemd_where_there_are_several() {
+        assert_eq!(cgroup("0::/system.slice/app.service\n").as_deref(), Some("/system.slice/app.service"));
+        assert_eq!(
+            cgroup("2:memory:/\n1:name=systemd:/system.slice/a.service\n0::/\n").as_deref(),
+            Some("/system.slice/a.service")
+        );
+    }
+}

@@ -1,0 +1,172 @@
+//! What needs another user's rights: one closed set of typed, read-only, asynchronous requests.
+//!
+//! Each request and reply is owned data (or an open descriptor), so that this set can be served by another process
+//! without a change above this file. Today it is served here, off the async threads, each request under a deadline.
+//!
+//! To add a right: a variant of [`Request`] and of [`Reply`], its arm in [`serve`], and a typed method on [`Rights`].
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::{
+    FileError, Root,
+    processes::{self, SocketOwners},
+};
+use crate::model::{ProbeJob, ProbeReport, ProcessInfo};
+
+/// How long a request may take. A stuck file system or process costs this much of one collector's time, and nobody else's.
+const DEADLINE: Duration = Duration::from_secs(3);
+/// How much longer than its own deadline a probe in another process may take: fork, exec, and the way back.
+const PROBE_GRACE: Duration = Duration::from_secs(1);
+/// Bytes that a probe in another process may answer.
+const PROBE_ANSWER_BYTES: u64 = 256 << 10;
+/// The hidden mode of this program that makes one probe as another user.
+pub const PROBE_AS_MODE: &str = "__probe-as";
+
+/// Why a request was not answered.
+#[derive(Debug, Error)]
+pub enum Refusal {
+    /// The file could not be opened.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The operating system said no.
+    #[error("{operation}: {source}")]
+    Os {
+        /// What was tried.
+        operation: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// It took too long.
+    #[error("{0}: no answer within {limit} s", limit = DEADLINE.as_secs())]
+    Slow(&'static str),
+    /// It answered something else than was asked.
+    #[error("{0}: an answer that makes no sense")]
+    Confused(&'static str),
+}
+
+/// What can be asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Request {
+    /// All processes.
+    Processes,
+    /// Which process holds which socket.
+    SocketOwners,
+    /// A file, opened for reading.
+    Open(PathBuf),
+    /// What the descriptors of a process point to.
+    Descriptors(u32),
+}
+
+/// The answers.
+#[derive(Debug)]
+enum Reply {
+    Processes(Vec<ProcessInfo>),
+    SocketOwners(SocketOwners),
+    Open(File),
+    Descriptors(Vec<(i32, PathBuf)>),
+}
+
+/// Where the requests go.
+#[derive(Debug, Clone)]
+pub struct Rights {
+    root: Root,
+    program: Arc<Option<PathBuf>>,
+}
+
+impl Rights {
+    /// Served by this process, with its own rights.
+    pub fn in_process(root: Root) -> Self {
+        Self { root, program: Arc::new(std::env::current_exe().ok()) }
+    }
+
+    /// All processes. Those that may not be looked into have fewer fields.
+    pub async fn processes(&self) -> Result<Vec<ProcessInfo>, Refusal> {
+        match self.ask("listing processes", Request::Processes).await? {
+            Reply::Processes(list) => Ok(list),
+            Reply::SocketOwners(_) | Reply::Open(_) | Reply::Descriptors(_) => Err(Refusal::Confused("listing processes")),
+        }
+    }
+
+    /// Which process holds which socket, as far as may be seen.
+    pub async fn socket_owners(&self) -> Result<SocketOwners, Refusal> {
+        match self.ask("listing sockets", Request::SocketOwners).await? {
+            Reply::SocketOwners(owners) => Ok(owners),
+            Reply::Processes(_) | Reply::Open(_) | Reply::Descriptors(_) => Err(Refusal::Confused("listing sockets")),
+        }
+    }
+
+    /// A regular file, opened for reading.
+    pub async fn open(&self, path: &Path) -> Result<File, Refusal> {
+        match self.ask("opening a file", Request::Open(path.to_owned())).await? {
+            Reply::Open(file) => Ok(file),
+            Reply::Processes(_) | Reply::SocketOwners(_) | Reply::Descriptors(_) => Err(Refusal::Confused("opening a file")),
+        }
+    }
+
+    /// The descriptors of a process and what they point to.
+    pub async fn descriptors(&self, pid: u32) -> Result<Vec<(i32, PathBuf)>, Refusal> {
+        match self.ask("listing descriptors", Request::Descriptors(pid)).await? {
+            Reply::Descriptors(list) => Ok(list),
+            Reply::Processes(_) | Reply::SocketOwners(_) | Reply::Open(_) => Err(Refusal::Confused("listing descriptors")),
+        }
+    }
+
+    /// Makes a probe as the user that the job names, in a process of its own that drops its rights before anything else.
+    pub async fn probe_as(&self, job: &ProbeJob) -> Result<ProbeReport, Refusal> {
+        const OPERATION: &str = "probing as the gateway's user";
+        let os = |source| Refusal::Os { operation: OPERATION, source };
+        let program = self.program.as_ref().clone().ok_or_else(|| os(std::io::ErrorKind::NotFound.into()))?;
+        let deadline = Duration::from_millis(job.total_ms) + PROBE_GRACE;
+        let exchange = async {
+            let mut child = tokio::process::Command::new(program)
+                .arg(PROBE_AS_MODE)
+                .env_clear()
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .kill_on_drop(true)
+                .spawn()
+                .map_err(os)?;
+            let request = serde_json::to_vec(job).map_err(|e| os(e.into()))?;
+            let (mut stdin, stdout) = child.stdin.take().zip(child.stdout.take()).ok_or(Refusal::Confused(OPERATION))?;
+            stdin.write_all(&request).await.map_err(os)?;
+            drop(stdin);
+            let mut answer = Vec::new();
+            stdout.take(PROBE_ANSWER_BYTES).read_to_end(&mut answer).await.map_err(os)?;
+            // The exit status adds nothing to the answer, but the child must not stay a zombie.
+            let _ = child.wait().await;
+            serde_json::from_slice(&answer).map_err(|_| Refusal::Confused(OPERATION))
+        };
+        tokio::time::timeout(deadline, exchange).await.map_err(|_| Refusal::Slow(OPERATION))?
+    }
+
+    async fn ask(&self, operation: &'static str, request: Request) -> Result<Reply, Refusal> {
+        let root = self.root.clone();
+        let served = tokio::task::spawn_blocking(move || serve(&root, request));
+        match tokio::time::timeout(DEADLINE, served).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(join)) => Err(Refusal::Os { operation, source: std::io::Error::other(join) }),
+            Err(_) => Err(Refusal::Slow(operation)),
+        }
+    }
+}
+
+/// Serves one request with the rights of this process.
+fn serve(root: &Root, request: Request) -> Result<Reply, Refusal> {
+    match request {
+        Request::Processes => Ok(Reply::Processes(processes::all(root)?)),
+        Request::SocketOwners => Ok(Reply::SocketOwners(processes::socket_owners(root)?)),
+        Request::Open(path) => Ok(Reply::Open(root.open(&path)?)),
+        Request::Descriptors(pid) => Ok(Reply::Descriptors(processes::descriptors(root, pid)?)),
+    }
+}
