@@ -1,4 +1,7 @@
 //! why502
+pub mod app;
+pub mod catalog;
+pub mod diagnose;
 pub mod gateway;
 pub mod model;
 pub mod probe;

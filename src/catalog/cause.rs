@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::CatalogError;
+use super::{About, CatalogError};
 
 /// A fact that speaks for or against a cause.
 #[derive(Debug, Clone, Deserialize)]
@@ -38,6 +38,8 @@ pub struct AdviceSpec {
 pub struct CauseSpec {
     /// One of the fixed words of the contract.
     pub id: String,
+    /// What it is a cause of trouble of.
+    pub about: About,
     /// A noun phrase.
     pub title: String,
     /// What it is, and how to tell it from its neighbours.

@@ -12,6 +12,9 @@ pub const CAUSES: &[File] = &[
     ("causes/gateway.toml", include_str!("../../assets/causes/gateway.toml")),
 ];
 
+/// Programs that listen on many hosts.
+pub const SERVICES: File = ("services.toml", include_str!("../../assets/services.toml"));
+
 /// The checklist.
 pub const PLAYBOOK: &[File] = &[("playbook/502.toml", include_str!("../../assets/playbook/502.toml"))];
 

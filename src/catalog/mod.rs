@@ -9,10 +9,12 @@
 
 mod cause;
 mod embedded;
+mod services;
 mod signature;
 mod step;
 
 pub use cause::{AdviceSpec, CauseSpec, EvidenceSpec};
+pub use services::Services;
 pub use signature::{About, Family, Rank, Signature, Signatures};
 pub use step::{GuideRef, StepSpec};
 use thiserror::Error;
@@ -28,7 +30,7 @@ pub struct CatalogError {
 }
 
 impl CatalogError {
-    fn new(file: &str, problem: impl ToString) -> Self {
+    fn new(file: &str, problem: impl std::fmt::Display) -> Self {
         Self { file: file.to_owned(), problem: problem.to_string() }
     }
 }
@@ -40,6 +42,8 @@ pub struct Catalog {
     pub signatures: Signatures,
     /// Causes, in the order of the files.
     pub causes: Vec<CauseSpec>,
+    /// Programs that are, and that never are, an application.
+    pub services: Services,
     /// Steps of the checklist, in the order in which one works.
     pub steps: Vec<StepSpec>,
 }
@@ -47,7 +51,9 @@ pub struct Catalog {
 impl Catalog {
     /// What this program was built with. An error here is a defect of the program that its tests find.
     pub fn embedded() -> Result<Self, CatalogError> {
-        let mut catalog = Self { signatures: Signatures::parse(embedded::SIGNATURES)?, ..Self::default() };
+        let (file, text) = embedded::SERVICES;
+        let services = Services::parse(file, text)?;
+        let mut catalog = Self { signatures: Signatures::parse(embedded::SIGNATURES)?, services, ..Self::default() };
         for (file, text) in embedded::CAUSES {
             catalog.causes.extend(cause::parse(file, text)?);
         }

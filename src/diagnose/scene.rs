@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::{
-    BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, LogFormat, Observation, Outcome, ProbeJob, ProbeReport, RunInfo,
-    SourceKind, Stage, Stamp,
+    BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, LogFormat, Observation, Outcome, ProbeJob, ProbeReport,
+    RunInfo, SourceKind, Stage, Stamp,
 };
 
 /// Results that are kept of each probe: a minute of the fast cadence, and what a row on the screen shows.
@@ -92,7 +92,9 @@ impl LogGroup {
         self.seen = at;
         // Lines come nearly in order; one that comes late is put in its place so that the ends stay right.
         match self.seconds.iter().rposition(|(known, _)| *known <= second) {
-            Some(index) if self.seconds[index].0 == second => self.seconds[index].1 = self.seconds[index].1.saturating_add(count.count),
+            Some(index) if self.seconds[index].0 == second => {
+                self.seconds[index].1 = self.seconds[index].1.saturating_add(count.count);
+            }
             Some(index) => self.seconds.insert(index + 1, (second, count.count)),
             None => self.seconds.push_front((second, count.count)),
         }

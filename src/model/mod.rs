@@ -30,6 +30,6 @@ pub use log::{LogBatch, LogCount, LogFormat, LogSource, SourceKind};
 pub use observation::{Observation, RunInfo, Stage};
 pub use outcome::{Garbage, NameFault, Outcome, Phase, TlsFault};
 pub use probe::{HttpRequest, Phases, ProbeJob, ProbePlan, ProbeReport};
-pub use stamp::Stamp;
+pub use stamp::{Stamp, clock as clock_of, rfc3339};
 pub use target::{Address, Protocol};
 pub use verdict::{Cause, CheckState, Confidence, Evidence, Finding, Hop, HopState, RuledOut, StepState, Symptom, Verdict};

@@ -25,6 +25,9 @@ pub struct ProbeJob {
     pub probe: String,
     /// What the result is about.
     pub subject: Subject,
+    /// The upstreams that the request can reach, for a probe through the gateway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upstreams: Vec<Subject>,
     /// Where it goes.
     pub address: Address,
     /// What is spoken there.
