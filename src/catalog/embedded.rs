@@ -10,6 +10,7 @@ pub const SIGNATURES: &[File] = &[("signatures/nginx.toml", include_str!("../../
 pub const CAUSES: &[File] = &[
     ("causes/application.toml", include_str!("../../assets/causes/application.toml")),
     ("causes/gateway.toml", include_str!("../../assets/causes/gateway.toml")),
+    ("causes/network.toml", include_str!("../../assets/causes/network.toml")),
 ];
 
 /// Programs that listen on many hosts.

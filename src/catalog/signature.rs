@@ -128,6 +128,11 @@ impl Signatures {
         self.all().find(|signature| signature.id == id)
     }
 
+    /// All of them, with the family of the logs whose lines they are.
+    pub fn with_family(&self) -> impl Iterator<Item = (Family, &Signature)> {
+        self.families.iter().flat_map(|(family, _, list)| list.iter().map(move |signature| (*family, signature)))
+    }
+
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Signature> {
         self.families.iter().flat_map(|(_, _, list)| list)

@@ -4,6 +4,7 @@
 
 mod gateway;
 mod listen;
+mod load;
 mod logs;
 mod probes;
 
@@ -29,6 +30,7 @@ struct Producer {
 const PRODUCERS: &[Producer] = &[
     Producer { names: gateway::names, produce: gateway::produce },
     Producer { names: probes::names, produce: probes::produce },
+    Producer { names: load::names, produce: load::produce },
     Producer { names: logs::names, produce: logs::produce },
     Producer { names: listen::names, produce: listen::produce },
 ];
