@@ -217,7 +217,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_hosts_file_comes_first_and_ipv4_before_ipv6() {
-        let (_dir, dns) = tree(&[("hosts", "# x app\n::1 app\n10.0.0.9  web App app.internal # app2\nbad app\n127.0.0.1 localhost\n")]);
+        let (_dir, dns) =
+            tree(&[("hosts", "# x app\n::1 app\n10.0.0.9  web App app.internal # app2\nbad app\n127.0.0.1 localhost\n")]);
         let found = dns.lookup("APP").await.expect("in the hosts file");
         assert_eq!(found, ["10.0.0.9".parse::<IpAddr>().expect("ip"), "::1".parse().expect("ip")]);
         assert_eq!(dns.lookup("localhost").await.expect("localhost").len(), 1, "the file's own localhost wins");

@@ -49,7 +49,8 @@ impl Stream {
     /// Connects to a unix socket. A full listen queue is EAGAIN at once (unix(7)), as the gateway would see it.
     pub async fn unix(path: &Path, within: Duration) -> Result<Self, ConnectError> {
         let path = kernel_name(path);
-        let stream = tokio::time::timeout(within, UnixStream::connect(&path)).await.map_err(|_| ConnectError::Timeout(within))??;
+        let stream =
+            tokio::time::timeout(within, UnixStream::connect(&path)).await.map_err(|_| ConnectError::Timeout(within))??;
         Ok(Self::Unix(stream))
     }
 }
