@@ -127,6 +127,7 @@ pub(super) fn client_hello(sni: Option<&str>) -> Option<Vec<u8>> {
 /// What an error of rustls means.
 pub(super) fn fault(error: &rustls::Error) -> TlsFault {
     match error {
+        rustls::Error::AlertReceived(rustls::AlertDescription::UnrecognisedName) => TlsFault::Alert("unrecognized_name".to_owned()),
         rustls::Error::AlertReceived(alert) => TlsFault::Alert(alert_name(&format!("{alert:?}"))),
         other => TlsFault::Other(other.to_string()),
     }
@@ -155,7 +156,7 @@ mod tests {
         let named = |alert| fault(&rustls::Error::AlertReceived(alert));
         use rustls::AlertDescription as A;
         assert_eq!(named(A::HandshakeFailure), TlsFault::Alert("handshake_failure".to_owned()));
-        assert_eq!(named(A::UnrecognizedName), TlsFault::Alert("unrecognized_name".to_owned()));
+        assert_eq!(named(A::UnrecognisedName), TlsFault::Alert("unrecognized_name".to_owned()));
         // rustls writes this one as `UnknownCA`, the RFC as unknown_ca.
         assert_eq!(named(A::UnknownCA), TlsFault::Alert("unknown_ca".to_owned()));
     }
