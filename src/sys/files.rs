@@ -184,6 +184,17 @@ impl Root {
         target.map(|target| PathBuf::from(OsStr::from_bytes(target.as_bytes()))).map_err(|e| FileError::new("readlink", path, e))
     }
 
+    /// Whether mode bits are not all that decides about access: a POSIX ACL is there (acl(5)). Unknown counts as no.
+    pub fn has_acl(&self, path: &Path) -> bool {
+        const ACL: &str = "system.posix_acl_access";
+        let mut none = [0_u8; 0];
+        if self.is_host() {
+            return fs::getxattr(path, ACL, &mut none).is_ok_and(|size| size > 0);
+        }
+        // Extended attributes need a path or a readable descriptor; below a root only what may be opened can be asked.
+        self.open_any(path).is_ok_and(|file| fs::fgetxattr(&file, ACL, &mut none).is_ok_and(|size| size > 0))
+    }
+
     fn stat_with(&self, path: &Path, follow: bool) -> Result<FileInfo, FileError> {
         let stat = if self.is_host() {
             if follow { fs::stat(path) } else { fs::lstat(path) }
