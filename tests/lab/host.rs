@@ -71,12 +71,17 @@ fn unshare() -> Command {
     command
 }
 
+/// `target/lab`, wherever the target directory is.
+fn results() -> PathBuf {
+    let writable = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    // That is `tmp` in the target directory, or in a target triple's folder there; cargo tags both, the outer one last.
+    writable.ancestors().filter(|folder| folder.join("CACHEDIR.TAG").is_file()).last().unwrap_or(writable).join("lab")
+}
+
 /// Runs a scenario in a host of its own. An error: the set-up failed, or the fault is not what the scenario says.
 pub(crate) fn run(scenario: &Scenario, only_faults: bool) -> Result<Seen, String> {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab");
-    // cargo's folder for what tests write is `tmp` in the target directory.
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap_or(Path::new("target"));
-    let results = target.join("lab");
+    let results = results();
     let directory = results.join(&scenario.name);
     // What an earlier run left must not be taken for this one's.
     let _ = fs::remove_dir_all(&directory);
@@ -84,13 +89,15 @@ pub(crate) fn run(scenario: &Scenario, only_faults: bool) -> Result<Seen, String
     let setup = directory.join("setup.sh");
     fs::write(&setup, &scenario.setup).map_err(|e| format!("{}: {e}", setup.display()))?;
 
+    let built = || env!("CARGO_BIN_EXE_why502").into();
+    let program = if only_faults { "".into() } else { std::env::var_os("LAB_PROGRAM").unwrap_or_else(built) };
     let ways: Vec<_> = scenario.ways.iter().map(|way| way.word()).collect();
     let output = unshare()
         .arg("bash")
         .arg(tools.join("host.sh"))
         .env("LAB_TOOLS", &tools)
         .env("LAB_OUT", &directory)
-        .env("LAB_PROGRAM", if only_faults { "" } else { env!("CARGO_BIN_EXE_why502") })
+        .env("LAB_PROGRAM", program)
         .env("LAB_URL", &scenario.url)
         .env("LAB_STATUS", scenario.status.join(" "))
         .env("LAB_TRIES", scenario.tries.to_string())

@@ -77,8 +77,8 @@ for way in $LAB_WAYS; do
         [ "$ms" -gt "$LAB_WITHIN_MS" ] || break
     done
     # `check` changes nothing on the host and leaves nothing running.
-    find /media/lab/{etc,var}/up /run /tmp /var/tmp /srv -newer $out/before \( -type f -o -type d -o -type p \) \
-        ! -path '/srv/app/*' 2>/dev/null >"$out/$way.touched" || true
+    find /media/lab/{etc,var}/up /run /tmp /var/tmp /srv -mindepth 1 -newer $out/before ! -path '/srv/app/*' ! -name '*.log' 2>/dev/null \
+        | sed 's,^/media/lab/\(etc\|var\)/up,/\1,' >"$out/$way.touched" || true
     for process in /proc/[0-9]*; do
         if [ "$(readlink "$process/exe")" = /media/lab/why502 ]; then tr '\0' ' ' <"$process/cmdline"; echo; fi
     done 2>/dev/null >"$out/$way.left" || true

@@ -6,6 +6,7 @@
 //! cargo test --test lab                             all
 //! cargo test --test lab nginx-app-dead -- --exact   one
 //! LAB_ONLY_FAULTS=1 cargo test --test lab           only whether the faults are real, by curl
+//! LAB_PROGRAM=/path/why502 cargo test --test lab    another build, such as the released one
 //! ```
 //!
 //! To add a scenario: a block in one of those files, in the words of `lib.sh`; nothing else. To add a kind of application
