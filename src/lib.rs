@@ -5,5 +5,7 @@ pub mod diagnose;
 pub mod gateway;
 pub mod model;
 pub mod probe;
+pub mod report;
 pub mod sys;
+pub mod ui;
 pub mod watch;
