@@ -10,21 +10,35 @@
 //!
 //! To add a right: a variant of `rights::Request` with its reply, and its arm in `rights::serve`.
 
+mod access;
 mod clock;
 mod dns;
 mod files;
+mod gauges;
+mod kmsg;
 mod net;
 mod outbox;
 mod processes;
 mod rights;
+mod sockets;
+mod tail;
+mod watcher;
+mod zone;
 
+pub use access::{Groups, Obstacle, OwnIds, obstacle, own_ids};
 pub use clock::Clock;
 pub use dns::{Dns, NameError};
 pub use files::{FILE_BYTES, FileError, FileInfo, FileKind, Root};
+pub use gauges::{DiskUse, disk_use};
+pub use kmsg::{KernelLog, KernelRead};
 pub use net::{ConnectError, Stream};
 pub use outbox::{OUTBOX_CAPACITY, Outbox, Stamped};
 pub use processes::{SocketOwners, Users};
 pub use rights::{PROBE_AS_MODE, Refusal, Rights};
+pub use sockets::{LISTENERS, ListeningSocket, SocketsError, listen_overflows, listening};
+pub use tail::{OpenFile, stat_aside};
+pub use watcher::DirWatcher;
+pub use zone::zone;
 
 /// What a collector is given: the clock, the file tree and the rights of this run.
 #[derive(Debug, Clone)]
