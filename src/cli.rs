@@ -62,9 +62,9 @@ pub struct Target {
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
 
-    /// Requests a second that are sent at most, over everything.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub rate: u32,
+    /// Requests a second that are sent at most, over everything [default: 5, and 1 to each upstream].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rate: Option<u32>,
 }
 
 /// The commands.

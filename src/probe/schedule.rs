@@ -36,13 +36,8 @@ struct Job {
     skipped: bool,
 }
 
-/// Makes the probes of the current plan until cancelled, at the default rate.
-pub async fn run(sys: Sys, plans: watch::Receiver<ProbePlan>, outbox: Outbox, cancel: CancellationToken) {
-    run_at(Rate::default(), sys, plans, outbox, cancel).await;
-}
-
 /// Makes the probes of the current plan until cancelled, or until nobody plans or listens any more.
-pub async fn run_at(rate: Rate, sys: Sys, mut plans: watch::Receiver<ProbePlan>, outbox: Outbox, cancel: CancellationToken) {
+pub async fn run(rate: Rate, sys: Sys, mut plans: watch::Receiver<ProbePlan>, outbox: Outbox, cancel: CancellationToken) {
     let first = plans.borrow_and_update().clone();
     let mut schedule = Schedule::new(rate, sys.clone());
     schedule.replan(first);
@@ -110,6 +105,7 @@ struct Schedule {
     pace: Pace,
     plan: u64,
     period_ms: u64,
+    asked: u64,
     /// In the order of the plan.
     jobs: Vec<Job>,
     /// Jobs of earlier plans that still run: a job that comes back must not overlap itself.
@@ -123,7 +119,7 @@ struct Schedule {
 impl Schedule {
     fn new(rate: Rate, sys: Sys) -> Self {
         let pace = Pace::new(rate);
-        Self { sys, pace, plan: 0, period_ms: PERIOD_MS, jobs: Vec::new(), leaving: HashSet::new(), told: 0, empty_due_ms: 0 }
+        Self { sys, pace, plan: 0, period_ms: PERIOD_MS, asked: 0, jobs: Vec::new(), leaving: HashSet::new(), told: 0, empty_due_ms: 0 }
     }
 
     fn now_ms(&self) -> u64 {
@@ -137,6 +133,7 @@ impl Schedule {
         self.period_ms = plan.period_ms.max(PERIOD_MS);
         self.told = 0;
         self.empty_due_ms = now;
+        let again = std::mem::replace(&mut self.asked, plan.asked) != plan.asked;
         let mut before: HashMap<Arc<ProbeJob>, Job> = self.jobs.drain(..).map(|job| (Arc::clone(&job.what), job)).collect();
         let mut seen: HashSet<ProbeJob> = HashSet::new();
         for wanted in plan.jobs {
@@ -145,7 +142,7 @@ impl Schedule {
                 continue;
             }
             let kept = before.remove(&wanted).map(|mut job| {
-                job.due_ms = job.due_ms.min(now + self.period_ms);
+                job.due_ms = if again { now } else { job.due_ms.min(now + self.period_ms) };
                 job
             });
             let fresh = || {

@@ -23,6 +23,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// What is kept of the time for drawing the last conclusions and printing them.
 const RESERVE: Duration = Duration::from_millis(300);
 
+/// Milliseconds between the rounds of its few probes; the caps on requests hold all the same.
+const ROUND_MS: u64 = 100;
+
 /// Runs it. The value is the exit status.
 pub fn run(check: &Check) -> anyhow::Result<u8> {
     let sys = collect::sys(&check.target)?;
@@ -40,7 +43,7 @@ pub fn run(check: &Check) -> anyhow::Result<u8> {
         report::text(&state, took_ms)
     };
     print(&text)?;
-    Ok(collect::status(state.assessment.verdict))
+    Ok(report::exit_code(state.assessment.verdict))
 }
 
 /// Collects until everything was looked at once, or the time is up.
@@ -51,6 +54,7 @@ async fn pass(check: &Check, sys: &crate::sys::Sys, mut recorder: Option<Recorde
     // What is still pending shortly before the deadline must come back as an outcome, not as silence.
     let patience = check.within.saturating_sub(3 * RESERVE).max(RESERVE);
     options.limits.total_ms = options.limits.total_ms.min(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
+    options.limits.period_ms = Some(ROUND_MS);
     let mut state = State::new(options, "");
     let mut collectors = Collectors::start(sys, &check.target);
     let mut ticks = tokio::time::interval(TICK);

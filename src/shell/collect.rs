@@ -8,7 +8,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::UNKNOWN;
 use crate::{
     app::Options,
     catalog::Catalog,
@@ -29,7 +28,6 @@ pub struct Collectors {
     pub catalog: tokio::sync::oneshot::Receiver<Arc<Catalog>>,
     plans: watch::Sender<ProbePlan>,
     sources: watch::Sender<Vec<LogSource>>,
-    again: watch::Sender<u64>,
     cancel: CancellationToken,
 }
 
@@ -39,7 +37,6 @@ impl Collectors {
         let (sender, seen) = mpsc::channel(OUTBOX_CAPACITY);
         let (plans, plans_in) = watch::channel(ProbePlan::default());
         let (sources, sources_in) = watch::channel(Vec::new());
-        let (again, again_in) = watch::channel(0);
         let cancel = CancellationToken::new();
         let outbox = Outbox::new("run", sys.clock, sender);
         let (ready, catalog) = tokio::sync::oneshot::channel();
@@ -57,7 +54,7 @@ impl Collectors {
             access_logs: target.access_log.clone(),
             upstreams: target.upstream.clone(),
         };
-        let rate = target.rate;
+        let rate = target.rate.map_or_else(Default::default, |rate| probe::schedule::Rate::requests(f64::from(rate)));
         let (sys, stop) = (sys.clone(), cancel.clone());
         tokio::spawn(async move {
             outbox.tell(Observation::Run(info)).await;
@@ -70,7 +67,7 @@ impl Collectors {
             let (s, o, c) = given("gateways");
             spawn("gateways", Box::pin(gateway::run(s, overrides, o, c)));
             let (s, o, c) = given("listeners");
-            spawn("listeners", Box::pin(watching::listeners::run(s, o, c)));
+            spawn("listeners", Box::pin(watching::listeners::run(s, o, c, None)));
             let (s, o, c) = given("logs");
             spawn("logs", Box::pin(watching::logs::run(s, sources_in, o, c)));
             let (s, o, c) = given("kernel log");
@@ -78,7 +75,7 @@ impl Collectors {
             let (s, o, c) = given("load");
             spawn("load", Box::pin(watching::load::run(s, o, c)));
             let (s, o, c) = given("probes");
-            spawn("probes", Box::pin(probe::schedule::run(s, plans_in, again_in, rate, o, c)));
+            spawn("probes", Box::pin(probe::schedule::run(rate, s, plans_in, o, c)));
             while let Some(ended) = tasks.join_next_with_id().await {
                 // A collector that panics blinds us in one eye; it must not take the console with it.
                 if let Err(error) = ended
@@ -91,17 +88,12 @@ impl Collectors {
                 }
             }
         });
-        Self { seen, catalog, plans, sources, again, cancel }
+        Self { seen, catalog, plans, sources, cancel }
     }
 
     /// Probe by this plan from now on.
     pub fn probe(&self, plan: ProbePlan) {
         self.plans.send_replace(plan);
-    }
-
-    /// Start a round of probes now.
-    pub fn probe_now(&self) {
-        self.again.send_modify(|count| *count += 1);
     }
 
     /// Follow these logs from now on.
@@ -144,15 +136,5 @@ fn run_info(sys: &Sys, target: &Target) -> RunInfo {
         url: target.url.as_ref().map(ToString::to_string),
         probing: sys.probing,
         user: Users::read(&sys.root).name(rustix::process::geteuid().as_raw()),
-    }
-}
-
-/// The exit status of a verdict.
-pub fn status(verdict: crate::model::Verdict) -> u8 {
-    match verdict {
-        crate::model::Verdict::Ok => 0,
-        crate::model::Verdict::Warning => 1,
-        crate::model::Verdict::Critical => 2,
-        crate::model::Verdict::Unknown => UNKNOWN,
     }
 }

@@ -7,7 +7,6 @@ use crate::app::Effect;
 pub fn collecting(effect: &Effect, collectors: &Collectors) {
     match effect {
         Effect::Probe(plan) => collectors.probe(plan.clone()),
-        Effect::ProbeNow => collectors.probe_now(),
         Effect::Follow(sources) => collectors.follow(sources.clone()),
         Effect::Copy(_) | Effect::Redraw | Effect::Suspend | Effect::Quit(_) => {}
     }

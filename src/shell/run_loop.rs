@@ -87,7 +87,7 @@ where
             biased;
             given = input.next() => match given {
                 Some(Input::Key(key)) => {
-                    if let Some(action) = ui::action(state, key) {
+                    if let Some(action) = ui::keymap::action(state, ui, terminal.size()?, key) {
                         effects = app::update(state, Event { at: ports.now(), msg: Msg::Act(action) });
                         (dirty, pause) = (true, FRAME);
                     }
@@ -132,7 +132,7 @@ where
                     terminal.clear()?;
                     dirty = true;
                 }
-                Effect::Probe(_) | Effect::ProbeNow | Effect::Follow(_) | Effect::Copy(_) => ports.carry_out(&effect),
+                Effect::Probe(_) | Effect::Follow(_) | Effect::Copy(_) => ports.carry_out(&effect),
             }
         }
         if draw {

@@ -12,23 +12,37 @@
 
 use std::time::Duration;
 
+mod access;
 mod clock;
 mod dns;
 mod files;
+mod gauges;
 mod identity;
+mod kmsg;
 mod net;
 mod outbox;
 mod processes;
 mod rights;
+mod sockets;
+mod tail;
+mod watcher;
+mod zone;
 
+pub use access::{Groups, Obstacle, OwnIds, obstacle, own_ids};
 pub use clock::{Clock, Stopwatch};
 pub use dns::{Dns, NameError};
 pub use files::{FILE_BYTES, FileError, FileInfo, FileKind, Root};
+pub use gauges::{DiskUse, disk_use};
 pub use identity::{assume, can_assume, is_ours, ourselves};
+pub use kmsg::{KernelLog, KernelRead};
 pub use net::{ConnectError, Stream};
 pub use outbox::{OUTBOX_CAPACITY, Outbox, Stamped};
 pub use processes::{SocketOwners, Users};
 pub use rights::{PROBE_AS_MODE, Refusal, Rights};
+pub use sockets::{LISTENERS, ListeningSocket, SocketsError, listen_overflows, listening};
+pub use tail::{OpenFile, stat_aside};
+pub use watcher::DirWatcher;
+pub use zone::zone;
 
 /// Calls that may hang, under way at once, at most: a dead NFS server must not cost a thread per question.
 const BLOCKING_CALLS: usize = 8;
