@@ -102,7 +102,12 @@ impl Watcher {
             }
         };
         if sockets.len() >= LISTENERS {
-            self.hidden(&mut out, SOCKETS, format!("there are more than {LISTENERS}; the rest is not listed"), "look with: ss -lntp");
+            self.hidden(
+                &mut out,
+                SOCKETS,
+                format!("there are more than {LISTENERS}; the rest is not listed"),
+                "look with: ss -lntp",
+            );
         } else {
             self.visible(&mut out, SOCKETS);
         }
@@ -239,7 +244,8 @@ mod tests {
         assert_eq!(listener.owner.map(|owner| owner.pid), Some(std::process::id()));
         let client = TcpStream::connect(socket.local_addr().expect("address")).expect("connect");
         ask.send_modify(|count| *count += 1);
-        let waiting = |seen: &[Observation], count| last(seen).and_then(mine).and_then(|l| l.queue).is_some_and(|q| q.waiting == count);
+        let waiting =
+            |seen: &[Observation], count| last(seen).and_then(mine).and_then(|l| l.queue).is_some_and(|q| q.waiting == count);
         inbox.until("a waiting connection", |seen| waiting(seen, 1)).await;
         drop(socket.accept().expect("accept"));
         ask.send_modify(|count| *count += 1);
@@ -269,7 +275,11 @@ mod tests {
             owner: None,
             queue: Some(crate::model::Queue { waiting, limit: 128 }),
         };
-        let table = |waiting, overflows| ListenerTable { listeners: vec![listener(waiting)], owners_complete: true, overflows: Some(overflows) };
+        let table = |waiting, overflows| ListenerTable {
+            listeners: vec![listener(waiting)],
+            owners_complete: true,
+            overflows: Some(overflows),
+        };
         assert!(!worth_telling(&table(0, 5), &table(0, 5)));
         assert!(worth_telling(&table(0, 5), &table(1, 5)));
         assert!(worth_telling(&table(1, 5), &table(0, 5)));
