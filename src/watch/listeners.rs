@@ -27,6 +27,9 @@ const OWNERS_EVERY_MS: u64 = 10_000;
 /// How long a socket without any owner (the kernel's own, or hidden from us) is not asked about again, in milliseconds.
 const OWNERLESS_MS: u64 = 60_000;
 
+/// The least time between two looks, however often one is asked for.
+const REST: Duration = Duration::from_millis(250);
+
 /// [`BlindSpot::source`] of the sockets.
 pub const SOCKETS: &str = "listening sockets";
 /// [`BlindSpot::source`] of their owners.
@@ -62,6 +65,10 @@ pub async fn run(sys: Sys, outbox: Outbox, cancel: CancellationToken, again: Opt
         }
         if std::mem::take(&mut first) && !outbox.tell(Observation::Done(Stage::Listeners)).await {
             return;
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(REST) => {}
         }
     }
 }

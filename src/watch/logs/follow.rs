@@ -291,3 +291,6 @@ impl Reading {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
