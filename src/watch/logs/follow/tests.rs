@@ -194,12 +194,13 @@ async fn what_is_no_log_is_said_and_a_log_in_its_place_is_read() {
 #[tokio::test]
 async fn the_look_back_is_bounded_and_begins_with_a_whole_line() {
     let mut bench = Bench::new();
-    let line = |number: usize| format!("{number:0>99}\n");
-    let count = 3 * usize::try_from(LOOKBACK_BYTES).expect("small") / 100;
+    // 64 bytes with the line end: the look back begins exactly where a line does.
+    let line = |number: usize| format!("{number:0>63}\n");
+    let count = 3 * usize::try_from(LOOKBACK_BYTES).expect("small") / 64;
     bench.append("log", &(0..count).map(line).collect::<String>());
     bench.look().await;
-    assert!(bench.seen.lines.iter().all(|(line, lookback)| line.len() == 99 && *lookback));
-    assert_eq!(bench.seen.lines.len() as u64, LOOKBACK_BYTES / 100);
+    assert!(bench.seen.lines.iter().all(|(line, lookback)| line.len() == 63 && *lookback));
+    assert_eq!(bench.seen.lines.len() as u64, LOOKBACK_BYTES / 64);
     assert_eq!(bench.seen.lines.last().map(|(line, _)| line.clone()), Some(line(count - 1).trim().to_owned()));
     bench.came();
     bench.append("log", "live\n");
