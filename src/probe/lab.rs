@@ -64,7 +64,7 @@ pub(super) async fn drain(stream: &mut TcpStream) {
 /// Says nothing for longer than any test.
 pub(super) async fn hang(stream: TcpStream) {
     let _keep = stream;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
 }
 
 /// A TLS server with a certificate of its own that answers every request well.
@@ -140,6 +140,7 @@ pub(super) fn job(probe: &str, address: Address, protocol: Protocol) -> ProbeJob
     ProbeJob {
         probe: probe.to_owned(),
         subject: Subject(address.to_string()),
+        upstreams: Vec::new(),
         address,
         protocol,
         request: Some(HttpRequest {
