@@ -69,7 +69,7 @@ async fn refused_closed_reset_and_silent_are_told_apart() {
     .await;
     let report = upstream(closing, Protocol::Http).await;
     assert_eq!(report.outcome, Outcome::Closed(Phase::Head));
-    assert!(report.detail.contains("no answer to tls, fastcgi, uwsgi either"), "{}", report.detail);
+    assert!(report.detail.contains("no answer to tls, fastcgi, uwsgi, proxy-protocol either"), "{}", report.detail);
 
     let resetting = serve(|mut stream| async move {
         read_some(&mut stream).await;
@@ -235,7 +235,6 @@ async fn uwsgi_is_spoken_and_recognised() {
     let behave = |mut stream: tokio::net::TcpStream| async move {
         let request = read_some(&mut stream).await;
         match request.first() {
-            Some(100) => drop(stream.write_all(&[100, 0, 1, 0]).await),
             Some(0) => drop(stream.write_all(GOOD.as_bytes()).await),
             // uwsgi takes `GET ` for a length and waits for the rest.
             _ => hang(stream).await,
@@ -247,6 +246,42 @@ async fn uwsgi_is_spoken_and_recognised() {
     assert_eq!(upstream(http, Protocol::Uwsgi).await.outcome, says("http/1"));
     let scgi = answering("Status: 503 Busy\r\n\r\n").await;
     assert_eq!(upstream(scgi, Protocol::Scgi).await.outcome, Outcome::Status(503));
+}
+
+#[tokio::test]
+async fn a_peer_that_waits_for_the_proxy_protocol_is_recognised() {
+    let at = serve(|mut stream| async move {
+        if read_some(&mut stream).await.starts_with(b"PROXY ") {
+            let _ = stream.write_all(GOOD.as_bytes()).await;
+        }
+    })
+    .await;
+    assert_eq!(upstream(at, Protocol::Http).await.outcome, says("proxy-protocol"));
+    let crashing = serve(|mut stream| async move {
+        // An HTTP server whose application dies with the request: all else is a bad request.
+        if !read_some(&mut stream).await.starts_with(b"GET ") {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    })
+    .await;
+    assert_eq!(upstream(crashing, Protocol::Http).await.outcome, Outcome::Closed(Phase::Head));
+}
+
+#[tokio::test]
+async fn second_looks_are_not_made_at_every_repetition() {
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&count);
+    let at = serve(move |mut stream| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        async move {
+            read_some(&mut stream).await;
+        }
+    })
+    .await;
+    for _ in 0..5 {
+        assert_eq!(upstream(at, Protocol::Http).await.outcome, Outcome::Closed(Phase::Head));
+    }
+    assert_eq!(count.load(std::sync::atomic::Ordering::SeqCst), 5 + 4, "five requests, and one look at each of four protocols");
 }
 
 #[tokio::test]
@@ -321,6 +356,18 @@ async fn a_client_sees_what_it_sees() {
     assert_eq!(short.outcome, Outcome::Closed(Phase::Body), "{}", short.detail);
     let garbage = ask(answering("what?\r\n\r\n").await, Protocol::Http).await;
     assert_eq!(garbage.outcome, Outcome::Invalid(Garbage::StatusLine), "{}", garbage.detail);
+    let plain = ask(answering(GOOD).await, Protocol::Https).await;
+    assert!(
+        // Where the host has no CA certificates, no client can be made.
+        matches!(plain.outcome, Outcome::Tls(TlsFault::NotTls) | Outcome::Skipped(_)),
+        "{plain:?}"
+    );
+    let unknown_ca = ask(tls().await, Protocol::Https).await;
+    assert!(
+        matches!(&unknown_ca.outcome, Outcome::Tls(TlsFault::Other(why)) if why.contains("certificate"))
+            || matches!(unknown_ca.outcome, Outcome::Skipped(_)),
+        "{unknown_ca:?}"
+    );
     let dead = {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
         listener.local_addr().expect("address")
