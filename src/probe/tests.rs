@@ -1,5 +1,7 @@
 //! What each kind of peer comes out as, over real sockets.
 
+pub(super) mod lab;
+
 use std::{
     net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
@@ -8,7 +10,8 @@ use std::{
 
 use tokio::io::AsyncWriteExt as _;
 
-use super::{ALL, by_id, lab::*, make};
+use self::lab::*;
+use super::{ALL, by_id, make};
 use crate::{
     model::{Address, Garbage, Identity, NameFault, Outcome, Phase, Protocol, TlsFault},
     sys::{Root, Sys},

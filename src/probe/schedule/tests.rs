@@ -5,7 +5,7 @@ use tokio::{sync::mpsc, time::Instant};
 use super::*;
 use crate::{
     model::{Address, HttpRequest, Protocol},
-    probe::lab,
+    probe::tests::lab,
     sys::{Clock, Root, Stamped},
 };
 
