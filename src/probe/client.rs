@@ -16,7 +16,7 @@ use super::{
     wire::outcome_of,
 };
 use crate::{
-    model::{Address, Garbage, HttpRequest, Outcome, Phase, ProbeJob, ProbeReport, TlsFault},
+    model::{Address, Garbage, HttpRequest, NameFault, Outcome, Phase, ProbeJob, ProbeReport, TlsFault},
     sys::{Stopwatch, Sys},
 };
 
@@ -56,6 +56,7 @@ async fn run(sys: &Sys, job: &ProbeJob) -> ProbeReport {
     let done = tokio::time::timeout(Duration::from_millis(job.total_ms), work).await;
     report.outcome = match done {
         Ok(Ok(outcome) | Err(outcome)) => outcome,
+        Err(_) if matches!(job.address, Address::Name(..)) && report.phases.resolve.is_none() => Outcome::Name(NameFault::Silent),
         Err(_) if report.phases.first_byte.is_some() => Outcome::Timeout(Phase::Body),
         Err(_) => Outcome::Timeout(Phase::Head),
     };

@@ -338,6 +338,19 @@ async fn a_name_is_tried_by_all_its_addresses() {
     assert!(report.detail.contains("127.0.0.9") && report.detail.contains("REFUSED"), "{}", report.detail);
     let name = make(&sys, &job("name", Address::Name("app".to_owned(), 80), Protocol::Http)).await;
     assert_eq!((name.outcome, name.detail.as_str()), (Outcome::Open, "127.0.0.9, 127.0.0.1"));
+    let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("bind");
+    std::fs::write(dir.path().join("etc/resolv.conf"), "nameserver 127.0.0.1\n").expect("resolv.conf");
+    sys.dns = crate::sys::Dns::at_port(sys.root.clone(), silent.local_addr().expect("address").port());
+    for probe in ["name", "upstream", "client"] {
+        let mut job = job(probe, Address::Name("app.test".to_owned(), 80), Protocol::Http);
+        job.total_ms = 100;
+        assert_eq!(
+            make(&sys, &job).await.outcome,
+            Outcome::Name(NameFault::Silent),
+            "{probe}: silence of DNS is none of the upstream"
+        );
+    }
+    std::fs::remove_file(dir.path().join("etc/resolv.conf")).expect("resolv.conf");
     for probe in ["name", "upstream", "client"] {
         let gone = make(&sys, &job(probe, Address::Name("gone.test".to_owned(), 80), Protocol::Http)).await;
         assert_eq!(gone.outcome, Outcome::Name(NameFault::NoServer), "{probe}");
