@@ -46,7 +46,7 @@ pub struct Binding {
     run: fn(&Context<'_>, Key) -> Option<Action>,
 }
 
-use KeyCode::{Backspace, BackTab, Char, Down, End, Enter, Esc, F, Home, PageDown, PageUp, Tab, Up};
+use KeyCode::{BackTab, Backspace, Char, Down, End, Enter, Esc, F, Home, PageDown, PageUp, Tab, Up};
 
 const fn plain(c: char) -> Key {
     Key::Plain(Char(c))

@@ -80,6 +80,22 @@ pub fn cut(text: &str, columns: usize) -> String {
     out
 }
 
+/// A line, cut to so many columns.
+pub fn cut_line(line: &Line<'static>, columns: usize) -> Line<'static> {
+    let mut room = columns;
+    let mut spans = Vec::new();
+    for span in &line.spans {
+        let shown = cut(&span.content, room);
+        let whole = width(&span.content) <= room;
+        room = room.saturating_sub(width(&shown));
+        spans.push(Span::styled(shown, span.style));
+        if !whole {
+            break;
+        }
+    }
+    Line::from(spans)
+}
+
 /// Exactly so many columns: cut, or padded at its end.
 pub fn fit(text: &str, columns: usize) -> String {
     let mut out = cut(text, columns);
@@ -175,7 +191,10 @@ mod tests {
 
     #[test]
     fn wide_characters_are_never_halved() {
-        assert_eq!((cut("日本語", 6), cut("日本語", 5), cut("日本語", 4), cut("abc", 0)), ("日本語".into(), "日本~".into(), "日~".into(), String::new()));
+        assert_eq!(
+            (cut("日本語", 6), cut("日本語", 5), cut("日本語", 4), cut("abc", 0)),
+            ("日本語".into(), "日本~".into(), "日~".into(), String::new())
+        );
         assert_eq!((fit("日", 4), right("ab", 4)), ("日  ".into(), "  ab".into()));
     }
 
@@ -188,13 +207,17 @@ mod tests {
 
     #[test]
     fn a_wrapped_line_is_set_in_behind_its_sign() {
-        let rows: Vec<String> = wrap(&line([span("+ connect as www-data is refused", Style::new())]), 16).iter().map(plain).collect();
+        let rows: Vec<String> =
+            wrap(&line([span("+ connect as www-data is refused", Style::new())]), 16).iter().map(plain).collect();
         assert_eq!(rows, ["+ connect as", "  www-data is", "  refused"]);
     }
 
     #[test]
     fn a_bar_is_full_only_when_it_is() {
-        assert_eq!((bar(0.0, 12), bar(41.0, 12), bar(100.0, 12)), ("[          ]".into(), "[####      ]".into(), "[##########]".into()));
+        assert_eq!(
+            (bar(0.0, 12), bar(41.0, 12), bar(100.0, 12)),
+            ("[          ]".into(), "[####      ]".into(), "[##########]".into())
+        );
         assert_eq!(bar(50.0, 0), "[]");
     }
 
