@@ -146,7 +146,7 @@ pub fn json(state: &State, took_ms: u64) -> String {
             .iter()
             .map(|cause| Cause {
                 id: cause.id.clone(),
-                reason: cause.reason.clone(),
+                reason: cause.reason.as_deref().map(printable),
                 confidence: cause.confidence.word(),
                 score: round(cause.score, 2),
                 subject: printable(&cause.subject.0),

@@ -296,7 +296,7 @@ pub fn help(state: &State, ui: &Ui, screen: Size) -> Vec<Line<'static>> {
     for binding in KEYS {
         let now = (binding.possible)(&at);
         let (sign, key, text) = if now { (" ", ui.styles.key, ui.styles.text) } else { ("-", ui.styles.quiet, ui.styles.quiet) };
-        lines.push(line([span(sign, key), span(" ", text), span(fit(binding.label, columns), key), span(binding.what, text)]));
+        lines.push(line([span(format!("{sign} {}", fit(binding.label, columns)), key), span(binding.what, text)]));
     }
     lines
 }

@@ -1,14 +1,15 @@
 //! States as a person meets them, made by feeding messages to `update`, as the console does.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use why502::{
     app::{Event, Msg, Options, State, update},
     catalog::Catalog,
     model::{
-        Address, BlindSpot, Gateway, HostLoad, Identity, Listen, Listener, ListenerTable, LogBatch, LogCount, LogFormat, LogSource,
-        Observation, Outcome, Phases, Place, Pool, Pressure, ProbeJob, ProbeReport, ProcessInfo, Protocol, Queue, Role, Route,
-        RunInfo, RunState, Server, Site, SourceKind, Stage, Stamp,
+        Address, Advice, BlindSpot, Cause, Confidence, Evidence, Finding, Gateway, HostLoad, Identity, Listen, Listener,
+        ListenerTable, LogBatch, LogCount, LogFormat, LogSource, Observation, Outcome, Phases, Place, Pool, Pressure, ProbeJob,
+        ProbeReport, ProcessInfo, Protocol, Queue, Role, Route, RuledOut, RunInfo, RunState, Server, Site, SourceKind, Stage,
+        Stamp, Subject,
     },
 };
 
@@ -24,7 +25,8 @@ pub const UPSTREAM: &str = "127.0.0.1:8000";
 pub struct Incident {
     /// The state.
     pub state: State,
-    at_ms: u64,
+    /// Milliseconds since the run began.
+    pub at_ms: u64,
 }
 
 impl Incident {
@@ -37,7 +39,7 @@ impl Incident {
 
     fn begun(probing: bool, user: &str) -> Self {
         let mut incident = Self::first_frame();
-        incident.feed(Msg::Catalog(Arc::new(Catalog::embedded().expect("the embedded catalogue is whole"))));
+        incident.feed(Msg::Catalog(catalog()));
         let run = RunInfo { version: "0.1.0".into(), host: "gw1.fra".into(), url: None, probing, user: user.into() };
         incident.observe(Observation::Run(run));
         incident
@@ -113,6 +115,83 @@ impl Incident {
         incident
     }
 
+    /// A state in which every text that a host, a peer or a configuration can choose is this one.
+    pub fn hostile(text: &str) -> State {
+        let mut incident = Self::begun(true, text);
+        let mut gateway = nginx();
+        gateway.version = Some(text.into());
+        gateway.config = text.into();
+        gateway.blind = vec![BlindSpot { source: text.into(), reason: text.into(), remedy: text.into() }];
+        gateway.sites[0].names = vec![text.into()];
+        gateway.sites[0].routes[0].servers[0].address = Address::Unix(text.into());
+        incident.observe(Observation::Run(RunInfo {
+            version: text.into(),
+            host: text.into(),
+            url: Some(text.into()),
+            probing: true,
+            user: text.into(),
+        }));
+        incident.observe(Observation::Gateways(vec![gateway]));
+        let mut table = listeners(true);
+        for listener in &mut table.listeners {
+            listener.address = Address::Unix(text.into());
+            if let Some(owner) = &mut listener.owner {
+                owner.name = text.into();
+            }
+        }
+        incident.observe(Observation::Listeners(table));
+        incident.observe(Observation::Load(Box::new(HostLoad { disks: vec![(text.into(), 99.0, None)], ..load() })));
+        let mut batch = error_log(10, true);
+        batch.source = text.into();
+        for count in &mut batch.counts {
+            count.key = format!("{text}{}", count.key);
+            count.first = format!("{text}{}", count.first);
+        }
+        incident.observe(Observation::Log(batch));
+        incident.observe(Observation::Dropped { collector: text.into(), count: 1 });
+        incident.done(&[Stage::Gateways, Stage::Listeners, Stage::Load, Stage::Logs]);
+        incident.rounds(3, |job| if job.probe == "gateway" { Outcome::Status(502) } else { Outcome::Speaks(text.into()) });
+        let mut state = incident.state;
+        for history in &mut state.scene.probes {
+            history.last.detail = text.into();
+            history.last.emitter = Some(text.into());
+        }
+        // What a diagnosis could carry through from any of these.
+        let evidence = Evidence { fact: String::new(), text: text.into(), source: text.into(), weight: 0.5 };
+        let advice = Advice { text: text.into(), command: None };
+        state.assessment.causes.insert(
+            0,
+            Cause {
+                id: "upstream-down".into(),
+                reason: Some(text.into()),
+                confidence: Confidence::Likely,
+                score: 0.5,
+                subject: Subject(text.into()),
+                summary: text.into(),
+                evidence_for: vec![evidence.clone()],
+                against: vec![evidence],
+                unknown: vec![text.into()],
+                explains: vec![("upstream-crashing".into(), Subject(text.into()))],
+                mitigate: vec![advice.clone()],
+                fix: vec![advice.clone()],
+                verify: vec![advice],
+            },
+        );
+        state.assessment.findings.push(Finding { id: "x".into(), text: text.into(), place: text.into(), fix: text.into() });
+        state.assessment.ruled_out.push(RuledOut { id: "x".into(), because: text.into() });
+        state.assessment.headline = text.into();
+        state.assessment.url = Some(text.into());
+        state.assessment.symptom.words = text.into();
+        for hop in &mut state.assessment.hops {
+            (hop.target, hop.outcome) = (text.into(), text.into());
+        }
+        for step in &mut state.assessment.steps {
+            step.text = text.into();
+        }
+        state.view.message = Some((state.now, text.into()));
+        state
+    }
+
     /// Feeds one observation.
     pub fn observe(&mut self, observation: Observation) {
         self.feed(Msg::Observed(observation));
@@ -145,6 +224,12 @@ impl Incident {
             self.feed(Msg::Tick);
         }
     }
+}
+
+/// The catalogue, compiled once for all tests.
+fn catalog() -> Arc<Catalog> {
+    static CATALOG: OnceLock<Arc<Catalog>> = OnceLock::new();
+    CATALOG.get_or_init(|| Arc::new(Catalog::embedded().expect("the embedded catalogue is whole"))).clone()
 }
 
 fn report(job: &ProbeJob, outcome: Outcome) -> ProbeReport {
