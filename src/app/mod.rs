@@ -42,8 +42,6 @@ pub enum Msg {
 pub enum Effect {
     /// Probe by this plan from now on.
     Probe(ProbePlan),
-    /// Start a round of probes now.
-    ProbeNow,
     /// Follow these logs from now on.
     Follow(Vec<LogSource>),
     /// Put this on the terminal's clipboard.

@@ -34,11 +34,13 @@ pub struct PlanLimits {
     pub upstreams: usize,
     /// Milliseconds that any exchange may take: what is still pending then is an outcome.
     pub total_ms: u64,
+    /// Milliseconds between rounds; `None`: by whether something fails.
+    pub period_ms: Option<u64>,
 }
 
 impl Default for PlanLimits {
     fn default() -> Self {
-        Self { targets: 12, upstreams: 64, total_ms: 10_000 }
+        Self { targets: 12, upstreams: 64, total_ms: 10_000, period_ms: None }
     }
 }
 
@@ -93,7 +95,8 @@ pub fn plan(scene: &Scene, options: &Options, catalog: &Catalog) -> ProbePlan {
     }
     let failing =
         scene.probes.iter().any(|history| diagnose::window(history).iter().any(|result| diagnose::failed(&result.outcome)));
-    ProbePlan { number: 0, jobs, period_ms: if failing { FAILING_PERIOD_MS } else { CALM_PERIOD_MS } }
+    let period = options.limits.period_ms.unwrap_or(if failing { FAILING_PERIOD_MS } else { CALM_PERIOD_MS });
+    ProbePlan { number: 0, jobs, period_ms: period, asked: 0 }
 }
 
 /// Whether nothing takes connections there.

@@ -54,7 +54,7 @@ fn reassess(state: &mut State) -> Vec<Effect> {
     if state.scene.done.contains(&Stage::Gateways) && state.scene.done.contains(&Stage::Listeners) {
         let mut plan = plan::plan(&state.scene, &state.options, &catalog);
         if plan.jobs != state.plan.jobs || plan.period_ms != state.plan.period_ms || state.plan.number == 0 {
-            plan.number = state.plan.number + 1;
+            (plan.number, plan.asked) = (state.plan.number + 1, state.plan.asked);
             state.plan = plan.clone();
             effects.push(Effect::Probe(plan));
         }
@@ -86,7 +86,11 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Quit { keep } => return vec![Effect::Quit(keep)],
         Action::Suspend => return vec![Effect::Suspend],
         Action::Redraw => return vec![Effect::Redraw],
-        Action::ProbeNow => return vec![Effect::ProbeNow],
+        Action::ProbeNow => {
+            state.plan.asked += 1;
+            state.plan.number += 1;
+            return vec![Effect::Probe(state.plan.clone())];
+        }
         Action::Copy { text, what } => {
             view.message = Some((state.now, format!("{what} copied to the terminal's clipboard")));
             return vec![Effect::Copy(text)];

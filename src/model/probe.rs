@@ -113,4 +113,7 @@ pub struct ProbePlan {
     pub jobs: Vec<ProbeJob>,
     /// Milliseconds from the begin of one round to the begin of the next.
     pub period_ms: u64,
+    /// Counts up when all jobs are to be made now, whenever they were made last.
+    #[serde(default)]
+    pub asked: u64,
 }

@@ -1,0 +1,85 @@
+#!/bin/bash
+# The first process of a throw-away host: turns fresh namespaces into a small Debian gateway, breaks it as the scenario
+# says, makes sure by curl that it is broken, then asks why502. When this process ends, the kernel ends everything that
+# runs here. Started by tests/lab/host.rs, which documents the variables LAB_*.
+set -Eeuo pipefail
+trap 'echo "lab: line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND failed" >&2' ERR
+
+# --- the host -------------------------------------------------------------------------------------------------------
+# What the lab itself needs is bound below /media first: the repository, the build or the results may lie below /tmp or
+# /var, which are covered next.
+mount -t tmpfs lab /media
+mkdir -p /media/lab/{tools,out,etc/{up,work},var/{up,work}}
+mount --bind "$LAB_TOOLS" /media/lab/tools
+mount --bind "$LAB_OUT" /media/lab/out
+if [ -n "$LAB_PROGRAM" ]; then
+    touch /media/lab/why502
+    mount --bind "$LAB_PROGRAM" /media/lab/why502
+fi
+out=/media/lab/out
+cd /
+for tree in etc var; do
+    mount -t overlay overlay -o "lowerdir=/$tree,upperdir=/media/lab/$tree/up,workdir=/media/lab/$tree/work" /$tree
+done
+for dir in /run /tmp /var/log /var/tmp /srv; do mount -t tmpfs -o mode=755 "lab${dir//\//-}" $dir; done
+chmod 1777 /tmp /var/tmp
+mkdir -p /run/lock /var/log/nginx /var/lib/nginx
+chown root:adm /var/log/nginx
+ip link set lo up
+hostname gw1
+echo gw1 >/etc/hostname
+printf '127.0.0.1 localhost gw1\n::1 localhost\n127.0.0.1 shop.test\n' >/etc/hosts
+# No name server answers here: nothing below may depend on the outer host's.
+echo 'nameserver 127.0.0.1' >/etc/resolv.conf
+echo 'app:x:1500:1500::/srv/app:/usr/sbin/nologin' >>/etc/passwd
+echo 'app:x:1500:' >>/etc/group
+mkdir -p /srv/app /srv/www /run/app
+cp -r /media/lab/tools/apps/. /srv/app
+cp /media/lab/tools/apps/*.php /srv/www
+chown -R 1500:1500 /srv/app /run/app
+
+# What the servers logged is kept beside the results, whatever comes.
+trap 'mkdir -p $out/log; cp -r /var/log/. $out/log || true' EXIT
+
+# shellcheck source=tests/lab/lib.sh
+. /media/lab/tools/lib.sh
+
+# --- the fault ------------------------------------------------------------------------------------------------------
+# In this shell, so that what it starts are children of the first process, as they are on a host with an init.
+. $out/setup.sh
+
+IFS=' ' read -ra expected <<<"$LAB_STATUS"
+seen=()
+for ((i = 0; i < LAB_TRIES; i++)); do seen+=("$(status "$LAB_URL")"); done
+printf '%s\n' "${seen[@]}" | sort -u >$out/seen
+if ! diff <(printf '%s\n' "${expected[@]}" | sort -u) $out/seen >/dev/null; then
+    echo "lab: the fault is not what it should be: a client gets '${seen[*]}', expected '${expected[*]}'" >&2
+    exit 90
+fi
+[ -n "$LAB_PROGRAM" ] || exit 0
+
+# --- the question ---------------------------------------------------------------------------------------------------
+if [ "$LAB_TRAFFIC" -gt 0 ]; then
+    users "$LAB_URL" "$LAB_TRAFFIC"
+    while :; do users "$LAB_URL" 1; sleep 0.5; done &
+fi
+for way in $LAB_WAYS; do
+    url=(); [ "$way" = url ] && url=("$LAB_URL")
+    # A second run only where the first was slow: on a noisy machine the quicker one tells what the program needs.
+    for attempt in 1 2; do
+        touch $out/before
+        began=${EPOCHREALTIME/./}
+        rc=0
+        timeout --kill-after=1 "$LAB_DEADLINE_S" /media/lab/why502 check --json "${url[@]}" \
+            >"$out/$way.json" 2>"$out/$way.stderr" </dev/null || rc=$?
+        ms=$(((${EPOCHREALTIME/./} - began) / 1000))
+        echo "$rc $ms $attempt" >"$out/$way.result"
+        [ "$ms" -gt "$LAB_WITHIN_MS" ] || break
+    done
+    # `check` changes nothing on the host and leaves nothing running.
+    find /media/lab/{etc,var}/up /run /tmp /var/tmp /srv -mindepth 1 -newer $out/before ! -path '/srv/app/*' ! -name '*.log' 2>/dev/null \
+        | sed 's,^/media/lab/\(etc\|var\)/up,/\1,' >"$out/$way.touched" || true
+    for process in /proc/[0-9]*; do
+        if [ "$(readlink "$process/exe")" = /media/lab/why502 ]; then tr '\0' ' ' <"$process/cmdline"; echo; fi
+    done 2>/dev/null >"$out/$way.left" || true
+done

@@ -1,0 +1,218 @@
+//! What `check` said, held against the contract (DESIGN section 2) and against the scenario.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::{
+    host::Seen,
+    scenario::{HEALTHY, Scenario, Way},
+};
+
+/// Causes of a ranking that a complaint shows.
+const SHOWN: usize = 6;
+
+/// A line of the table: one call of `check`.
+#[derive(Debug)]
+pub(crate) struct Row {
+    name: String,
+    way: &'static str,
+    first: String,
+    confidence: String,
+    /// Wall time in milliseconds.
+    ms: u64,
+    right: bool,
+}
+
+/// The table of all calls, by name.
+pub(crate) fn table(rows: &[Row]) -> String {
+    let mut rows: Vec<_> = rows.iter().collect();
+    rows.sort_by(|a, b| (&a.name, a.way).cmp(&(&b.name, b.way)));
+    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    let mut out = String::new();
+    for row in &rows {
+        let mark = if row.right { "ok   " } else { "WRONG" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{mark} {:width$} {:4} {:28} {:9} {:>5} ms", row.name, row.way, row.first, row.confidence, row.ms);
+    }
+    let mut times: Vec<_> = rows.iter().map(|row| row.ms).collect();
+    times.sort_unstable();
+    let right = rows.iter().filter(|row| row.right).count();
+    let median = times.get(times.len() / 2).copied().unwrap_or(0);
+    let longest = times.last().copied().unwrap_or(0);
+    let _ = writeln!(out, "{right} of {} right; median {median} ms, longest {longest} ms", rows.len());
+    out
+}
+
+/// What was said, with what is wrong with it.
+pub(crate) fn judge(scenario: &Scenario, way: Way, seen: &Seen) -> (Row, Vec<String>) {
+    let mut wrong = Vec::new();
+    let result = seen.text(way, "result");
+    let mut result = result.split_whitespace().map(|word| word.parse::<u64>().ok());
+    let exit = result.next().flatten();
+    let ms = result.next().flatten().unwrap_or(u64::MAX);
+    let said: Value = serde_json::from_str(&seen.text(way, "json")).unwrap_or_else(|error| {
+        wrong.push(format!("its output is not one JSON document: {error}"));
+        Value::Null
+    });
+
+    contract(&said, exit, &mut wrong);
+    against(scenario, &said, &mut wrong);
+    if ms > scenario.within_ms {
+        wrong.push(format!("it took {ms} ms of wall time, twice; {} are allowed", scenario.within_ms));
+    }
+    let took = said["took_ms"].as_f64().unwrap_or(f64::INFINITY);
+    if took > scenario.within_ms as f64 {
+        wrong.push(format!("took_ms is {took}; {} are allowed", scenario.within_ms));
+    }
+    for (file, what) in [("touched", "changed on the host"), ("left", "left running")] {
+        let text = seen.text(way, file);
+        if !text.trim().is_empty() {
+            wrong.push(format!("{what}: {}", text.trim().replace('\n', ", ")));
+        }
+    }
+
+    if !wrong.is_empty() {
+        wrong.push(ranking(scenario, &said));
+        let stderr = seen.text(way, "stderr");
+        if !stderr.trim().is_empty() {
+            let end = stderr.trim().lines().rev().take(5).collect::<Vec<_>>();
+            wrong.push(format!("stderr: {}", end.into_iter().rev().collect::<Vec<_>>().join("\n        ")));
+        }
+        wrong.insert(0, format!("check --json{} is wrong:", if way == Way::Url { " URL" } else { "" }));
+    }
+    let first = &said["causes"][0];
+    let row = Row {
+        name: scenario.name.clone(),
+        way: way.word(),
+        first: first["id"].as_str().unwrap_or(if said.is_null() { "-" } else { "(none)" }).to_owned(),
+        confidence: first["confidence"].as_str().unwrap_or("").to_owned(),
+        ms,
+        right: wrong.is_empty(),
+    };
+    (row, wrong)
+}
+
+/// What holds for every output.
+fn contract(said: &Value, exit: Option<u64>, wrong: &mut Vec<String>) {
+    if said.is_null() {
+        wrong.push(format!("exit status {exit:?}"));
+        return;
+    }
+    if said["schema"] != "why502/1" {
+        wrong.push(format!("schema is {}", said["schema"]));
+    }
+    let status = match said["verdict"].as_str() {
+        Some("ok") => Some(0),
+        Some("warning") => Some(1),
+        Some("critical") => Some(2),
+        Some("unknown") => Some(3),
+        _ => None,
+    };
+    if status.is_none() || status != exit {
+        wrong.push(format!("verdict {} with exit status {exit:?}", said["verdict"]));
+    }
+    for (key, right) in [
+        ("at", said["at"].is_string()),
+        ("host", said["host"] == "gw1"),
+        ("target", said["target"].is_object()),
+        ("symptom", said["symptom"].is_object()),
+        ("causes", said["causes"].is_array()),
+        ("findings", said["findings"].is_array()),
+        ("ruled_out", said["ruled_out"].is_array()),
+        ("blind_spots", said["blind_spots"].is_array()),
+        ("hops", said["hops"].as_array().is_some_and(|hops| !hops.is_empty())),
+        ("checklist", said["checklist"].as_array().is_some_and(|steps| !steps.is_empty())),
+    ] {
+        if !right {
+            wrong.push(format!("{key} is not as the contract has it: {:.200}", said[key].to_string()));
+        }
+    }
+    for cause in causes(said) {
+        let id = cause["id"].as_str().unwrap_or("?");
+        if !matches!(cause["confidence"].as_str(), Some("confirmed" | "likely" | "possible")) {
+            wrong.push(format!("{id} has confidence {}", cause["confidence"]));
+        }
+        if !cause["score"].as_f64().is_some_and(|score| (0.0..=1.0).contains(&score)) {
+            wrong.push(format!("{id} has score {}", cause["score"]));
+        }
+        for key in ["summary", "subject"] {
+            if cause[key].as_str().is_none_or(str::is_empty) {
+                wrong.push(format!("{id} has no {key}"));
+            }
+        }
+        for key in ["for", "fix", "verify"] {
+            if cause[key].as_array().is_none_or(Vec::is_empty) {
+                wrong.push(format!("{id} has nothing under `{key}`"));
+            }
+        }
+        if list(&said["ruled_out"]).any(|out| out["id"] == cause["id"]) {
+            wrong.push(format!("{id} is named as a cause and as ruled out"));
+        }
+    }
+}
+
+/// What holds for this scenario.
+fn against(scenario: &Scenario, said: &Value, wrong: &mut Vec<String>) {
+    if said["verdict"] != scenario.verdict() {
+        wrong.push(format!("verdict is {}, expected {}", said["verdict"], scenario.verdict()));
+    }
+    if scenario.healthy() {
+        if causes(said).next().is_some() {
+            wrong.push("nothing is wrong here, and causes are named".to_owned());
+        }
+        return;
+    }
+    let first = &said["causes"][0];
+    if !scenario.cause.iter().any(|id| first["id"] == **id) {
+        wrong.push(format!("first cause is {}, expected {}", first["id"], scenario.cause.join(" or ")));
+    }
+    if let Some(reason) = &scenario.reason
+        && first["reason"] != **reason
+    {
+        wrong.push(format!("its reason is {}, expected {reason}", first["reason"]));
+    }
+    let words = format!("{} {}", first["summary"], first["for"]);
+    for word in scenario.says.iter().filter(|word| !words.contains(*word)) {
+        wrong.push(format!("neither its summary nor its evidence says {word}"));
+    }
+    for id in scenario.absent.iter().filter(|id| causes(said).any(|cause| cause["id"] == ***id)) {
+        wrong.push(format!("{id} is among the causes"));
+    }
+}
+
+/// The ranking beside what was expected.
+fn ranking(scenario: &Scenario, said: &Value) -> String {
+    let mut out = String::from("ranking:");
+    for (index, cause) in causes(said).take(SHOWN).enumerate() {
+        let expected = cause["id"].as_str().is_some_and(|id| scenario.cause.iter().any(|accepted| accepted == id));
+        let mark = match (expected, index) {
+            (true, _) => "  ",
+            (false, 0) => "- ",
+            (false, _) => "? ",
+        };
+        let _ = write!(
+            out,
+            "\n  {mark}{}. {} ({}, {}) {}",
+            index + 1,
+            cause["id"].as_str().unwrap_or("?"),
+            cause["confidence"].as_str().unwrap_or("?"),
+            cause["score"],
+            cause["summary"].as_str().unwrap_or("")
+        );
+    }
+    let missing = |id: &&String| *id != HEALTHY && !causes(said).any(|cause| cause["id"] == ***id);
+    for id in scenario.cause.iter().filter(missing) {
+        let because = list(&said["ruled_out"]).find(|out| out["id"] == **id).and_then(|out| out["because"].as_str());
+        let _ = write!(out, "\n  + {id}{}", because.map(|why| format!(": ruled out because {why}")).unwrap_or_default());
+    }
+    out
+}
+
+fn causes(said: &Value) -> impl Iterator<Item = &Value> {
+    list(&said["causes"])
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
