@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::incident::Incident;
+use common::{hostile::hostile, incident::Incident};
 use serde_json::Value;
 use why502::{model::Verdict, report};
 
@@ -84,9 +84,9 @@ fn the_first_line_fits_a_pager_and_a_monitor() {
     let healthy = "OK - http://shop.example.com/ is served; nothing fails | share=0%;;;0;100 tried=6 took=1.83s";
     assert_eq!(first(Incident::healthy().state), healthy);
     assert_eq!(first(Incident::first_frame().state), "UNKNOWN - nothing could be told | share=U tried=0 took=1.83s");
-    let hostile = first(Incident::hostile("a | share=0% \u{1b}[2J\nOK - fine |"));
+    let hostile = first(hostile("a | share=0% \u{1b}[2J\nOK - fine |"));
     assert_eq!(hostile.matches('|').count(), 1, "{hostile}");
-    let long = first(Incident::hostile(&"x".repeat(10_000)));
+    let long = first(hostile(&"x".repeat(10_000)));
     assert!(long.len() < 400 && long.contains("... | share="), "{long}");
 }
 
@@ -105,7 +105,7 @@ fn reports_read_well() {
 
 #[test]
 fn foreign_text_is_no_markup() {
-    let markdown = report::markdown(&Incident::hostile("[x](http://evil.example) <script> **b** `c` | | # h @all"), 1);
+    let markdown = report::markdown(&hostile("[x](http://evil.example) <script> **b** `c` | | # h @all"), 1);
     for bare in ["](http", "<script>", " **b**", "`c`", " @all"] {
         let escaped =
             markdown.lines().filter(|line| !line.trim_start().starts_with("sudo") && !line.trim_start().starts_with("curl"));

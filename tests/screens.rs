@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::incident::Incident;
+use common::{hostile::hostile, incident::Incident};
 use ratatui::{
     Terminal,
     backend::TestBackend,
@@ -249,7 +249,7 @@ const HOSTILE: &str = "\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{200
 
 #[test]
 fn no_foreign_byte_reaches_the_terminal() {
-    let state = Incident::hostile(HOSTILE);
+    let state = hostile(HOSTILE);
     let bad = |cell: &Cell| cell.symbol().chars().any(|c| c.is_control() || why502::model::text::is_invisible(c));
     for ui in [modern(), Ui::choose(Some("xterm"), false, false, false)] {
         for (width, height) in [(40, 10), (80, 24), (160, 45), (300, 80)] {

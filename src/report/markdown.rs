@@ -63,12 +63,10 @@ pub fn markdown(state: &State, took_ms: u64) -> String {
     }
     if !assessment.hops.is_empty() {
         out.push_str("\n## Path of the request\n\n| hop | where | outcome | ms |\n|---|---|---|---|\n");
-        for hop in &assessment.hops {
+        let broken = assessment.hops.iter().position(|hop| hop.state == HopState::Broken);
+        for (index, hop) in assessment.hops.iter().enumerate() {
             let ms = hop.ms.map_or_else(String::new, |ms| format!("{ms:.1}"));
-            let mark = match hop.state {
-                HopState::Broken => " **broken here**",
-                HopState::Good | HopState::Shows | HopState::Unknown => "",
-            };
+            let mark = if Some(index) == broken { " **broken here**" } else { "" };
             out.push_str(&format!("| {} | {} | {}{mark} | {ms} |\n", escape(&hop.name), escape(&hop.target), escape(&hop.outcome)));
         }
     }

@@ -37,7 +37,8 @@ impl Incident {
         incident
     }
 
-    fn begun(probing: bool, user: &str) -> Self {
+    /// A run whose catalogue is there, and nothing else.
+    pub fn begun(probing: bool, user: &str) -> Self {
         let mut incident = Self::first_frame();
         incident.feed(Msg::Catalog(catalog()));
         let run = RunInfo { version: "0.1.0".into(), host: "gw1.fra".into(), url: None, probing, user: user.into() };
@@ -115,83 +116,6 @@ impl Incident {
         incident
     }
 
-    /// A state in which every text that a host, a peer or a configuration can choose is this one.
-    pub fn hostile(text: &str) -> State {
-        let mut incident = Self::begun(true, text);
-        let mut gateway = nginx();
-        gateway.version = Some(text.into());
-        gateway.config = text.into();
-        gateway.blind = vec![BlindSpot { source: text.into(), reason: text.into(), remedy: text.into() }];
-        gateway.sites[0].names = vec![text.into()];
-        gateway.sites[0].routes[0].servers[0].address = Address::Unix(text.into());
-        incident.observe(Observation::Run(RunInfo {
-            version: text.into(),
-            host: text.into(),
-            url: Some(text.into()),
-            probing: true,
-            user: text.into(),
-        }));
-        incident.observe(Observation::Gateways(vec![gateway]));
-        let mut table = listeners(true);
-        for listener in &mut table.listeners {
-            listener.address = Address::Unix(text.into());
-            if let Some(owner) = &mut listener.owner {
-                owner.name = text.into();
-            }
-        }
-        incident.observe(Observation::Listeners(table));
-        incident.observe(Observation::Load(Box::new(HostLoad { disks: vec![(text.into(), 99.0, None)], ..load() })));
-        let mut batch = error_log(10, true);
-        batch.source = text.into();
-        for count in &mut batch.counts {
-            count.key = format!("{text}{}", count.key);
-            count.first = format!("{text}{}", count.first);
-        }
-        incident.observe(Observation::Log(batch));
-        incident.observe(Observation::Dropped { collector: text.into(), count: 1 });
-        incident.done(&[Stage::Gateways, Stage::Listeners, Stage::Load, Stage::Logs]);
-        incident.rounds(3, |job| if job.probe == "gateway" { Outcome::Status(502) } else { Outcome::Speaks(text.into()) });
-        let mut state = incident.state;
-        for history in &mut state.scene.probes {
-            history.last.detail = text.into();
-            history.last.emitter = Some(text.into());
-        }
-        // What a diagnosis could carry through from any of these.
-        let evidence = Evidence { fact: String::new(), text: text.into(), source: text.into(), weight: 0.5 };
-        let advice = Advice { text: text.into(), command: None };
-        state.assessment.causes.insert(
-            0,
-            Cause {
-                id: "upstream-down".into(),
-                reason: Some(text.into()),
-                confidence: Confidence::Likely,
-                score: 0.5,
-                subject: Subject(text.into()),
-                summary: text.into(),
-                evidence_for: vec![evidence.clone()],
-                against: vec![evidence],
-                unknown: vec![text.into()],
-                explains: vec![("upstream-crashing".into(), Subject(text.into()))],
-                mitigate: vec![advice.clone()],
-                fix: vec![advice.clone()],
-                verify: vec![advice],
-            },
-        );
-        state.assessment.findings.push(Finding { id: "x".into(), text: text.into(), place: text.into(), fix: text.into() });
-        state.assessment.ruled_out.push(RuledOut { id: "x".into(), because: text.into() });
-        state.assessment.headline = text.into();
-        state.assessment.url = Some(text.into());
-        state.assessment.symptom.words = text.into();
-        for hop in &mut state.assessment.hops {
-            (hop.target, hop.outcome) = (text.into(), text.into());
-        }
-        for step in &mut state.assessment.steps {
-            step.text = text.into();
-        }
-        state.view.message = Some((state.now, text.into()));
-        state
-    }
-
     /// Feeds one observation.
     pub fn observe(&mut self, observation: Observation) {
         self.feed(Msg::Observed(observation));
@@ -208,7 +132,8 @@ impl Incident {
         self.state.now.wall_s()
     }
 
-    fn done(&mut self, stages: &[Stage]) {
+    /// These parts of the first pass are complete.
+    pub fn done(&mut self, stages: &[Stage]) {
         stages.iter().for_each(|stage| self.observe(Observation::Done(*stage)));
     }
 
@@ -303,7 +228,8 @@ pub fn nginx() -> Gateway {
     }
 }
 
-fn listeners(app: bool) -> ListenerTable {
+/// Who listens on the host; `app`: the application too.
+pub fn listeners(app: bool) -> ListenerTable {
     let owner = |pid, name: &str| ProcessInfo {
         pid,
         ppid: 1,
@@ -329,7 +255,8 @@ fn listeners(app: bool) -> ListenerTable {
     ListenerTable { listeners, owners_complete: true, overflows: Some(0), ..ListenerTable::default() }
 }
 
-fn load() -> HostLoad {
+/// Load of a host that is well, but for a nearly full file system.
+pub fn load() -> HostLoad {
     HostLoad {
         cores: Some(4),
         cpu: Some(12.0),
@@ -353,7 +280,7 @@ fn load() -> HostLoad {
 }
 
 /// Lines of the error log: the outage that goes on, or one of yesterday.
-fn error_log(count: u32, now: bool) -> LogBatch {
+pub fn error_log(count: u32, now: bool) -> LogBatch {
     let line = |second: i64, text: &str| {
         format!(
             "2026/11/20 {} [error] 811#811: *99121 {text}, client: 203.0.113.9, server: shop.example.com, request: \"GET / HTTP/1.1\", upstream: \"http://{UPSTREAM}/\", host: \"shop.example.com\"",

@@ -203,7 +203,7 @@ impl Pane for Logs {
                 doc.field("known from", &signature.origin);
             }
             None if group.key == OVERFLOW_KEY => {
-                doc.text("Lines of more kinds than are kept apart: they are counted together here.")
+                doc.text("Lines of more kinds than are kept apart: they are counted together here.");
             }
             None if group.kind == SourceKind::Access => doc.text("Requests, as the gateway's access log tells them."),
             None if state.catalog.is_none() => doc.text("The signatures are still being compiled."),

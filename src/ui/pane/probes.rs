@@ -136,7 +136,7 @@ fn identity(entries: &[Entry<'_>], user: Option<&str>) -> String {
 fn result_columns(entries: &[Entry<'_>], roomy: bool) -> usize {
     let longest =
         entries.iter().filter_map(|entry| entry.history).map(|history| width(&clean(&history.last.outcome.to_string()))).max();
-    longest.unwrap_or(0).clamp(3, if roomy { 24 } else { 12 })
+    longest.unwrap_or(0).clamp(if roomy { 6 } else { 3 }, if roomy { 24 } else { 12 })
 }
 
 fn row(ui: &Ui, entry: &Entry<'_>, results: usize, area: Rect) -> Line<'static> {
@@ -277,7 +277,7 @@ impl Pane for Probes {
         let as_gateway = entry.history.is_some_and(|history| history.last.as_gateway);
         match &job.identity {
             Some(identity) if as_gateway => {
-                doc.field("as", &format!("{} (uid {}, gid {}): the gateway's own user", identity.name, identity.uid, identity.gid))
+                doc.field("as", &format!("{} (uid {}, gid {}): the gateway's own user", identity.name, identity.uid, identity.gid));
             }
             Some(identity) if us == identity.name => doc.field("as", us),
             Some(identity) => doc.field_styled("as", &format!("{us}, not {}: rights may differ", identity.name), ui.styles.unknown),
