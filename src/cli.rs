@@ -15,6 +15,7 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
 
+    /// What to look at.
     #[command(flatten)]
     pub target: Target,
 
@@ -79,6 +80,7 @@ pub enum Command {
 /// Options of `check`.
 #[derive(Debug, Args)]
 pub struct Check {
+    /// What to look at.
     #[command(flatten)]
     pub target: Target,
 

@@ -289,6 +289,7 @@ mod tests {
         };
         let table = |waiting, overflows| ListenerTable {
             listeners: vec![listener(waiting)],
+            local: vec![],
             owners_complete: true,
             overflows: Some(overflows),
         };
