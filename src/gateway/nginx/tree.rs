@@ -12,6 +12,9 @@ pub const PROBLEMS: usize = 100;
 /// Directives of one configuration at most, all includes together: 200 bytes each, and 2,000 vhosts have half of it.
 pub const DIRECTIVES: usize = 200_000;
 
+/// Parameters of one directive that are kept: `server_name` has a few hundred on the hosts of large resellers.
+const WORDS: usize = 10_000;
+
 /// A directive with its parameters and its block.
 #[derive(Debug, Clone)]
 pub struct Directive {
@@ -116,8 +119,8 @@ pub fn parse(file: &Arc<PathBuf>, bytes: &[u8], depth: usize, budget: &mut usize
     for token in lexer.by_ref() {
         match token {
             Token::Word(word) => {
-                // A statement of more words than the whole budget of directives is none: drop what exceeds it.
-                if words.len() < DIRECTIVES.min(*parser.budget) {
+                // What exceeds it is passed over, as are its directives when there are too many.
+                if words.len() < WORDS {
                     words.push(word);
                 }
             }
