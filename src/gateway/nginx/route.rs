@@ -265,9 +265,16 @@ fn host_header(scope: &Scope<'_>, module: Module, target: Option<&Target>, varia
     let own = || target.map(Target::proxy_host);
     match host.and_then(|one| one.arg(1)) {
         None | Some("$proxy_host") => own(),
-        Some(value) if ["$host", "$http_host", "${host}", "${http_host}"].iter().any(|client| value.starts_with(client)) => None,
+        Some(value) if is_clients(value) => None,
         Some(value) => variables.expand(value),
     }
+}
+
+/// Whether a Host is the client's own, perhaps with a port; `$hostname` is another variable.
+fn is_clients(value: &str) -> bool {
+    ["$host", "$http_host", "${host}", "${http_host}"].iter().any(|client| {
+        value.strip_prefix(client).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
+    })
 }
 
 /// The TLS server name; nginx sends none unless told to, and never an IP address (ngx_http_upstream_ssl_name).

@@ -50,6 +50,8 @@ fn named_locations_conditions_and_rewrites() {
            location /bad { proxy_pass 127.0.0.1:5; }
            location /tls/ { proxy_pass https://10.0.0.1/; proxy_ssl_server_name on; }
            location /tls2/ { proxy_pass https://10.0.0.1; proxy_ssl_server_name on; proxy_ssl_name a.b; proxy_set_header Host $host; }
+           location /secret { auth_request /auth; proxy_set_header Host $hostname; proxy_pass http://127.0.0.1:6; }
+           location = /auth { internal; proxy_pass http://127.0.0.1:7; }
            location /g { grpc_pass grpc://127.0.0.1:50051; }
            location /m { memcached_pass 127.0.0.1:11211; }
          }",
@@ -66,6 +68,8 @@ fn named_locations_conditions_and_rewrites() {
             "/noport /noport fastcgi://",
             "/tls/ /tls/ https://10.0.0.1:443 rewrite=/tls/>/ host=10.0.0.1",
             "/tls2/ /tls2/ https://10.0.0.1:443 sni=a.b",
+            "/secret /secret http://127.0.0.1:6",
+            "= /auth /secret http://127.0.0.1:7 host=127.0.0.1:7",
             "/g /g grpc://127.0.0.1:50051 host=127.0.0.1:50051",
             "/m /m tcp://127.0.0.1:11211",
         ]
@@ -168,7 +172,7 @@ fn odd_files_are_survived_and_told() {
 
 #[test]
 fn a_configuration_that_may_not_be_read_names_the_smallest_remedy() {
-    let (_dir, root) = tree(&[("/etc/passwd", "me:x:1000:1000::/:/bin/sh\n")]);
+    let (_dir, root) = tree(&[("/etc/nginx/a b.conf", "")]);
     let spot = crate::gateway::denied(&root, &PathBuf::from("/etc/nginx/a b.conf"), "configuration");
     assert!(spot.remedy.ends_with(":r '/etc/nginx/a b.conf'") && spot.remedy.contains("setfacl -m u:"), "{}", spot.remedy);
 }
