@@ -18,6 +18,7 @@ fn targets_in_variables_are_followed_as_far_as_the_files_tell() {
            location /path { proxy_pass http://10.0.0.4:80$request_uri; }
            location /arg { proxy_pass http://$arg_to; }
            location /loop { set $a $b; set $b $a; proxy_pass http://$a; }
+           location /both { set $to 10.0.0.6:81; proxy_pass http://$to/$arg_x?y; proxy_read_timeout 5x; }
            location ~ ^/r/(.*)$ { proxy_pass http://10.0.0.5/$1; }
          }",
     );
@@ -30,10 +31,11 @@ fn targets_in_variables_are_followed_as_far_as_the_files_tell() {
             "/path /path http://10.0.0.4:80 host=10.0.0.4",
             "/arg /arg http:// dynamic=http://$arg_to",
             "/loop /loop http:// dynamic=http://$a",
+            "/both /both http://10.0.0.6:81 host=10.0.0.6:81",
             "~ ^/r/(.*)$ /r/ http://10.0.0.5:80 host=10.0.0.5",
         ]
     );
-    assert_eq!(complaints(&gateway), Vec::<String>::new());
+    assert_eq!(complaints(&gateway), ["/etc/nginx/nginx.conf:14: \"proxy_read_timeout\" directive invalid value"]);
 }
 
 #[test]
