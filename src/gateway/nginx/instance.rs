@@ -70,7 +70,10 @@ pub fn find(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Override
     let list = processes.unwrap_or_default();
     // Masters elsewhere: whether they see our files, and their configuration.
     let mut abroad: Vec<(bool, PathBuf)> = Vec::new();
-    let masters: Vec<&ProcessInfo> = list.iter().filter(|process| is_master(process, list)).collect();
+    let mut masters: Vec<&ProcessInfo> = list.iter().filter(|process| is_master(process, list)).collect();
+    // Between fork and ngx_setproctitle a worker bears its master's title; it has no children.
+    let titled = masters.clone();
+    masters.retain(|one| !titled.iter().any(|other| other.pid == one.ppid) || list.iter().any(|child| child.ppid == one.pid));
     for master in &masters {
         // During an upgrade (USR2) the new master is a child of the old one, and it is the one that stays.
         if masters.iter().any(|other| other.ppid == master.pid) {

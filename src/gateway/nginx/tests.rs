@@ -232,6 +232,18 @@ fn hidden_processes_are_not_stopped_ones() {
 }
 
 #[test]
+fn a_worker_that_was_just_forked_is_no_master_and_an_upgraded_master_is() {
+    let (_dir, root) = tree(&[("/etc/nginx/nginx.conf", "events {}")]);
+    let master = |pid, ppid| process(pid, ppid, "nginx: master process nginx", ("root", 0));
+    let worker = |pid, ppid| process(pid, ppid, "nginx: worker process", ("www-data", 33));
+    let pid = |processes: &[ProcessInfo]| only(look_at(&root, processes, &Overrides::default())).state;
+    let forked = pid(&[init(), master(17, 1), worker(18, 17), master(19, 17)]);
+    assert!(matches!(forked, RunState::Running { pid: 17, workers_since: Some(_), .. }), "{forked:?}");
+    let upgraded = pid(&[init(), master(17, 1), worker(18, 17), master(19, 17), worker(20, 19)]);
+    assert!(matches!(upgraded, RunState::Running { pid: 19, .. }), "{upgraded:?}");
+}
+
+#[test]
 fn several_instances_and_their_options() {
     let site =
         |port: u16| format!("events {{}} http {{ server {{ listen {port}; location / {{ proxy_pass http://127.0.0.1:1; }} }} }}");
