@@ -80,7 +80,9 @@ impl Console {
     }
 
     fn assert_restored(&self) {
-        self.wait_for("restored terminal", |screen| !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste());
+        self.wait_for("restored terminal", |screen| {
+            !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
+        });
     }
 }
 

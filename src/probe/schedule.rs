@@ -119,7 +119,17 @@ struct Schedule {
 impl Schedule {
     fn new(rate: Rate, sys: Sys) -> Self {
         let pace = Pace::new(rate);
-        Self { sys, pace, plan: 0, period_ms: PERIOD_MS, asked: 0, jobs: Vec::new(), leaving: HashSet::new(), told: 0, empty_due_ms: 0 }
+        Self {
+            sys,
+            pace,
+            plan: 0,
+            period_ms: PERIOD_MS,
+            asked: 0,
+            jobs: Vec::new(),
+            leaving: HashSet::new(),
+            told: 0,
+            empty_due_ms: 0,
+        }
     }
 
     fn now_ms(&self) -> u64 {

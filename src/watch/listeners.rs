@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     model::{BlindSpot, Listener, ListenerTable, Observation, ProcessInfo, Stage},
-    sys::{LISTENERS, ListeningSocket, Outbox, Sys, listen_overflows, local_addresses, listening},
+    sys::{LISTENERS, ListeningSocket, Outbox, Sys, listen_overflows, listening, local_addresses},
 };
 
 /// How often the sockets are read: the pace of probes while something fails.
