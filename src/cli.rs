@@ -72,7 +72,9 @@ pub struct Target {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// One pass without a terminal, for scripts, monitors and tests. Exit status: 0 ok, 1 warning, 2 critical, 3 unknown.
-    Check(Check),
+    Check(Box<Check>),
+    /// Causes from a pasted log excerpt alone, on any host.
+    Explain(Explain),
     /// The console over a recorded incident.
     Replay(Replay),
 }
@@ -99,6 +101,18 @@ pub struct Check {
     /// Keep every observation in this file, one JSON object a line; it must not exist yet.
     #[arg(long, value_name = "PATH")]
     pub record: Option<PathBuf>,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The file with the excerpt; -: standard input.
+    #[arg(default_value = "-")]
+    pub file: PathBuf,
+
+    /// The result as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `replay`.
@@ -166,7 +180,7 @@ mod tests {
     #[test]
     fn durations_as_people_type_them() {
         assert_eq!(parse_duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(parse_duration("5m"), Ok(Duration::from_mins(5)));
         for bad in ["", "x", "-1s", "0s", "1ms"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
