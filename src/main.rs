@@ -1,2 +1,7 @@
 //! why502: the incident console for a bad gateway.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    why502::shell::run()
+}

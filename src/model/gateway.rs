@@ -154,6 +154,36 @@ pub struct Site {
 }
 
 impl Site {
+    /// The route that a request for this path takes, as far as patterns tell: an exact one, else the first regular
+    /// expression that matches unless the longest prefix forbids it by `^~`, else the longest prefix
+    /// (ngx_http_core_module, "location").
+    pub fn route_for(&self, path: &str) -> Option<&Route> {
+        let prefix = |route: &Route| {
+            let (modifier, text) = route.pattern.split_once(' ').unwrap_or(("", &route.pattern));
+            (matches!(modifier, "" | "^~") && path.starts_with(text.trim())).then(|| text.trim().len())
+        };
+        if let Some(exact) =
+            self.routes.iter().find(|route| route.pattern.strip_prefix("= ").is_some_and(|text| text.trim() == path))
+        {
+            return Some(exact);
+        }
+        let longest = self.routes.iter().filter_map(|route| Some((prefix(route)?, route))).max_by_key(|(length, _)| *length);
+        let matches = |route: &&Route| {
+            let pattern = match route.pattern.split_once(' ') {
+                Some(("~", text)) => text.trim().to_owned(),
+                Some(("~*", text)) => format!("(?i){}", text.trim()),
+                _ => return false,
+            };
+            regex::Regex::new(&pattern).is_ok_and(|regex| regex.is_match(path))
+        };
+        if longest.is_none_or(|(_, route)| !route.pattern.starts_with("^~"))
+            && let Some(found) = self.routes.iter().find(matches)
+        {
+            return Some(found);
+        }
+        longest.map(|(_, route)| route)
+    }
+
     /// A name that a request can carry: the first that is neither a pattern nor a placeholder.
     pub fn host(&self) -> Option<&str> {
         self.names

@@ -1,6 +1,6 @@
 //! The host: who listens, who runs, how loaded it is. What is not known is `None`, never 0.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,9 @@ pub struct Listener {
 pub struct ListenerTable {
     /// The sockets. TCP over IPv4 and IPv6, and named unix stream sockets.
     pub listeners: Vec<Listener>,
+    /// The host's own addresses, other than those that every host has.
+    #[serde(default)]
+    pub local: Vec<IpAddr>,
     /// Whether the owners of other users' sockets could be seen.
     pub owners_complete: bool,
     /// How often a connection was dropped because an accept queue was full, since boot (`TcpExt ListenOverflows`).
@@ -140,4 +143,24 @@ pub struct HostLoad {
     pub self_cpu: Option<f32>,
     /// Our own resident memory.
     pub self_rss: Option<u64>,
+}
+
+impl ListenerTable {
+    /// Whether this address is the host's own.
+    pub fn is_local(&self, ip: IpAddr) -> bool {
+        ip.is_loopback() || ip.is_unspecified() || self.local.contains(&ip)
+    }
+
+    /// The listener that takes a connection to this address: exactly there, or on any address with this port. A wildcard
+    /// of IPv6 takes IPv4 too, unless the socket says otherwise, which the table does not tell (ipv6(7) IPV6_V6ONLY).
+    pub fn taking(&self, address: &Address) -> Option<&Listener> {
+        let exact = self.listeners.iter().find(|listener| listener.address == *address);
+        exact.or_else(|| {
+            let Address::Tcp(to) = address else { return None };
+            self.listeners.iter().find(|listener| match &listener.address {
+                Address::Tcp(at) => at.port() == to.port() && at.ip().is_unspecified() && (at.is_ipv6() || to.is_ipv4()),
+                Address::Name(..) | Address::Unix(_) => false,
+            })
+        })
+    }
 }

@@ -25,6 +25,9 @@ pub struct ProbeJob {
     pub probe: String,
     /// What the result is about.
     pub subject: Subject,
+    /// The upstreams that the request can reach, for a probe through the gateway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upstreams: Vec<Subject>,
     /// Where it goes.
     pub address: Address,
     /// What is spoken there.
@@ -110,4 +113,7 @@ pub struct ProbePlan {
     pub jobs: Vec<ProbeJob>,
     /// Milliseconds from the begin of one round to the begin of the next.
     pub period_ms: u64,
+    /// Counts up when all jobs are to be made now, whenever they were made last.
+    #[serde(default)]
+    pub asked: u64,
 }

@@ -6,6 +6,27 @@ use tokio::time::Instant;
 
 use crate::model::Stamp;
 
+/// Measures from one moment on, by tokio's clock, finer than stamps are: a connection on loopback takes 50 µs.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Begins now.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Milliseconds since the begin.
+    pub fn ms(self) -> f64 {
+        self.0.elapsed().as_secs_f64() * 1e3
+    }
+
+    /// What is left of a time that began with this watch; zero when it is over.
+    pub fn left(self, of: Duration) -> Duration {
+        of.saturating_sub(self.0.elapsed())
+    }
+}
+
 /// Gives the stamps of one run. Its steady part is tokio's clock, which tests pause.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {

@@ -65,6 +65,8 @@ pub struct FileInfo {
     pub size: u64,
     /// Modification, in seconds since the Unix epoch.
     pub modified: i64,
+    /// Nanoseconds of the modification: tells two writes of one second apart.
+    pub modified_ns: u32,
     /// Permission bits.
     pub mode: u32,
     /// Owner.
@@ -73,6 +75,21 @@ pub struct FileInfo {
     pub gid: u32,
     /// Device and inode: the file's identity across renames.
     pub id: (u64, u64),
+}
+
+impl From<fs::Stat> for FileInfo {
+    fn from(stat: fs::Stat) -> Self {
+        Self {
+            kind: FileType::from_raw_mode(stat.st_mode),
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: stat.st_mtime,
+            modified_ns: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            id: (stat.st_dev, stat.st_ino),
+        }
+    }
 }
 
 /// The root of the tree that is looked at.
@@ -184,6 +201,17 @@ impl Root {
         target.map(|target| PathBuf::from(OsStr::from_bytes(target.as_bytes()))).map_err(|e| FileError::new("readlink", path, e))
     }
 
+    /// Whether mode bits are not all that decides about access: a POSIX ACL is there (acl(5)). Unknown counts as no.
+    pub fn has_acl(&self, path: &Path) -> bool {
+        const ACL: &str = "system.posix_acl_access";
+        let mut none = [0_u8; 0];
+        if self.is_host() {
+            return fs::getxattr(path, ACL, &mut none).is_ok_and(|size| size > 0);
+        }
+        // Extended attributes need a path or a readable descriptor; below a root only what may be opened can be asked.
+        self.open_any(path).is_ok_and(|file| fs::fgetxattr(&file, ACL, &mut none).is_ok_and(|size| size > 0))
+    }
+
     fn stat_with(&self, path: &Path, follow: bool) -> Result<FileInfo, FileError> {
         let stat = if self.is_host() {
             if follow { fs::stat(path) } else { fs::lstat(path) }
@@ -193,16 +221,7 @@ impl Root {
                 None => fs::fstat(&parent),
             })
         };
-        let stat = stat.map_err(|e| FileError::new("stat", path, e))?;
-        Ok(FileInfo {
-            kind: FileType::from_raw_mode(stat.st_mode),
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            modified: stat.st_mtime,
-            mode: stat.st_mode & 0o7777,
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            id: (stat.st_dev, stat.st_ino),
-        })
+        stat.map(FileInfo::from).map_err(|e| FileError::new("stat", path, e))
     }
 
     /// The directory that holds the last component, and its name; no name: the path is the directory itself.

@@ -10,21 +10,60 @@
 //!
 //! To add a right: a variant of `rights::Request` with its reply, and its arm in `rights::serve`.
 
+use std::time::Duration;
+
+mod access;
 mod clock;
 mod dns;
 mod files;
+mod gauges;
+mod identity;
+mod kmsg;
 mod net;
 mod outbox;
 mod processes;
 mod rights;
+mod sockets;
+mod tail;
+mod watcher;
+mod zone;
 
-pub use clock::Clock;
+pub use access::{Groups, Obstacle, OwnIds, obstacle, own_ids};
+pub use clock::{Clock, Stopwatch};
 pub use dns::{Dns, NameError};
 pub use files::{FILE_BYTES, FileError, FileInfo, FileKind, Root};
+pub use gauges::{DiskUse, disk_use};
+pub use identity::{assume, can_assume, is_ours, ourselves};
+pub use kmsg::{KernelLog, KernelRead};
 pub use net::{ConnectError, Stream};
 pub use outbox::{OUTBOX_CAPACITY, Outbox, Stamped};
 pub use processes::{SocketOwners, Users};
 pub use rights::{PROBE_AS_MODE, Refusal, Rights};
+pub use sockets::{LISTENERS, ListeningSocket, SocketsError, listen_overflows, listening};
+pub use tail::{OpenFile, stat_aside};
+pub use watcher::DirWatcher;
+pub use zone::zone;
+
+/// Calls that may hang, under way at once, at most: a dead NFS server must not cost a thread per question.
+const BLOCKING_CALLS: usize = 8;
+static BLOCKING: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(BLOCKING_CALLS);
+
+/// Runs what may hang (a stat, a read on a dead file system) where nothing waits for it: `None` when it did not end
+/// `within` this time, or when too many such calls hang already.
+pub async fn blocking<T: Send + 'static>(within: Duration, call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let run = async {
+        let permit = BLOCKING.acquire().await.ok()?;
+        tokio::task::spawn_blocking(move || {
+            let result = call();
+            // Given back only now: a call that hangs keeps its place.
+            drop(permit);
+            result
+        })
+        .await
+        .ok()
+    };
+    tokio::time::timeout(within, run).await.ok().flatten()
+}
 
 /// What a collector is given: the clock, the file tree and the rights of this run.
 #[derive(Debug, Clone)]

@@ -1,8 +1,11 @@
 //! Connections, one attempt at a time, with the error number kept.
 
 use std::{
+    borrow::Cow,
+    ffi::OsStr,
     io,
     net::SocketAddr,
+    os::unix::ffi::OsStrExt as _,
     path::Path,
     pin::Pin,
     task::{Context, Poll},
@@ -45,8 +48,19 @@ impl Stream {
 
     /// Connects to a unix socket. A full listen queue is EAGAIN at once (unix(7)), as the gateway would see it.
     pub async fn unix(path: &Path, within: Duration) -> Result<Self, ConnectError> {
-        let stream = tokio::time::timeout(within, UnixStream::connect(path)).await.map_err(|_| ConnectError::Timeout(within))??;
+        let path = kernel_name(path);
+        let stream =
+            tokio::time::timeout(within, UnixStream::connect(&path)).await.map_err(|_| ConnectError::Timeout(within))??;
         Ok(Self::Unix(stream))
+    }
+}
+
+/// The name as the kernel takes it: a leading `@`, as configurations and `ss` write Linux's abstract namespace, is a NUL byte
+/// there (unix(7)).
+fn kernel_name(path: &Path) -> Cow<'_, Path> {
+    match path.as_os_str().as_bytes().strip_prefix(b"@") {
+        None => Cow::Borrowed(path),
+        Some(name) => Cow::Owned(OsStr::from_bytes(&[b"\0", name].concat()).into()),
     }
 }
 

@@ -1,0 +1,64 @@
+//! Layer 4: the program without a terminal and without a host: `(State, Msg) -> (State, Effects)`.
+//!
+//! [`update`] is pure. It knows no clock (time comes with messages), no terminal and no socket; what has to be done comes
+//! back as [`Effect`]s, which only `shell/` carries out. The console, `check`, `replay` and the tests are this
+//! function fed from different ends.
+//!
+//! To add an intent of the user: a variant of [`Action`] and its arm in `update.rs`. To add something that is probed:
+//! `plan.rs`.
+
+mod action;
+mod plan;
+mod state;
+mod update;
+
+use std::sync::Arc;
+
+pub use action::{Action, Overlay};
+pub use plan::{PlanLimits, plan};
+pub use state::{Options, State, View};
+pub use update::{first_pass_complete, update};
+
+use crate::{
+    catalog::Catalog,
+    model::{LogSource, Observation, ProbePlan, Stamp},
+};
+
+/// Everything that can happen.
+#[derive(Debug, Clone)]
+pub enum Msg {
+    /// A collector saw something, or a recording says that one did.
+    Observed(Observation),
+    /// The person did something.
+    Act(Action),
+    /// The knowledge is read and its patterns are compiled.
+    Catalog(Arc<Catalog>),
+    /// Time passes.
+    Tick,
+}
+
+/// What `shell/` is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Probe by this plan from now on.
+    Probe(ProbePlan),
+    /// Follow these logs from now on.
+    Follow(Vec<LogSource>),
+    /// Put this on the terminal's clipboard.
+    Copy(String),
+    /// Draw everything anew.
+    Redraw,
+    /// Stop in the background.
+    Suspend,
+    /// Leave; `true`: with the last screen left on the terminal.
+    Quit(bool),
+}
+
+/// A message with its time.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// When it happened.
+    pub at: Stamp,
+    /// What happened.
+    pub msg: Msg,
+}

@@ -1,0 +1,129 @@
+//! `update`: one message in, the new state and what is to be done out.
+
+use super::{Action, Effect, Event, Msg, State, plan};
+use crate::{
+    diagnose::assess,
+    model::{Observation, Stage},
+};
+
+/// Rounds of probes after which a first pass without any failure is complete.
+const ROUNDS_CALM: u32 = 2;
+/// Rounds after which a first pass in which something fails is complete: a share needs more than an anecdote.
+const ROUNDS_FAILING: u32 = 3;
+
+/// Takes one message in.
+pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
+    state.now = state.now.max(event.at);
+    match event.msg {
+        Msg::Observed(observation) => {
+            // Only these change what is to be probed at once; the rest waits for the tick that follows.
+            let urgent = matches!(observation, Observation::Gateways(_) | Observation::Listeners(_) | Observation::Done(_));
+            state.scene.observe(event.at, observation);
+            state.stale = true;
+            if urgent { reassess(state) } else { Vec::new() }
+        }
+        Msg::Catalog(catalog) => {
+            state.catalog = Some(catalog);
+            state.stale = true;
+            reassess(state)
+        }
+        Msg::Tick => {
+            state.scene.now = state.scene.now.max(event.at);
+            if state.stale { reassess(state) } else { Vec::new() }
+        }
+        Msg::Act(action) => act(state, action),
+    }
+}
+
+/// Draws the conclusions, and adapts what is probed and followed to them.
+fn reassess(state: &mut State) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let logs = plan::logs(&state.scene);
+    if logs != state.following && state.scene.done.contains(&Stage::Gateways) || state.following.is_empty() && !logs.is_empty() {
+        state.following.clone_from(&logs);
+        effects.push(Effect::Follow(logs));
+    }
+    let Some(catalog) = state.catalog.clone() else { return effects };
+    state.stale = false;
+    let assessment = assess(&state.scene, &catalog, &state.ticked);
+    if assessment.verdict != state.assessment.verdict {
+        state.verdict_since = state.now;
+    }
+    state.assessment = assessment;
+    // Without the listeners no candidate can be told from a stranger, so the plan waits for both looks.
+    if state.scene.done.contains(&Stage::Gateways) && state.scene.done.contains(&Stage::Listeners) {
+        let mut plan = plan::plan(&state.scene, &state.options, &catalog);
+        if plan.jobs != state.plan.jobs || plan.period_ms != state.plan.period_ms || state.plan.number == 0 {
+            (plan.number, plan.asked) = (state.plan.number + 1, state.plan.asked);
+            state.plan = plan.clone();
+            effects.push(Effect::Probe(plan));
+        }
+    }
+    effects
+}
+
+/// Whether everything was looked at once, so that a verdict can be given.
+pub fn first_pass_complete(state: &State) -> bool {
+    let done = |stage: &Stage| state.scene.done.contains(stage);
+    if state.catalog.is_none() || ![Stage::Gateways, Stage::Listeners, Stage::Logs, Stage::Load].iter().all(done) {
+        return false;
+    }
+    let failing = state.assessment.symptom.share.is_some_and(|share| share > 0.0);
+    let wanted = if state.plan.jobs.is_empty() {
+        0
+    } else if failing {
+        ROUNDS_FAILING
+    } else {
+        ROUNDS_CALM
+    };
+    state.plan.number > 0 && state.scene.rounds(state.plan.number) >= wanted
+}
+
+/// What the person wants.
+fn act(state: &mut State, action: Action) -> Vec<Effect> {
+    let view = &mut state.view;
+    match action {
+        Action::Quit { keep } => return vec![Effect::Quit(keep)],
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::Redraw => return vec![Effect::Redraw],
+        Action::ProbeNow => {
+            state.plan.asked += 1;
+            state.plan.number += 1;
+            return vec![Effect::Probe(state.plan.clone())];
+        }
+        Action::Copy { text, what } => {
+            view.message = Some((state.now, format!("{what} copied to the terminal's clipboard")));
+            return vec![Effect::Copy(text)];
+        }
+        Action::Focus(pane) => view.focus = pane,
+        Action::Zoom => view.zoom = !view.zoom,
+        Action::Select { pane, key } => {
+            view.selected.insert(pane, key);
+        }
+        Action::Open(overlay) => {
+            view.overlay = Some(overlay);
+            view.scroll = 0;
+        }
+        Action::Scroll(lines) => view.scroll = lines,
+        Action::Back => {
+            if view.overlay.take().is_none() {
+                view.zoom = false;
+            }
+        }
+        Action::Freeze => {
+            view.frozen = match view.frozen.take() {
+                Some(_) => None,
+                None => Some(Box::new((state.scene.clone(), state.assessment.clone()))),
+            };
+        }
+        Action::Zone => view.local_time = !view.local_time,
+        Action::Tick { step, state: ticked } => {
+            match ticked {
+                Some(to) => state.ticked.insert(step, to),
+                None => state.ticked.remove(&step),
+            };
+            return reassess(state);
+        }
+    }
+    Vec::new()
+}

@@ -1,0 +1,99 @@
+//! Causes: what they are, what speaks for and against them, what to do.
+
+use serde::Deserialize;
+
+use super::{About, CatalogError};
+
+/// A fact that speaks for or against a cause.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EvidenceSpec {
+    /// The fact's name.
+    pub fact: String,
+    /// How much it counts, between 0 and 1: the share of doubt that it removes.
+    pub weight: f64,
+    /// Whether it is direct proof when it holds now.
+    #[serde(default)]
+    pub proof: bool,
+    /// The reason of the cause when this is what speaks for it.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Advice: a sentence and the words of a command. `{subject}`, `{unit}`, `{place}` and other fields of the evidence are
+/// filled in; an entry with a field that is not known is left out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AdviceSpec {
+    /// The sentence, in the imperative.
+    pub text: String,
+    /// The command's words.
+    #[serde(default)]
+    pub run: Vec<String>,
+}
+
+/// One cause.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CauseSpec {
+    /// One of the fixed words of the contract.
+    pub id: String,
+    /// What it is a cause of trouble of.
+    pub about: About,
+    /// A noun phrase.
+    pub title: String,
+    /// What it is, and how to tell it from its neighbours.
+    pub what: String,
+    /// The sentence for an incident, the first whose fields are all known: `{subject}`, `{place}`, `{elsewhere}`, ...
+    pub summary: Vec<String>,
+    /// What speaks for it.
+    #[serde(rename = "for")]
+    pub evidence_for: Vec<EvidenceSpec>,
+    /// What speaks against it.
+    #[serde(default)]
+    pub against: Vec<EvidenceSpec>,
+    /// At least one of these facts must hold, or it is no candidate. Empty: any evidence for it will do.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// Families of facts that must have been looked at before it can be confirmed: `listen`, `probe:upstream`.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// Facts that exclude it.
+    #[serde(default)]
+    pub excluded_by: Vec<String>,
+    /// Causes that follow from it: they stand below it.
+    #[serde(default)]
+    pub explains: Vec<String>,
+    /// Whether it is a fault even while every request is served.
+    #[serde(default)]
+    pub standalone: bool,
+    /// What stops the bleeding, each with its risk.
+    #[serde(default)]
+    pub mitigate: Vec<AdviceSpec>,
+    /// What removes it.
+    pub fix: Vec<AdviceSpec>,
+    /// How to see that it is gone.
+    pub verify: Vec<AdviceSpec>,
+    /// How to keep it away.
+    #[serde(default)]
+    pub prevent: Vec<String>,
+    /// Where to read more: manual pages, documentation sections.
+    #[serde(default)]
+    pub refs: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    cause: Vec<CauseSpec>,
+}
+
+pub(super) fn parse(file: &str, text: &str) -> Result<Vec<CauseSpec>, CatalogError> {
+    let parsed: File = toml::from_str(text).map_err(|e| CatalogError::new(file, e))?;
+    for cause in &parsed.cause {
+        if let Some(spec) = cause.evidence_for.iter().chain(&cause.against).find(|spec| !(0.0..1.0).contains(&spec.weight)) {
+            return Err(CatalogError::new(file, format!("{}: the weight of {} is not between 0 and 1", cause.id, spec.fact)));
+        }
+    }
+    Ok(parsed.cause)
+}

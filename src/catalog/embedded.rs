@@ -1,0 +1,36 @@
+//! The files of `assets/` that are part of the program. A test compares these lists with the folders.
+
+/// Name and text of a file.
+type File = (&'static str, &'static str);
+
+/// Log lines to facts.
+pub const SIGNATURES: &[File] = &[("signatures/nginx.toml", include_str!("../../assets/signatures/nginx.toml"))];
+
+/// Causes.
+pub const CAUSES: &[File] = &[
+    ("causes/application.toml", include_str!("../../assets/causes/application.toml")),
+    ("causes/gateway.toml", include_str!("../../assets/causes/gateway.toml")),
+    ("causes/network.toml", include_str!("../../assets/causes/network.toml")),
+];
+
+/// Programs that listen on many hosts.
+pub const SERVICES: File = ("services.toml", include_str!("../../assets/services.toml"));
+
+/// The checklist.
+pub const PLAYBOOK: &[File] = &[("playbook/502.toml", include_str!("../../assets/playbook/502.toml"))];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_below_assets_is_listed() {
+        let assets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+        for (folder, files) in [("signatures", SIGNATURES), ("causes", CAUSES), ("playbook", PLAYBOOK)] {
+            for entry in std::fs::read_dir(assets.join(folder)).expect("folder of assets") {
+                let name = format!("{folder}/{}", entry.expect("entry").file_name().to_string_lossy());
+                assert!(files.iter().any(|(listed, _)| *listed == name), "assets/{name} is not listed in catalog/embedded.rs");
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Facts about the gateways themselves: `gateway:...`.
+
+use std::collections::BTreeMap;
+
+use super::FactBook;
+use crate::{
+    catalog::Catalog,
+    diagnose::Scene,
+    model::{Fact, Gateway, RunState, Stage, Subject, text},
+};
+
+/// The names.
+pub fn names(_: &Catalog) -> Vec<String> {
+    ["gateway:stopped", "gateway:running", "gateway:config-problem", "gateway:listening", "gateway:not-listening"]
+        .map(str::to_owned)
+        .into()
+}
+
+/// The facts.
+pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
+    if !scene.done.contains(&Stage::Gateways) && scene.gateways.is_empty() {
+        return;
+    }
+    for gateway in &scene.gateways {
+        let subject = Subject(gateway.kind.clone());
+        book.look("gateway", &subject);
+        let mut add = |name: &str, text: String, source: &str, fields: BTreeMap<String, String>| {
+            let (name, source) = (name.to_owned(), source.to_owned());
+            book.add(Fact { name, subject: subject.clone(), now: true, at: scene.now, text, source, fields });
+        };
+        match &gateway.state {
+            RunState::Running { pid, since, .. } => {
+                let age = since.map_or_else(String::new, |since| format!(" for {}", text::duration(scene.now.wall_s() - since)));
+                add("gateway:running", format!("{} runs{age} (pid {pid})", gateway.title()), "/proc", BTreeMap::new());
+                listening(scene, gateway, &mut add);
+            }
+            RunState::Stopped { why_expected } => {
+                let text = format!("no {} process runs, although {why_expected}", gateway.kind);
+                add("gateway:stopped", text, "/proc", BTreeMap::from([("why".to_owned(), why_expected.clone())]));
+            }
+        }
+        if let Some((place, problem)) = gateway.problems.first() {
+            let text = format!("{place}: {problem}");
+            add("gateway:config-problem", text, "configuration", BTreeMap::from([("at".to_owned(), place.to_string())]));
+        }
+    }
+}
+
+/// Whether it listens where its configuration says.
+fn listening(scene: &Scene, gateway: &Gateway, add: &mut impl FnMut(&str, String, &str, BTreeMap<String, String>)) {
+    let Some(table) = &scene.listeners else { return };
+    let mut wanted: Vec<_> = gateway.sites.iter().flat_map(|site| &site.listens).collect();
+    wanted.sort_by(|a, b| a.address.cmp(&b.address));
+    wanted.dedup_by(|a, b| a.address == b.address);
+    let missing = wanted.iter().find(|listen| table.taking(&listen.address).is_none());
+    match missing {
+        Some(listen) => {
+            let text = format!("nothing listens on {}, which {} names", listen.address, listen.at);
+            add("gateway:not-listening", text, "socket table", BTreeMap::from([("listen".to_owned(), listen.address.to_string())]));
+        }
+        None if !wanted.is_empty() => {
+            let places = wanted.iter().map(|listen| listen.address.to_string()).collect::<Vec<_>>().join(", ");
+            add("gateway:listening", format!("it listens on {places}"), "socket table", BTreeMap::new());
+        }
+        None => {}
+    }
+}

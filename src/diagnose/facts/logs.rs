@@ -1,0 +1,89 @@
+//! Facts from log lines: `log:<signature>`.
+
+use std::collections::BTreeMap;
+
+use super::FactBook;
+use crate::{
+    catalog::{About, Catalog},
+    diagnose::{LogGroup, Scene},
+    model::{Address, Fact, SourceKind, Stamp, Subject, text},
+};
+
+/// A line older than this many seconds says nothing about what fails now. Fifteen minutes are what the first failing requests
+/// of an outage need to be found by, and less than what an outage before the last one needs to be forgotten.
+pub const LOG_WINDOW_S: i64 = 15 * 60;
+
+/// The names.
+pub fn names(catalog: &Catalog) -> Vec<String> {
+    catalog.signatures.all().map(|signature| format!("log:{}", signature.id)).collect()
+}
+
+/// The facts.
+pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
+    let now = scene.now.wall_s();
+    for group in scene.logs.values() {
+        book.look("log", &Subject(group.source.clone()));
+        let Some(signature) = catalog.signatures.of(&group.format, &group.first) else { continue };
+        let recent = group.since(now - LOG_WINDOW_S);
+        if recent == 0 {
+            continue;
+        }
+        let name = format!("log:{}", signature.id);
+        let subject = match signature.about {
+            About::Upstream => {
+                upstream_of(&group.last).map_or_else(|| gateway_of(scene, group), |address| Subject(address.to_string()))
+            }
+            About::Gateway => gateway_of(scene, group),
+            About::Host => Subject::host(),
+        };
+        let last = group.last_second().unwrap_or(now);
+        let at = Stamp { run_ms: group.seen.run_ms, wall_ms: last * 1000 };
+        let text = format!("{} × {}, last {} ago", text::thousands(recent), signature.explain, text::duration(now - last));
+        let fields = BTreeMap::from([("count".to_owned(), recent.to_string()), ("line".to_owned(), group.last.clone())]);
+        match book.facts.iter_mut().find(|fact| fact.name == name && fact.subject == subject) {
+            Some(known) if known.at >= at => {}
+            Some(known) => (known.at, known.text, known.fields) = (at, text, fields),
+            None => book.add(Fact { name, subject, now: false, at, text, source: group.source.clone(), fields }),
+        }
+    }
+}
+
+/// The gateway whose log this is, else the log itself.
+fn gateway_of(scene: &Scene, group: &LogGroup) -> Subject {
+    let owns = |gateway: &&crate::model::Gateway| gateway.logs.iter().any(|log| log.id() == group.source);
+    let kind = scene.gateways.iter().find(owns).map(|gateway| gateway.kind.clone());
+    Subject(kind.unwrap_or_else(|| match group.kind {
+        SourceKind::Kernel => "host".to_owned(),
+        SourceKind::Error | SourceKind::Access | SourceKind::App => group.source.clone(),
+    }))
+}
+
+/// The upstream that an nginx error line names: `upstream: "http://127.0.0.1:8000/path"`, `"fastcgi://unix:/run/php.sock:"`.
+pub fn upstream_of(line: &str) -> Option<Address> {
+    let rest = line.split_once(", upstream: \"")?.1;
+    let value = rest.split('"').next()?;
+    let value = value.split_once("://").map_or(value, |(_, rest)| rest);
+    let address = match value.strip_prefix("unix:") {
+        Some(path) => format!("unix:{}", path.split(':').next()?),
+        None => value.split('/').next()?.to_owned(),
+    };
+    address.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_upstream_of_an_error_line() {
+        let of = |value: &str| {
+            upstream_of(&format!("x, request: \"GET / HTTP/1.1\", upstream: \"{value}\", host: \"a\"")).map(|a| a.to_string())
+        };
+        assert_eq!(of("http://127.0.0.1:8000/cart").as_deref(), Some("127.0.0.1:8000"));
+        assert_eq!(of("fastcgi://unix:/run/php/php8.2-fpm.sock:").as_deref(), Some("unix:/run/php/php8.2-fpm.sock"));
+        assert_eq!(of("http://unix:/run/app.sock:/a:b").as_deref(), Some("unix:/run/app.sock"));
+        assert_eq!(of("http://[::1]:80/").as_deref(), Some("[::1]:80"));
+        assert_eq!(of("http://pool/"), None);
+        assert_eq!(upstream_of("no upstream here"), None);
+    }
+}

@@ -1,0 +1,173 @@
+//! Facts from probes: `probe:<probe>:<outcome>`.
+
+use std::collections::BTreeMap;
+
+use super::FactBook;
+use crate::{
+    catalog::Catalog,
+    diagnose::{ProbeHistory, ProbeResult, Scene},
+    model::{Address, Fact, Outcome, ProbeReport},
+};
+
+/// Probes by id. The planner plans these; `probe::ALL` makes them; a test holds the two together.
+pub const PROBES: &[&str] = &["client", "gateway", "upstream", "candidate", "socket-path", "name"];
+/// Results that count at most: what was before is history.
+const WINDOW: usize = 10;
+/// So many equal results in a row say how things are now, whatever was before: after a repair the old failures must go.
+const SETTLED: usize = 4;
+
+/// The names.
+pub fn names(_: &Catalog) -> Vec<String> {
+    PROBES.iter().flat_map(|probe| Outcome::NAMES.iter().map(move |outcome| format!("probe:{probe}:{outcome}"))).collect()
+}
+
+/// The results of a probe that say how things are now.
+pub fn window(history: &ProbeHistory) -> Vec<&ProbeResult> {
+    let last = history.results.back().map(|result| result.outcome.name());
+    let run = history.results.iter().rev().take_while(|result| Some(result.outcome.name()) == last).count();
+    let count = if run >= SETTLED { run.min(WINDOW) } else { WINDOW };
+    history.results.iter().rev().take(count).collect()
+}
+
+/// The facts.
+pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
+    for history in &scene.probes {
+        let job = &history.last.job;
+        let results: Vec<&ProbeResult> =
+            window(history).into_iter().filter(|result| !matches!(result.outcome, Outcome::Skipped(_))).collect();
+        if results.is_empty() {
+            continue;
+        }
+        book.look(&format!("probe:{}", job.probe), &job.subject);
+        let mut counts: BTreeMap<&str, (usize, &ProbeResult)> = BTreeMap::new();
+        for result in &results {
+            counts.entry(result.outcome.name()).or_insert((0, result)).0 += 1;
+        }
+        for (outcome, (count, latest)) in counts {
+            let name = format!("probe:{}:{outcome}", job.probe);
+            // Several requests can go to one upstream: the first that shows an outcome speaks for it.
+            if book.find(&name, &[&job.subject]).is_some() {
+                continue;
+            }
+            book.add(Fact {
+                name,
+                subject: job.subject.clone(),
+                now: true,
+                at: latest.at,
+                text: sentence(&history.last, &latest.outcome, count, results.len()),
+                source: if history.last.as_gateway {
+                    format!("probe as {}", job.identity.as_ref().map_or("the gateway", |identity| identity.name.as_str()))
+                } else {
+                    "probe".to_owned()
+                },
+                fields: fields(&history.last, &latest.outcome, count, results.len()),
+            });
+        }
+    }
+}
+
+/// One sentence about what a probe found.
+fn sentence(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize) -> String {
+    let job = &report.job;
+    let what = match (job.probe.as_str(), &job.request) {
+        ("gateway", Some(request)) => format!("{} {} through the gateway (Host: {})", request.method, job.label(), request.host),
+        ("client", _) => format!("{} as a client sees it", job.label()),
+        ("socket-path", _) => match &report.detail {
+            detail if detail.is_empty() => format!("{}", job.address),
+            detail => return detail.clone(),
+        },
+        (_, Some(request)) => format!("{} {}", request.method, job.label()),
+        (_, None) => job.label(),
+    };
+    let share = format!("{count} of {tries}");
+    let found = match outcome {
+        Outcome::Status(code) => format!("answered {code} in {share} tries"),
+        Outcome::Open => format!("took the connection in {share} tries"),
+        Outcome::Refused => format!("was refused in {share} tries"),
+        Outcome::NotFound => "has no such socket".to_owned(),
+        Outcome::Denied => format!("was denied in {share} tries"),
+        Outcome::QueueFull => format!("found the listen queue full in {share} tries"),
+        Outcome::NoLocalPort => format!("found no local port in {share} tries"),
+        Outcome::Unreachable => format!("was unreachable in {share} tries"),
+        Outcome::Closed(phase) => format!("was closed while {phase} in {share} tries"),
+        Outcome::Reset(phase) => format!("was reset while {phase} in {share} tries"),
+        Outcome::Timeout(phase) => format!("got nothing within {} ms while {phase} in {share} tries", job.total_ms),
+        Outcome::Tls(_)
+        | Outcome::Speaks(_)
+        | Outcome::Invalid(_)
+        | Outcome::HeaderTooBig { .. }
+        | Outcome::Name(_)
+        | Outcome::Os(_) => {
+            format!("gave {outcome} in {share} tries")
+        }
+        Outcome::Skipped(why) => format!("was not tried: {why}"),
+    };
+    let detail =
+        if report.detail.is_empty() || report.outcome != *outcome { String::new() } else { format!(" ({})", report.detail) };
+    format!("{what} {found}{detail}")
+}
+
+/// What a sentence or command about it can use.
+fn fields(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize) -> BTreeMap<String, String> {
+    let job = &report.job;
+    let mut fields: BTreeMap<String, String> = [
+        ("address", job.address.to_string()),
+        ("label", job.label()),
+        ("outcome", outcome.to_string()),
+        ("count", count.to_string()),
+        ("tries", tries.to_string()),
+        ("scheme", job.protocol.scheme().to_owned()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into();
+    let mut set = |key: &str, value: String| fields.insert(key.to_owned(), value);
+    if !report.detail.is_empty() {
+        set("detail", report.detail.clone());
+    }
+    match &job.address {
+        Address::Unix(path) => {
+            set("socket", path.display().to_string());
+        }
+        Address::Tcp(at) => {
+            set("port", at.port().to_string());
+        }
+        Address::Name(host, port) => {
+            set("name", host.clone());
+            set("port", port.to_string());
+        }
+    }
+    match outcome {
+        Outcome::Speaks(what) => {
+            set("peer", what.clone());
+        }
+        Outcome::HeaderTooBig { bytes, limit } => {
+            set("bytes", bytes.to_string());
+            set("limit", limit.to_string());
+        }
+        Outcome::Status(code) => {
+            set("status", code.to_string());
+        }
+        Outcome::Open
+        | Outcome::Refused
+        | Outcome::NotFound
+        | Outcome::Denied
+        | Outcome::QueueFull
+        | Outcome::NoLocalPort
+        | Outcome::Unreachable
+        | Outcome::Closed(_)
+        | Outcome::Reset(_)
+        | Outcome::Timeout(_)
+        | Outcome::Tls(_)
+        | Outcome::Invalid(_)
+        | Outcome::Name(_)
+        | Outcome::Os(_)
+        | Outcome::Skipped(_) => {}
+    }
+    if let Some(identity) = &job.identity {
+        set("user", identity.name.clone());
+    }
+    if let Some(emitter) = &report.emitter {
+        set("emitter", emitter.clone());
+    }
+    fields
+}

@@ -1,0 +1,230 @@
+//! The scene: everything that was observed, folded into what is known now. Bounded, whatever comes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::model::{
+    BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, LogFormat, Observation, Outcome, ProbeJob, ProbeReport,
+    RunInfo, SourceKind, Stage, Stamp,
+};
+
+/// Results that are kept of each probe: a minute of the fast cadence, and what a row on the screen shows.
+pub const PROBE_RESULTS: usize = 30;
+/// Probes that are kept; a plan holds far fewer, but plans change.
+const PROBES: usize = 512;
+/// Groups of log lines that are kept apart; the rest is counted together, and shown as such.
+pub const LOG_GROUPS: usize = 2_000;
+/// Seconds with lines that are kept of each group: older ones are merged into one figure.
+const GROUP_SECONDS: usize = 600;
+/// Samples of load that are kept: five minutes at one every 2 s.
+const LOADS: usize = 150;
+/// The key of the group in which the lines are counted that found no room.
+pub const OVERFLOW_KEY: &str = "(other lines)";
+
+/// One result of a probe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProbeResult {
+    /// When it was told.
+    pub at: Stamp,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Milliseconds from begin to end.
+    pub ms: f64,
+}
+
+/// What a probe found so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProbeHistory {
+    /// The last report, whole.
+    pub last: ProbeReport,
+    /// The last results, oldest first.
+    pub results: VecDeque<ProbeResult>,
+    /// Results since the run began.
+    pub tries: u64,
+}
+
+/// Lines that mean the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogGroup {
+    /// [`crate::model::LogSource::id`].
+    pub source: String,
+    /// Whose log.
+    pub kind: SourceKind,
+    /// How its lines are read.
+    pub format: LogFormat,
+    /// What its lines have in common.
+    pub key: String,
+    /// Lines in all.
+    pub count: u64,
+    /// Lines that came after we began to look.
+    pub live: u64,
+    /// Lines per second, oldest first.
+    pub seconds: VecDeque<(i64, u32)>,
+    /// The first line, verbatim.
+    pub first: String,
+    /// The last line, verbatim.
+    pub last: String,
+    /// When a line of it was last taken in.
+    pub seen: Stamp,
+}
+
+impl LogGroup {
+    /// The second of its first line that is still known.
+    pub fn first_second(&self) -> Option<i64> {
+        self.seconds.front().map(|(second, _)| *second)
+    }
+
+    /// The second of its last line.
+    pub fn last_second(&self) -> Option<i64> {
+        self.seconds.back().map(|(second, _)| *second)
+    }
+
+    /// Lines from this second on.
+    pub fn since(&self, second: i64) -> u64 {
+        self.seconds.iter().rev().take_while(|(at, _)| *at >= second).map(|(_, count)| u64::from(*count)).sum()
+    }
+
+    fn take(&mut self, count: LogCount, lookback: bool, at: Stamp) {
+        let second = count.second.unwrap_or_else(|| at.wall_s());
+        self.count += u64::from(count.count);
+        if !lookback {
+            self.live += u64::from(count.count);
+        }
+        self.seen = at;
+        // Lines come nearly in order; one that comes late is put in its place so that the ends stay right.
+        match self.seconds.iter().rposition(|(known, _)| *known <= second) {
+            Some(index) if self.seconds[index].0 == second => {
+                self.seconds[index].1 = self.seconds[index].1.saturating_add(count.count);
+            }
+            Some(index) => self.seconds.insert(index + 1, (second, count.count)),
+            None => self.seconds.push_front((second, count.count)),
+        }
+        if self.seconds.len() > GROUP_SECONDS {
+            self.seconds.pop_front();
+        }
+        self.last = count.last.unwrap_or(count.first);
+    }
+}
+
+/// Everything that is known now.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scene {
+    /// How this run was started.
+    pub run: Option<RunInfo>,
+    /// The stamp of the last message.
+    pub now: Stamp,
+    /// The gateways.
+    pub gateways: Vec<Gateway>,
+    /// Listening sockets. `None`: not looked at.
+    pub listeners: Option<ListenerTable>,
+    /// Probes by their job, in the order of the plan's first mention.
+    pub probes: Vec<ProbeHistory>,
+    /// Log groups by source and key.
+    pub logs: BTreeMap<(String, String), LogGroup>,
+    /// Load, oldest first.
+    pub loads: VecDeque<(Stamp, HostLoad)>,
+    /// What could not be looked at, by source.
+    pub blind: BTreeMap<String, BlindSpot>,
+    /// What was dropped, by collector.
+    pub dropped: BTreeMap<String, u64>,
+    /// What of the first pass is complete.
+    pub done: BTreeSet<Stage>,
+}
+
+impl Scene {
+    /// Takes one observation in.
+    pub fn observe(&mut self, at: Stamp, observation: Observation) {
+        self.now = self.now.max(at);
+        match observation {
+            Observation::Run(run) => self.run = Some(run),
+            Observation::Gateways(gateways) => self.gateways = gateways,
+            Observation::Listeners(table) => self.listeners = Some(table),
+            Observation::Probe(report) => self.probe(at, *report),
+            Observation::Log(batch) => self.log(at, batch),
+            Observation::Load(load) => {
+                if self.loads.len() == LOADS {
+                    self.loads.pop_front();
+                }
+                self.loads.push_back((at, *load));
+            }
+            Observation::Blind(spot) => {
+                self.blind.insert(spot.source.clone(), spot);
+            }
+            Observation::Seen { source } => {
+                self.blind.remove(&source);
+            }
+            Observation::Dropped { collector, count } => *self.dropped.entry(collector).or_default() += count,
+            Observation::Done(stage) => {
+                if let Stage::Probes { plan, .. } = stage {
+                    self.done.retain(|known| !matches!(known, Stage::Probes { plan: other, .. } if *other < plan));
+                }
+                self.done.insert(stage);
+            }
+        }
+    }
+
+    /// The latest sample of load.
+    pub fn load(&self) -> Option<&HostLoad> {
+        self.loads.back().map(|(_, load)| load)
+    }
+
+    /// All results of the probes of one kind.
+    pub fn probes_of<'a>(&'a self, probe: &'a str) -> impl Iterator<Item = &'a ProbeHistory> {
+        self.probes.iter().filter(move |history| history.last.job.probe == probe)
+    }
+
+    /// The history of one job.
+    pub fn history(&self, job: &ProbeJob) -> Option<&ProbeHistory> {
+        self.probes.iter().find(|history| history.last.job == *job)
+    }
+
+    /// Rounds of this plan that are complete.
+    pub fn rounds(&self, plan: u64) -> u32 {
+        let round = |stage: &Stage| match stage {
+            Stage::Probes { plan: of, round } if *of == plan => Some(*round),
+            Stage::Probes { .. } | Stage::Gateways | Stage::Listeners | Stage::Logs | Stage::Load => None,
+        };
+        self.done.iter().filter_map(round).max().unwrap_or(0)
+    }
+
+    fn probe(&mut self, at: Stamp, report: ProbeReport) {
+        let result = ProbeResult { at, outcome: report.outcome.clone(), ms: report.phases.total };
+        if let Some(history) = self.probes.iter_mut().find(|history| history.last.job == report.job) {
+            if history.results.len() == PROBE_RESULTS {
+                history.results.pop_front();
+            }
+            history.results.push_back(result);
+            history.tries += 1;
+            history.last = report;
+        } else {
+            if self.probes.len() == PROBES {
+                self.probes.remove(0);
+            }
+            self.probes.push(ProbeHistory { last: report, results: VecDeque::from([result]), tries: 1 });
+        }
+    }
+
+    fn log(&mut self, at: Stamp, batch: LogBatch) {
+        if batch.dropped > 0 {
+            *self.dropped.entry(batch.source.clone()).or_default() += batch.dropped;
+        }
+        for count in batch.counts {
+            let mut key = (batch.source.clone(), count.key.clone());
+            if self.logs.len() >= LOG_GROUPS && !self.logs.contains_key(&key) {
+                OVERFLOW_KEY.clone_into(&mut key.1);
+            }
+            let group = self.logs.entry(key).or_insert_with_key(|(source, key)| LogGroup {
+                source: source.clone(),
+                kind: batch.kind,
+                format: batch.format.clone(),
+                key: key.clone(),
+                count: 0,
+                live: 0,
+                seconds: VecDeque::new(),
+                first: count.first.clone(),
+                last: String::new(),
+                seen: at,
+            });
+            group.take(count, batch.lookback, at);
+        }
+    }
+}

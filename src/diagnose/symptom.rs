@@ -1,0 +1,206 @@
+//! What a client of the gateway sees, and the overall verdict.
+
+use super::{ProbeHistory, Scene, facts};
+use crate::model::{Cause, Confidence, Outcome, ProbeReport, RunState, Stage, Symptom, Verdict, clock_of, text};
+
+/// A share of failing requests from here on is steady.
+const STEADY: f64 = 0.9;
+/// Requests in the access log that are needed before their share says something.
+const COUNTED_REQUESTS: u64 = 5;
+/// Seconds of the access log that count as now.
+const NOW_S: i64 = 60;
+/// A pause between failures that separates one outage from the one before.
+const OUTAGE_GAP_S: i64 = 300;
+
+/// The symptom with the request that shows it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct View {
+    /// As told.
+    pub told: Symptom,
+    /// The URL of the worst request; of the first that was tried when none fails.
+    pub url: Option<String>,
+    /// Subject of the probe that shows it.
+    pub subject: Option<crate::model::Subject>,
+    /// Whether any request fails.
+    pub failing: bool,
+    /// Whether the gateway itself could not be reached.
+    pub unreachable: bool,
+}
+
+/// Whether a client would call this a failure.
+pub fn failed(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Status(code) => *code >= 500,
+        Outcome::Skipped(_) | Outcome::Open => false,
+        _ => true,
+    }
+}
+
+/// Failing and all results that count now.
+fn tally(history: &ProbeHistory) -> (u32, u32) {
+    let results = facts::window(history);
+    let made = results.iter().filter(|result| !matches!(result.outcome, Outcome::Skipped(_)));
+    let fails = results.iter().filter(|result| failed(&result.outcome)).count();
+    (u32::try_from(fails).unwrap_or(u32::MAX), u32::try_from(made.count()).unwrap_or(u32::MAX))
+}
+
+/// `http://shop.example.com/cart`.
+pub fn url_of(report: &ProbeReport) -> String {
+    let job = &report.job;
+    match &job.request {
+        None => job.label(),
+        Some(request) => {
+            let default = if job.protocol.tls() { 443 } else { 80 };
+            let port = job.address.port().filter(|port| *port != default && !request.host.contains(':'));
+            let port = port.map_or_else(String::new, |port| format!(":{port}"));
+            format!("{}://{}{port}{}", job.protocol.scheme(), request.host, request.path)
+        }
+    }
+}
+
+/// What a client sees.
+pub fn symptom(scene: &Scene) -> View {
+    let mut worst: Option<(f64, u32, &ProbeHistory)> = None;
+    for history in scene.probes_of("gateway") {
+        let (fails, tries) = tally(history);
+        if tries == 0 {
+            continue;
+        }
+        let share = f64::from(fails) / f64::from(tries);
+        if worst.as_ref().is_none_or(|(known, ..)| share > *known) {
+            worst = Some((share, tries, history));
+        }
+    }
+    let since = since(scene);
+    let Some((share, tried, history)) = worst else { return from_log(scene, since) };
+    let failing = share > 0.0;
+    let outcome = facts::window(history).into_iter().map(|result| &result.outcome).find(|outcome| failed(outcome) == failing);
+    let status = match outcome {
+        Some(Outcome::Status(code)) if failing => Some(*code),
+        _ => None,
+    };
+    let words = outcome.filter(|_| failing).map_or_else(String::new, |outcome| match outcome {
+        Outcome::Timeout(_) => format!("pending > {} s", history.last.job.total_ms / 1000),
+        other => other.to_string(),
+    });
+    let view = View {
+        told: Symptom { status, share: Some(share), tried, since: since.filter(|_| failing), words },
+        url: Some(url_of(&history.last)),
+        subject: Some(history.last.job.subject.clone()),
+        failing,
+        unreachable: matches!(outcome, Some(Outcome::Refused | Outcome::NotFound | Outcome::Unreachable)) && failing,
+    };
+    // Our own requests may all be served while others fail: only their log tells.
+    let logged = from_log(scene, since);
+    if !failing && logged.failing { View { url: view.url, subject: view.subject, ..logged } } else { view }
+}
+
+/// What the access log says of the requests of others, since we look.
+fn from_log(scene: &Scene, since: Option<i64>) -> View {
+    let from = scene.now.wall_s() - NOW_S;
+    let (mut fails, mut all, mut worst) = (0, 0, None);
+    for group in scene.logs.values().filter(|group| group.kind == crate::model::SourceKind::Access && group.live > 0) {
+        let count = group.since(from).min(group.live);
+        let status: Option<u16> = group.key.split(' ').next().and_then(|word| word.parse().ok());
+        all += count;
+        if let Some(status @ 500..=599) = status {
+            fails += count;
+            worst = worst.max(Some((count, status)));
+        }
+    }
+    if all < COUNTED_REQUESTS || fails == 0 {
+        return View::default();
+    }
+    let told = Symptom {
+        status: worst.map(|(_, status)| status),
+        share: Some(fails as f64 / all as f64),
+        tried: u32::try_from(all).unwrap_or(u32::MAX),
+        since,
+        words: worst.map_or_else(String::new, |(_, status)| status.to_string()),
+    };
+    View { told, failing: true, ..View::default() }
+}
+
+/// When the failures that still go on began: the first of the last row of failing seconds without a long pause.
+fn since(scene: &Scene) -> Option<i64> {
+    let mut seconds: Vec<i64> = scene
+        .logs
+        .values()
+        .filter(|group| match group.kind {
+            crate::model::SourceKind::Access => {
+                group.key.starts_with("502") || group.key.starts_with("503") || group.key.starts_with("504")
+            }
+            crate::model::SourceKind::Error => group.last.contains("upstream"),
+            crate::model::SourceKind::App | crate::model::SourceKind::Kernel => false,
+        })
+        .flat_map(|group| group.seconds.iter().map(|(second, _)| *second))
+        .collect();
+    seconds.sort_unstable();
+    let mut begin = *seconds.last()?;
+    if scene.now.wall_s() - begin > OUTAGE_GAP_S {
+        return None;
+    }
+    for second in seconds.into_iter().rev() {
+        if begin - second > OUTAGE_GAP_S {
+            break;
+        }
+        begin = second;
+    }
+    Some(begin)
+}
+
+/// The overall verdict.
+pub fn verdict(scene: &Scene, symptom: &View, causes: &[Cause]) -> Verdict {
+    let stopped = scene.gateways.iter().any(|gateway| matches!(gateway.state, RunState::Stopped { .. }));
+    let running = scene.gateways.iter().any(crate::model::Gateway::running);
+    match symptom.told.share {
+        _ if stopped && !running => Verdict::Critical,
+        Some(share) if symptom.failing && share >= STEADY => Verdict::Critical,
+        Some(_) if symptom.failing => Verdict::Warning,
+        Some(_) if causes.iter().any(|cause| cause.confidence >= Confidence::Likely) => Verdict::Warning,
+        Some(_) => Verdict::Ok,
+        // Nothing to pass on, so nothing to try: a gateway that runs and listens does its work.
+        None if running && scene.done.contains(&Stage::Listeners) && nothing_to_try(scene) => Verdict::Ok,
+        None => Verdict::Unknown,
+    }
+}
+
+/// Whether the configuration of no gateway passes anything on.
+fn nothing_to_try(scene: &Scene) -> bool {
+    scene
+        .gateways
+        .iter()
+        .all(|gateway| gateway.problems.is_empty() && gateway.blind.is_empty() && gateway.routes().next().is_none())
+}
+
+/// One sentence.
+pub fn headline(scene: &Scene, symptom: &View, verdict: Verdict, causes: &[Cause]) -> String {
+    let url = symptom.url.as_deref().unwrap_or("the gateway");
+    let share = symptom.told.share.map_or_else(String::new, |share| format!("{:.0}% of {}", share * 100.0, symptom.told.tried));
+    let since = symptom
+        .told
+        .since
+        .map_or_else(String::new, |since| format!(" since {}Z ({})", clock_of(since), text::duration(scene.now.wall_s() - since)));
+    match (causes.first(), verdict) {
+        (Some(cause), _) => format!("{} {}: {}", cause.confidence.word(), cause.id, cause.summary),
+        (None, Verdict::Ok) => format!("{url} is served{}", symptom.told.share.map_or("", |_| "; nothing fails")),
+        (None, Verdict::Unknown) => unknown(scene),
+        (None, Verdict::Warning | Verdict::Critical) => {
+            format!("{url} gives {}, {share}{since}; no cause found yet", symptom.told.words)
+        }
+    }
+}
+
+/// Why nothing could be told.
+fn unknown(scene: &Scene) -> String {
+    if !scene.done.contains(&Stage::Gateways) {
+        return "looking for a gateway".to_owned();
+    }
+    if scene.gateways.is_empty() {
+        return "no gateway runs here, and none is installed that should: name one by --config, or a URL".to_owned();
+    }
+    if scene.run.as_ref().is_some_and(|run| !run.probing) {
+        return "nothing was probed, and the logs show no failing request".to_owned();
+    }
+    "no request was tried yet".to_owned()
+}

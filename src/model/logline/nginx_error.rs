@@ -1,0 +1,218 @@
+//! nginx's error log: `2026/11/20 02:17:41 [error] 811#811: *5 message, client: ..., server: ..., request: "...", ...`
+//! (`ngx_log_error_core` in ngx_log.c, the tail by `ngx_http_log_error` in ngx_http_request.c and
+//! `ngx_http_upstream_log_error` in ngx_http_upstream.c; for streams `ngx_stream_log_error`).
+
+use super::request_line;
+
+/// `2026/11/20 02:17:41`.
+const TIME_BYTES: usize = 19;
+
+/// A line of nginx's error log. All texts are as logged: nginx does not escape what a client sent in them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NginxErrorLine<'a> {
+    /// `2026/11/20 02:17:41`, in the local time of the host, without zone.
+    pub time: &'a str,
+    /// `emerg` to `debug`.
+    pub level: &'a str,
+    /// The process.
+    pub pid: Option<u32>,
+    /// Number of the connection within the process.
+    pub connection: Option<u64>,
+    /// The message with what was being done: `connect() failed (111: Connection refused) while connecting to upstream`.
+    pub message: &'a str,
+    /// Address of the client.
+    pub client: Option<&'a str>,
+    /// First name of the server block; empty where it has none.
+    pub server: Option<&'a str>,
+    /// The request line.
+    pub request: Option<&'a str>,
+    /// The upstream with the path of the request: `http://127.0.0.1:8000/x`, `fastcgi://unix:/run/php.sock:`.
+    pub upstream: Option<&'a str>,
+    /// The Host header.
+    pub host: Option<&'a str>,
+    /// The Referer header.
+    pub referrer: Option<&'a str>,
+}
+
+impl<'a> NginxErrorLine<'a> {
+    /// Reads a line. `None`: it does not begin as nginx begins a line (a continuation, another program's output).
+    pub fn parse(line: &'a str) -> Option<Self> {
+        let time = line.get(..TIME_BYTES)?;
+        let shape = |(at, byte): (usize, u8)| match at {
+            4 | 7 => byte == b'/',
+            10 => byte == b' ',
+            13 | 16 => byte == b':',
+            _ => byte.is_ascii_digit(),
+        };
+        if !time.bytes().enumerate().all(shape) {
+            return None;
+        }
+        let (level, rest) = line.get(TIME_BYTES..)?.strip_prefix(" [")?.split_once("] ")?;
+        if !matches!(level, "emerg" | "alert" | "crit" | "error" | "warn" | "notice" | "info" | "debug") {
+            return None;
+        }
+        let (process, mut rest) = rest.split_once(": ")?;
+        let pid = process.split_once('#')?.0.parse().ok();
+        let mut connection = None;
+        if let Some((number, after)) = rest.strip_prefix('*').and_then(|after| after.split_once(' '))
+            && let Ok(number) = number.parse()
+        {
+            connection = Some(number);
+            rest = after;
+        }
+        Some(Self { time, level, pid, connection, ..Self::tail(rest) })
+    }
+
+    /// Splits the message from the fields behind it. From the left, each field up to where the next can begin: what
+    /// stands further right (request, host, referrer) is of the client's choosing and must not replace what nginx wrote.
+    fn tail(text: &'a str) -> Self {
+        let mut line = Self { message: text, ..Self::default() };
+        // A message without client is the master's, or of no connection: it has no fields.
+        let Some((message, rest)) = text.split_once(", client: ") else {
+            // The cache manager, health checks and resolvers log `, upstream: ` without a client.
+            if let Some((message, rest)) = text.split_once(", upstream: \"") {
+                line.message = message;
+                line.upstream = rest.split_once('"').map(|(upstream, _)| upstream);
+            }
+            return line;
+        };
+        line.message = message;
+        let (client, mut rest) = rest.split_once(", ").unwrap_or((rest, ""));
+        line.client = Some(client);
+        if let Some(after) = rest.strip_prefix("server: ") {
+            let (server, after) = after.split_once(", ").unwrap_or((after, ""));
+            line.server = Some(server);
+            rest = after;
+        }
+        while let Some((name, after)) = rest.split_once(": \"") {
+            // Streams log byte counts without quotes at the end: what is no field of ours ends the line.
+            let (value, next) = quoted(after);
+            match name {
+                "request" if line.request.is_none() => line.request = Some(value),
+                "subrequest" => {}
+                "upstream" if line.upstream.is_none() => line.upstream = Some(value),
+                "host" if line.host.is_none() => line.host = Some(value),
+                "referrer" if line.referrer.is_none() => line.referrer = Some(value),
+                _ => break,
+            }
+            rest = next;
+        }
+        line
+    }
+
+    /// Method and target of the request.
+    pub fn method_and_target(&self) -> Option<(&'a str, &'a str)> {
+        request_line(self.request?)
+    }
+
+    /// The upstream without the path of the request: `http://127.0.0.1:8000`, `fastcgi://unix:/run/php.sock:`,
+    /// `http://name-of-a-pool`.
+    pub fn upstream_base(&self) -> Option<&'a str> {
+        let upstream = self.upstream?;
+        let start = upstream.find("://").map_or(0, |at| at + 3);
+        let authority = upstream.get(start..)?;
+        let end = if authority.starts_with("unix:") {
+            // `unix:/run/app.sock:/path`: nginx ends the socket's path with a colon. One logged for a stream has none.
+            authority.get(5..)?.find(':').map_or(authority.len(), |at| at + 6)
+        } else {
+            authority.find('/').unwrap_or(authority.len())
+        };
+        upstream.get(..start + end)
+    }
+
+    /// The upstream's address alone: `127.0.0.1:8000`, `unix:/run/php.sock`, `name-of-a-pool`.
+    pub fn upstream_address(&self) -> Option<&'a str> {
+        let base = self.upstream_base()?;
+        let address = base.split_once("://").map_or(base, |(_, address)| address);
+        Some(if address.starts_with("unix:") { address.strip_suffix(':').unwrap_or(address) } else { address })
+    }
+}
+
+/// A value that is not escaped, up to the quote that ends it: the one before the next field, or the last on the line.
+fn quoted(text: &str) -> (&str, &str) {
+    const NEXT: [&str; 6] =
+        ["\", upstream: \"", "\", host: \"", "\", referrer: \"", "\", subrequest: \"", "\", bytes ", "\", request: \""];
+    let ends = memchr::memchr_iter(b'"', text.as_bytes());
+    for end in ends {
+        let after = text.get(end..).unwrap_or_default();
+        if after.len() == 1 || NEXT.iter().any(|next| after.starts_with(next)) {
+            return (text.get(..end).unwrap_or_default(), after.get(3..).unwrap_or_default());
+        }
+    }
+    (text, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const REFUSED: &str = "2026/11/20 23:36:34 [error] 174#174: *1 connect() failed (111: Connection refused) while connecting to upstream, client: 127.0.0.1, server: lab.test, request: \"GET /refused?a=b HTTP/1.1\", upstream: \"http://127.0.0.1:9099/refused?a=b\", host: \"127.0.0.1:8081\", referrer: \"https://x/\"";
+
+    #[test]
+    fn a_refused_connection() {
+        let line = NginxErrorLine::parse(REFUSED).expect("an nginx line");
+        assert_eq!((line.time, line.level, line.pid, line.connection), ("2026/11/20 23:36:34", "error", Some(174), Some(1)));
+        assert_eq!(line.message, "connect() failed (111: Connection refused) while connecting to upstream");
+        assert_eq!((line.client, line.server), (Some("127.0.0.1"), Some("lab.test")));
+        assert_eq!(line.method_and_target(), Some(("GET", "/refused?a=b")));
+        assert_eq!(line.upstream_base(), Some("http://127.0.0.1:9099"));
+        assert_eq!(line.upstream_address(), Some("127.0.0.1:9099"));
+        assert_eq!((line.host, line.referrer), (Some("127.0.0.1:8081"), Some("https://x/")));
+    }
+
+    #[test]
+    fn upstreams_of_every_kind() {
+        let of = |upstream: &str| {
+            let line = format!(
+                "2026/11/20 23:36:44 [crit] 1#1: *2 m, client: ::1, server: , request: \"GET / HTTP/1.1\", upstream: \"{upstream}\", host: \"h\""
+            );
+            let line = NginxErrorLine::parse(&line).expect("an nginx line");
+            assert_eq!(line.server, Some(""));
+            (line.upstream_base().expect("base").to_owned(), line.upstream_address().expect("address").to_owned())
+        };
+        let pair = |base: &str, address: &str| (base.to_owned(), address.to_owned());
+        assert_eq!(of("http://unix:/tmp/no perm.sock:/eacces"), pair("http://unix:/tmp/no perm.sock:", "unix:/tmp/no perm.sock"));
+        assert_eq!(of("fastcgi://unix:/run/php.sock:"), pair("fastcgi://unix:/run/php.sock:", "unix:/run/php.sock"));
+        assert_eq!(of("grpc://127.0.0.1:9001"), pair("grpc://127.0.0.1:9001", "127.0.0.1:9001"));
+        assert_eq!(of("http://dead2/nolive"), pair("http://dead2", "dead2"));
+        assert_eq!(of("http://[::1]:80/x"), pair("http://[::1]:80", "[::1]:80"));
+        assert_eq!(of("10.0.0.1:3306"), pair("10.0.0.1:3306", "10.0.0.1:3306"));
+    }
+
+    #[test]
+    fn lines_without_fields_and_lines_that_are_not_nginxs() {
+        let line = NginxErrorLine::parse("2026/11/20 23:38:43 [alert] 135#135: 6 worker_connections are not enough").expect("line");
+        assert_eq!((line.message, line.client, line.connection), ("6 worker_connections are not enough", None, None));
+        for other in [
+            "",
+            "Host: 127.0.0.1:8096",
+            "2026/11/20 23:38:43",
+            "2026/11/20 23:38:43 [x] 1#1: y",
+            "\u{fffd}026/11/20 23:38:43 [error] 1#1: y",
+        ] {
+            assert_eq!(NginxErrorLine::parse(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_cannot_forge_the_upstream() {
+        let forged = REFUSED.replace("https://x/", "x\", upstream: \"http://6.6.6.6/");
+        assert_eq!(NginxErrorLine::parse(&forged).expect("line").upstream_address(), Some("127.0.0.1:9099"));
+        let quote = REFUSED.replace("/refused?a=b HTTP", "/re\"fused HTTP");
+        assert_eq!(NginxErrorLine::parse(&quote).expect("line").method_and_target(), Some(("GET", "/re\"fused")));
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_it_panic(cut in 0usize..400, noise in "\\PC{0,30}", at in 0usize..400) {
+            let mut text: Vec<char> = REFUSED.chars().take(cut).collect();
+            text.splice(at.min(text.len())..at.min(text.len()), noise.chars());
+            let text: String = text.into_iter().collect();
+            if let Some(line) = NginxErrorLine::parse(&text) {
+                let _ = (line.upstream_base(), line.upstream_address(), line.method_and_target());
+            }
+        }
+    }
+}

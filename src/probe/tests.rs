@@ -1,0 +1,354 @@
+//! What each kind of peer comes out as, over real sockets.
+
+use std::{
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt as _,
+    time::{Duration, Instant},
+};
+
+use tokio::io::AsyncWriteExt as _;
+
+use super::{ALL, by_id, lab::*, make};
+use crate::{
+    model::{Address, Garbage, Identity, NameFault, Outcome, Phase, Protocol, TlsFault},
+    sys::{Root, Sys},
+};
+
+fn says(name: &str) -> Outcome {
+    Outcome::Speaks(name.to_owned())
+}
+
+#[test]
+fn every_probe_is_found_by_its_id_and_emits_known_words() {
+    for probe in ALL {
+        assert_eq!(by_id(probe.id()).expect("listed").title(), probe.title());
+        assert!(probe.emits().iter().all(|word| Outcome::NAMES.contains(word)), "{}", probe.id());
+        assert!(probe.emits().contains(&"skipped"), "{}: with probing off it is skipped", probe.id());
+    }
+    assert_eq!(ALL.iter().map(|probe| probe.id()).collect::<std::collections::BTreeSet<_>>().len(), ALL.len(), "ids are unique");
+}
+
+#[tokio::test]
+async fn a_good_answer_has_its_phases_and_its_author() {
+    let report = upstream(answering(GOOD).await, Protocol::Http).await;
+    assert_eq!(report.outcome, Outcome::Status(200));
+    assert_eq!(report.emitter.as_deref(), Some("nginx"));
+    assert_eq!(report.head_bytes, Some(60));
+    let phases = report.phases;
+    assert!(phases.connect.is_some() && phases.first_byte.is_some() && phases.tls.is_none() && phases.resolve.is_none());
+    assert!(phases.total >= phases.connect.unwrap_or(0.0) + phases.first_byte.unwrap_or(0.0));
+}
+
+#[tokio::test]
+async fn the_request_says_who_asks_and_for_what() {
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+    let at = serve(move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            let _ = sender.send(read_some(&mut stream).await).await;
+        }
+    })
+    .await;
+    upstream(at, Protocol::Http).await;
+    let text = String::from_utf8(receiver.recv().await.expect("a request")).expect("text");
+    assert!(text.starts_with("GET / HTTP/1.1\r\nHost: app.test\r\nUser-Agent: why502/"), "{text}");
+    assert!(text.contains("(+probe)\r\n") && text.ends_with("Connection: close\r\n\r\n"), "{text}");
+}
+
+#[tokio::test]
+async fn refused_closed_reset_and_silent_are_told_apart() {
+    let dead: SocketAddr = {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        listener.local_addr().expect("address")
+    };
+    assert_eq!(upstream(dead, Protocol::Http).await.outcome, Outcome::Refused);
+
+    let closing = serve(|mut stream| async move {
+        read_some(&mut stream).await;
+    })
+    .await;
+    let report = upstream(closing, Protocol::Http).await;
+    assert_eq!(report.outcome, Outcome::Closed(Phase::Head));
+    assert!(report.detail.contains("no answer to tls, fastcgi, uwsgi either"), "{}", report.detail);
+
+    let resetting = serve(|mut stream| async move {
+        read_some(&mut stream).await;
+        stream.set_zero_linger().expect("linger");
+    })
+    .await;
+    assert_eq!(upstream(resetting, Protocol::Http).await.outcome, Outcome::Reset(Phase::Head));
+
+    let silent = serve(hang).await;
+    let began = Instant::now();
+    assert_eq!(within(silent, Protocol::Http, 200).await.outcome, Outcome::Timeout(Phase::Head));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!(within(silent, Protocol::Https, 200).await.outcome, Outcome::Timeout(Phase::Tls));
+}
+
+#[tokio::test]
+async fn bodies_that_end_early_are_truncated() {
+    let head = "HTTP/1.1 200 OK\r\n";
+    for (rest, outcome) in [
+        ("Content-Length: 100\r\n\r\nhalf", Outcome::Closed(Phase::Body)),
+        ("Transfer-Encoding: chunked\r\n\r\n5\r\nhel", Outcome::Closed(Phase::Body)),
+        ("Transfer-Encoding: chunked\r\n\r\nnonsense\r\n", Outcome::Invalid(Garbage::Chunk)),
+        ("Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", Outcome::Status(200)),
+        ("\r\nuntil the end", Outcome::Status(200)),
+        ("Content-Type: text/event-stream\r\nContent-Length: 9\r\n\r\n", Outcome::Status(200)),
+    ] {
+        let report = upstream(answering(format!("{head}{rest}")).await, Protocol::Http).await;
+        assert_eq!(report.outcome, outcome, "{rest:?}");
+    }
+    let interim = upstream(answering(format!("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n{GOOD}")).await, Protocol::Http).await;
+    assert_eq!(interim.outcome, Outcome::Status(200));
+}
+
+#[tokio::test]
+async fn answers_that_are_no_http_say_what_they_are() {
+    for (bytes, outcome) in [
+        (&b"hello world, this is no HTTP\n"[..], Outcome::Invalid(Garbage::StatusLine)),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", says("ssh")),
+        (b"-ERR unknown command\r\n", says("redis")),
+        (b"\x15\x03\x03\x00\x02\x02\x46", says("tls")),
+        (b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64", says("http/2")),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\nThe plain HTTP request was sent to HTTPS port", says("tls")),
+        (b"HTTP/1.1 two hundred\r\n\r\n", Outcome::Invalid(Garbage::StatusLine)),
+    ] {
+        let report = upstream(answering(bytes).await, Protocol::Http).await;
+        assert_eq!(report.outcome, outcome, "{}", bytes.escape_ascii());
+    }
+    let report = upstream(answering("HTTP/1.1 200 OK\r\nbroken line\r\n\r\n").await, Protocol::Http).await;
+    assert!(matches!(&report.outcome, Outcome::Invalid(Garbage::Header(why)) if why.contains("broken line")), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_header_is_measured_against_the_gateways_buffer() {
+    let head = format!("HTTP/1.1 200 OK\r\nSet-Cookie: {}\r\n\r\n", "x".repeat(5000));
+    let mut job = job("upstream", Address::Tcp(answering(head.clone()).await), Protocol::Http);
+    job.header_limit = Some(4096);
+    let limit = 4096;
+    let bytes = u32::try_from(head.len()).expect("small");
+    assert_eq!(make(&host(), &job).await.outcome, Outcome::HeaderTooBig { bytes, limit });
+    job.header_limit = Some(bytes);
+    assert_eq!(make(&host(), &job).await.outcome, Outcome::Status(200));
+}
+
+#[tokio::test]
+async fn endless_peers_are_bounded() {
+    let endless_header = serve(|mut stream| async move {
+        read_some(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
+        while stream.write_all(b"X-More: of this\r\n").await.is_ok() {}
+    })
+    .await;
+    let began = Instant::now();
+    let report = upstream(endless_header, Protocol::Http).await;
+    assert!(matches!(report.outcome, Outcome::HeaderTooBig { bytes: 65_536..100_000, limit: 65_536 }), "{:?}", report.outcome);
+
+    let endless_body = serve(|mut stream| async move {
+        read_some(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n").await;
+        let page = vec![b'x'; 1 << 16];
+        while stream.write_all(&page).await.is_ok() {}
+    })
+    .await;
+    assert_eq!(upstream(endless_body, Protocol::Http).await.outcome, Outcome::Status(200));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+
+    let slow = serve(|mut stream| async move {
+        for byte in GOOD.bytes() {
+            if stream.write_all(&[byte]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    assert_eq!(within(slow, Protocol::Http, 300).await.outcome, Outcome::Timeout(Phase::Head));
+}
+
+#[tokio::test]
+async fn tls_where_it_is_and_where_it_is_not() {
+    let good = upstream(tls().await, Protocol::Https).await;
+    assert_eq!(good.outcome, Outcome::Status(200), "{}", good.detail);
+    assert!(
+        good.phases.tls.is_some() && good.detail.contains("TLSv1_3") && good.detail.contains("1 certificates"),
+        "{}",
+        good.detail
+    );
+
+    let plain_to_tls = upstream(tls().await, Protocol::Http).await;
+    assert_eq!(plain_to_tls.outcome, says("tls"), "{}", plain_to_tls.detail);
+
+    let not_tls = Outcome::Tls(TlsFault::NotTls);
+    let answers = answering("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(upstream(answers, Protocol::Https).await.outcome, not_tls);
+    let closes = serve(|mut stream| async move {
+        // As many an application server: no request line, no answer.
+        let request = read_some(&mut stream).await;
+        if request.starts_with(b"GET ") {
+            let _ = stream.write_all(GOOD.as_bytes()).await;
+        }
+    })
+    .await;
+    let report = upstream(closes, Protocol::Https).await;
+    assert_eq!(report.outcome, not_tls);
+    assert!(report.detail.contains("it answered http/1"), "{}", report.detail);
+
+    let alert = answering(&b"\x15\x03\x03\x00\x02\x02\x28"[..]).await;
+    assert_eq!(upstream(alert, Protocol::Https).await.outcome, Outcome::Tls(TlsFault::Alert("handshake_failure".to_owned())));
+    let gone = serve(|mut stream| async move {
+        read_some(&mut stream).await;
+    })
+    .await;
+    assert_eq!(upstream(gone, Protocol::Https).await.outcome, Outcome::Closed(Phase::Tls));
+}
+
+#[tokio::test]
+async fn fastcgi_is_spoken_and_recognised() {
+    let good =
+        upstream(fastcgi("Status: 404 Not Found\r\nX-Powered-By: PHP/8.2\r\n\r\nFile not found.").await, Protocol::Fastcgi).await;
+    assert_eq!(good.outcome, Outcome::Status(404), "{}", good.detail);
+    assert_eq!(good.emitter.as_deref(), Some("php"));
+    assert!(good.detail.contains("PHP message: watch out"), "{}", good.detail);
+    let plain = upstream(fastcgi("Content-type: text/html\r\n\r\nhi").await, Protocol::Fastcgi).await;
+    assert_eq!(plain.outcome, Outcome::Status(200));
+
+    let http_to_fastcgi = upstream(fastcgi("").await, Protocol::Http).await;
+    assert_eq!(http_to_fastcgi.outcome, says("fastcgi"), "{}", http_to_fastcgi.detail);
+    let fastcgi_to_http = upstream(answering("HTTP/1.1 400 Bad Request\r\n\r\n").await, Protocol::Fastcgi).await;
+    assert_eq!(fastcgi_to_http.outcome, says("http/1"));
+    assert_eq!(
+        upstream(fastcgi("").await, Protocol::Fastcgi).await.outcome,
+        Outcome::Closed(Phase::Head),
+        "an end without a header"
+    );
+
+    let mut job = job("upstream", Address::Tcp(fastcgi(format!("X: {}\r\n\r\n", "x".repeat(5000))).await), Protocol::Fastcgi);
+    job.header_limit = Some(4096);
+    let outcome = make(&host(), &job).await.outcome;
+    assert!(matches!(outcome, Outcome::HeaderTooBig { bytes: 5000..5100, limit: 4096 }), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn uwsgi_is_spoken_and_recognised() {
+    let behave = |mut stream: tokio::net::TcpStream| async move {
+        let request = read_some(&mut stream).await;
+        match request.first() {
+            Some(100) => drop(stream.write_all(&[100, 0, 1, 0]).await),
+            Some(0) => drop(stream.write_all(GOOD.as_bytes()).await),
+            // uwsgi takes `GET ` for a length and waits for the rest.
+            _ => hang(stream).await,
+        }
+    };
+    assert_eq!(upstream(serve(behave).await, Protocol::Uwsgi).await.outcome, Outcome::Status(200));
+    assert_eq!(within(serve(behave).await, Protocol::Http, 200).await.outcome, says("uwsgi"));
+    let http = answering("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(upstream(http, Protocol::Uwsgi).await.outcome, says("http/1"));
+    let scgi = answering("Status: 503 Busy\r\n\r\n").await;
+    assert_eq!(upstream(scgi, Protocol::Scgi).await.outcome, Outcome::Status(503));
+}
+
+#[tokio::test]
+async fn unix_sockets_fail_as_the_gateway_would_see_it() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("app.sock");
+    let ask = || async { make(&host(), &job("upstream", Address::Unix(path.clone()), Protocol::Http)).await.outcome };
+    assert_eq!(ask().await, Outcome::NotFound);
+    drop(tokio::net::UnixListener::bind(&path).expect("bind"));
+    assert_eq!(ask().await, Outcome::Refused, "a socket file whose listener is gone");
+    std::fs::remove_file(&path).expect("remove");
+    let _full = full_unix(&path).await;
+    assert_eq!(ask().await, Outcome::QueueFull);
+    let long = dir.path().join("x".repeat(200));
+    let outcome = make(&host(), &job("upstream", Address::Unix(long), Protocol::Http)).await.outcome;
+    assert_eq!(outcome.name(), "os-error");
+}
+
+#[tokio::test]
+async fn an_abstract_socket_is_reached() {
+    let name = format!("why502-test-{}", std::process::id());
+    let address = <std::os::unix::net::SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(&name).expect("name");
+    let listener = std::os::unix::net::UnixListener::bind_addr(&address).expect("bind");
+    let mut job = job("upstream", Address::Unix(format!("@{name}").into()), Protocol::Stream);
+    job.request = None;
+    assert_eq!(make(&host(), &job).await.outcome, Outcome::Open);
+    drop(listener);
+}
+
+#[tokio::test]
+async fn without_a_request_the_connection_is_all() {
+    let at = serve(hang).await;
+    for protocol in [Protocol::Http, Protocol::Stream, Protocol::Grpc, Protocol::Fastcgi] {
+        let mut job = job("upstream", Address::Tcp(at), protocol);
+        job.request = None;
+        assert_eq!(make(&host(), &job).await.outcome, Outcome::Open, "{protocol:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_tried_by_all_its_addresses() {
+    let dir = tempfile::tempdir().expect("directory");
+    std::fs::create_dir(dir.path().join("etc")).expect("etc");
+    std::fs::write(dir.path().join("etc/hosts"), "127.0.0.9 app\n127.0.0.1 app\n").expect("hosts");
+    let root = Root::below(dir.path());
+    let mut sys = Sys::new(root, true);
+    sys.probing = true;
+    let at = answering(GOOD).await;
+    let report = make(&sys, &job("upstream", Address::Name("app".to_owned(), at.port()), Protocol::Http)).await;
+    assert_eq!(report.outcome, Outcome::Status(200));
+    assert!(report.detail.contains("127.0.0.9") && report.detail.contains("REFUSED"), "{}", report.detail);
+    let name = make(&sys, &job("name", Address::Name("app".to_owned(), 80), Protocol::Http)).await;
+    assert_eq!((name.outcome, name.detail.as_str()), (Outcome::Open, "127.0.0.9, 127.0.0.1"));
+    for probe in ["name", "upstream", "client"] {
+        let gone = make(&sys, &job(probe, Address::Name("gone.test".to_owned(), 80), Protocol::Http)).await;
+        assert_eq!(gone.outcome, Outcome::Name(NameFault::NoServer), "{probe}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_sees_what_it_sees() {
+    let ask = |at, protocol| async move { make(&host(), &job("client", Address::Tcp(at), protocol)).await };
+    let good = ask(answering(GOOD).await, Protocol::Http).await;
+    assert_eq!((good.outcome, good.emitter.as_deref()), (Outcome::Status(200), Some("nginx")), "{}", good.detail);
+    let moved =
+        ask(answering("HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n").await, Protocol::Http)
+            .await;
+    assert_eq!(moved.outcome, Outcome::Status(302), "a redirect is an answer");
+    let closed = ask(answering("").await, Protocol::Http).await;
+    assert_eq!(closed.outcome, Outcome::Closed(Phase::Head), "{}", closed.detail);
+    let short = ask(answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nx").await, Protocol::Http).await;
+    assert_eq!(short.outcome, Outcome::Closed(Phase::Body), "{}", short.detail);
+    let garbage = ask(answering("what?\r\n\r\n").await, Protocol::Http).await;
+    assert_eq!(garbage.outcome, Outcome::Invalid(Garbage::StatusLine), "{}", garbage.detail);
+    let dead = {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        listener.local_addr().expect("address")
+    };
+    assert_eq!(ask(dead, Protocol::Http).await.outcome, Outcome::Refused);
+}
+
+#[tokio::test]
+async fn what_is_off_is_not_tried() {
+    let mut sys = host();
+    sys.probing = false;
+    let at = answering(GOOD).await;
+    assert!(matches!(make(&sys, &job("upstream", Address::Tcp(at), Protocol::Http)).await.outcome, Outcome::Skipped(_)));
+    assert!(matches!(make(&sys, &job("no such", Address::Tcp(at), Protocol::Http)).await.outcome, Outcome::Skipped(_)));
+    let path = make(&sys, &job("socket-path", Address::Unix("/nowhere/app.sock".into()), Protocol::Http)).await;
+    assert_eq!((path.outcome, path.detail.as_str()), (Outcome::NotFound, "/nowhere does not exist"));
+}
+
+#[tokio::test]
+async fn a_report_says_as_whom_it_was_made() {
+    let dir = tempfile::tempdir().expect("directory");
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("mode");
+    let (uid, gid, groups) = crate::sys::ourselves();
+    let mut job = job("upstream", Address::Tcp(answering(GOOD).await), Protocol::Http);
+    assert!(!make(&host(), &job).await.as_gateway, "no gateway's user is known");
+    job.identity = Some(Identity { name: "us".to_owned(), uid, gid, groups });
+    assert!(make(&host(), &job).await.as_gateway);
+    job.identity = Some(Identity { name: "other".to_owned(), uid: uid + 1, gid, groups: Vec::new() });
+    let report = make(&host(), &job).await;
+    assert!(!report.as_gateway && report.outcome == Outcome::Status(200), "over TCP we ask as ourselves, and say so");
+}

@@ -1,0 +1,140 @@
+//! Starts the collectors of a run and carries to them what `update` wants.
+
+use std::sync::Arc;
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::Options,
+    catalog::Catalog,
+    cli::Target,
+    gateway,
+    model::{BlindSpot, LogSource, Observation, ProbePlan, RunInfo},
+    probe,
+    sys::{OUTBOX_CAPACITY, Outbox, Root, Stamped, Sys, Users},
+    watch as watching,
+};
+
+/// The collectors of a run. Dropping it ends them.
+#[derive(Debug)]
+pub struct Collectors {
+    /// What they saw.
+    pub seen: mpsc::Receiver<Stamped>,
+    /// The knowledge, when it is ready.
+    pub catalog: tokio::sync::oneshot::Receiver<Arc<Catalog>>,
+    plans: watch::Sender<ProbePlan>,
+    sources: watch::Sender<Vec<LogSource>>,
+    cancel: CancellationToken,
+}
+
+impl Collectors {
+    /// Starts all collectors on the current runtime.
+    pub fn start(sys: &Sys, target: &Target) -> Self {
+        let (sender, seen) = mpsc::channel(OUTBOX_CAPACITY);
+        let (plans, plans_in) = watch::channel(ProbePlan::default());
+        let (sources, sources_in) = watch::channel(Vec::new());
+        let cancel = CancellationToken::new();
+        let outbox = Outbox::new("run", sys.clock, sender);
+        let (ready, catalog) = tokio::sync::oneshot::channel();
+        // Hundreds of patterns take their time to compile: never on the way to the first frame.
+        tokio::task::spawn_blocking(move || {
+            if let Ok(known) = Catalog::embedded() {
+                let _ = ready.send(Arc::new(known));
+            }
+        });
+        let info = run_info(sys, target);
+        let overrides = gateway::Overrides {
+            kind: target.gateway.clone(),
+            config: target.config.clone(),
+            logs: target.log.clone(),
+            access_logs: target.access_log.clone(),
+            upstreams: target.upstream.clone(),
+        };
+        let rate = target.rate.map_or_else(Default::default, |rate| probe::schedule::Rate::requests(f64::from(rate)));
+        let (sys, stop) = (sys.clone(), cancel.clone());
+        tokio::spawn(async move {
+            outbox.tell(Observation::Run(info)).await;
+            let mut tasks = JoinSet::new();
+            let mut names = std::collections::BTreeMap::new();
+            let mut spawn = |name: &'static str, task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
+                names.insert(tasks.spawn(task).id(), name);
+            };
+            let given = |name| (sys.clone(), outbox.named(name), stop.clone());
+            let (s, o, c) = given("gateways");
+            spawn("gateways", Box::pin(gateway::run(s, overrides, o, c)));
+            let (s, o, c) = given("listeners");
+            spawn("listeners", Box::pin(watching::listeners::run(s, o, c, None)));
+            let (s, o, c) = given("logs");
+            spawn("logs", Box::pin(watching::logs::run(s, sources_in, o, c)));
+            let (s, o, c) = given("kernel log");
+            spawn("kernel log", Box::pin(watching::kernel::run(s, o, c)));
+            let (s, o, c) = given("load");
+            spawn("load", Box::pin(watching::load::run(s, o, c)));
+            let (s, o, c) = given("probes");
+            spawn("probes", Box::pin(probe::schedule::run(rate, s, plans_in, o, c)));
+            while let Some(ended) = tasks.join_next_with_id().await {
+                // A collector that panics blinds us in one eye; it must not take the console with it.
+                if let Err(error) = ended
+                    && error.is_panic()
+                {
+                    let source = names.get(&error.id()).copied().unwrap_or("a collector").to_owned();
+                    let reason = "it failed by a defect of this program".to_owned();
+                    let remedy = "check this part by hand, and report the defect".to_owned();
+                    outbox.tell(Observation::Blind(BlindSpot { source, reason, remedy })).await;
+                }
+            }
+        });
+        Self { seen, catalog, plans, sources, cancel }
+    }
+
+    /// Probe by this plan from now on.
+    pub fn probe(&self, plan: ProbePlan) {
+        self.plans.send_replace(plan);
+    }
+
+    /// Follow these logs from now on.
+    pub fn follow(&self, sources: Vec<LogSource>) {
+        self.sources.send_replace(sources);
+    }
+}
+
+impl Drop for Collectors {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+/// The host as the command line names it.
+pub fn sys(target: &Target) -> anyhow::Result<Sys> {
+    let root = match &target.root {
+        None => Root::host(),
+        Some(dir) => {
+            let root = Root::below(dir);
+            if root.stat(std::path::Path::new("/")).is_err() {
+                anyhow::bail!("--root {}: it is no directory that can be read", dir.display());
+            }
+            root
+        }
+    };
+    Ok(Sys::new(root, !target.no_probe))
+}
+
+/// What `update` needs to know of the command line.
+pub fn options(target: &Target) -> Options {
+    Options { url: target.url.clone(), upstreams: target.upstream.clone(), ..Options::default() }
+}
+
+fn run_info(sys: &Sys, target: &Target) -> RunInfo {
+    let host = sys.root.text("/proc/sys/kernel/hostname").map(|text| text.trim().to_owned());
+    RunInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: host.unwrap_or_else(|_| "?".to_owned()),
+        url: target.url.as_ref().map(ToString::to_string),
+        probing: sys.probing,
+        user: Users::read(&sys.root).name(rustix::process::geteuid().as_raw()),
+    }
+}

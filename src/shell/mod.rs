@@ -1,0 +1,76 @@
+//! Layer 6: the only place that does things: run modes, runtime, terminal, signals, effects, recording.
+//!
+//! A run is: collectors send observations into one bounded channel; each is recorded as it came and given to
+//! `app::update`; the effects that come back are carried out here and nowhere else. `check` and the console differ only
+//! in what they do with the state.
+//!
+//! To add a run mode: its command in `cli.rs`, a file here, and its arm in [`run`].
+
+mod check;
+mod collect;
+mod console;
+mod effects;
+mod record;
+mod replay;
+mod run_loop;
+mod signals;
+mod term;
+mod writer;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+pub use record::{RecordError, Recording};
+pub use run_loop::{Feed, Input, Ports, run_loop};
+
+use crate::{
+    cli::{Cli, Command},
+    probe,
+    sys::PROBE_AS_MODE,
+};
+
+/// Exit status of everything that could not be told or done (the monitoring plugins' UNKNOWN).
+const UNKNOWN: u8 = 3;
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    // The hidden mode drops its rights before anything else happens, so it comes before the command line is even parsed.
+    if std::env::args_os().nth(1).is_some_and(|arg| arg == PROBE_AS_MODE) {
+        return probe::child::serve();
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is no reason to fail: `why502 --help | head -1`.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(UNKNOWN) } else { ExitCode::SUCCESS };
+        }
+    };
+    // A panic is UNKNOWN too: 101 would be CRITICAL to no monitor and OK to none.
+    let result = std::panic::catch_unwind(|| match cli.command {
+        Some(Command::Check(check)) => check::run(&check),
+        Some(Command::Replay(replay)) => replay::run(&replay),
+        None => console::run(&cli),
+    });
+    match result {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(error)) => {
+            complain(&error);
+            ExitCode::from(UNKNOWN)
+        }
+        Err(_) => ExitCode::from(UNKNOWN),
+    }
+}
+
+/// One line on standard error.
+#[expect(clippy::print_stderr, reason = "the one place at which the program says why it ends")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("why502: {}", crate::model::text::printable(&format!("{error:#}")));
+}
+
+/// The runtime that collectors run on. Two threads: one stuck in a long parse must not hold up the other collectors, and the
+/// host needs its processors itself.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}

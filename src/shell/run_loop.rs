@@ -1,0 +1,152 @@
+//! The loop of the console: one message at a time through `update`, a frame when something changed and the terminal is free.
+//!
+//! It runs in tests as it runs on a host: input is a stream, the backend is ratatui's, time is tokio's.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use ratatui::{Terminal, backend::Backend};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::{
+    app::{self, Effect, Event, Msg, State},
+    catalog::Catalog,
+    model::Stamp,
+    sys::Stamped,
+    ui::{self, Ui},
+};
+
+/// The shortest time between two frames: 20 a second are smooth, and more are a burden on the line.
+const FRAME: Duration = Duration::from_millis(50);
+/// How often time passes for the state: clocks on the screen show seconds.
+const TICK: Duration = Duration::from_secs(1);
+/// The shortest time between two frames that no key asked for, and between two times of drawing conclusions.
+const SETTLE: Duration = Duration::from_millis(100);
+/// Observations taken in before the terminal and the keys have their turn.
+const BATCH: usize = 64;
+
+/// What comes from the person, the terminal and the system.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A key.
+    Key(crossterm::event::KeyEvent),
+    /// The terminal has another size now.
+    Resize,
+    /// Stop in the background.
+    Stop,
+    /// Continued after a stop.
+    Resume,
+    /// The terminal took a frame.
+    Drawn,
+    /// The terminal is gone, or a signal says so.
+    End,
+}
+
+/// What comes from the host, or from a recording.
+#[derive(Debug)]
+pub enum Feed {
+    /// An observation.
+    Seen(Stamped),
+    /// The knowledge is ready.
+    Catalog(Arc<Catalog>),
+}
+
+/// What the loop needs from outside of it, besides what comes.
+pub trait Ports {
+    /// Now, for input and ticks.
+    fn now(&self) -> Stamp;
+    /// Carries an effect out. `Quit`, `Redraw` and `Suspend` are the loop's own and never come here.
+    fn carry_out(&mut self, effect: &Effect);
+    /// Whether the terminal can take a frame.
+    fn can_draw(&self) -> bool;
+    /// Stops in the background, and takes the terminal again afterwards.
+    fn suspend(&mut self);
+}
+
+/// Runs until the person leaves or the terminal goes. `true`: the last screen is to stay.
+pub async fn run_loop<B, P>(
+    terminal: &mut Terminal<B>,
+    ui: &Ui,
+    state: &mut State,
+    ports: &mut P,
+    feed: impl Stream<Item = Feed>,
+    input: impl Stream<Item = Input>,
+) -> Result<bool, B::Error>
+where
+    B: Backend,
+    P: Ports,
+{
+    let (mut feed, mut input) = (std::pin::pin!(feed), std::pin::pin!(input));
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    terminal.draw(|frame| ui::draw(state, ui, frame))?;
+    let (mut last_frame, mut dirty, mut pause, mut open) = (Instant::now(), false, SETTLE, true);
+    loop {
+        let mut effects = Vec::new();
+        tokio::select! {
+            biased;
+            given = input.next() => match given {
+                Some(Input::Key(key)) => {
+                    if let Some(action) = ui::keymap::action(state, ui, terminal.size()?, key) {
+                        effects = app::update(state, Event { at: ports.now(), msg: Msg::Act(action) });
+                        (dirty, pause) = (true, FRAME);
+                    }
+                }
+                Some(Input::Resize) => {
+                    terminal.autoresize()?;
+                    (dirty, pause) = (true, FRAME);
+                }
+                Some(Input::Stop) => effects.push(Effect::Suspend),
+                Some(Input::Resume) => effects.push(Effect::Redraw),
+                Some(Input::Drawn) => {}
+                Some(Input::End) | None => return Ok(false),
+            },
+            fed = feed.next(), if open => {
+                match fed {
+                    Some(fed) => effects = take(state, fed, ports.now()),
+                    None => open = false,
+                }
+                // Under a flood the rest of what is there is taken in one go, and drawn once.
+                for _ in 1..BATCH {
+                    let Some(Some(fed)) = feed.next().now_or_never() else { break };
+                    effects.extend(take(state, fed, ports.now()));
+                }
+                dirty = true;
+            }
+            _ = ticks.tick() => dirty = true,
+            () = tokio::time::sleep_until(last_frame + pause), if dirty && ports.can_draw() => {}
+        }
+        let draw = dirty && ports.can_draw() && last_frame.elapsed() >= pause;
+        if draw {
+            effects.extend(app::update(state, Event { at: ports.now(), msg: Msg::Tick }));
+        }
+        for effect in effects {
+            match effect {
+                Effect::Quit(keep) => return Ok(keep),
+                Effect::Redraw => {
+                    terminal.clear()?;
+                    dirty = true;
+                }
+                Effect::Suspend => {
+                    ports.suspend();
+                    terminal.clear()?;
+                    dirty = true;
+                }
+                Effect::Probe(_) | Effect::Follow(_) | Effect::Copy(_) => ports.carry_out(&effect),
+            }
+        }
+        if draw {
+            terminal.draw(|frame| ui::draw(state, ui, frame))?;
+            (last_frame, dirty, pause) = (Instant::now(), false, SETTLE);
+        }
+    }
+}
+
+/// Takes in what came.
+fn take(state: &mut State, fed: Feed, now: Stamp) -> Vec<Effect> {
+    let event = match fed {
+        Feed::Seen(stamped) => Event { at: stamped.at, msg: Msg::Observed(stamped.observation) },
+        Feed::Catalog(catalog) => Event { at: now, msg: Msg::Catalog(catalog) },
+    };
+    app::update(state, event)
+}

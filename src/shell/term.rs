@@ -1,0 +1,79 @@
+//! The terminal taken over and given back, on every way out.
+//!
+//! Restoring is idempotent and needs nothing but the terminal itself, so the panic hook, the end of the run and a signal can
+//! all do it, in any order.
+
+use std::{
+    io::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use crossterm::{
+    cursor::{Hide, Show},
+    event::{DisableBracketedPaste, EnableBracketedPaste},
+    execute,
+    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+};
+
+/// Whether the terminal is ours now.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether the last screen is to stay when the terminal is given back.
+static KEEP: AtomicBool = AtomicBool::new(false);
+
+/// The terminal is ours as long as this lives.
+#[derive(Debug)]
+pub struct Guard(());
+
+impl Guard {
+    /// Takes the terminal over.
+    pub fn take() -> io::Result<Self> {
+        enable_raw_mode()?;
+        TAKEN.store(true, Ordering::SeqCst);
+        // From here on the guard restores, whatever fails.
+        let guard = Self(());
+        execute!(io::stdout(), EnterAlternateScreen, Hide, EnableBracketedPaste)?;
+        Ok(guard)
+    }
+
+    /// Leaves the last screen on the terminal when it is given back.
+    pub fn keep_screen() {
+        KEEP.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Gives the terminal back, once.
+pub fn restore() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    // A terminal that is gone cannot be restored, and need not be.
+    let mut out = io::stdout();
+    let _ = if KEEP.load(Ordering::SeqCst) {
+        execute!(out, DisableBracketedPaste, Show)
+    } else {
+        execute!(out, DisableBracketedPaste, LeaveAlternateScreen, Show)
+    };
+    let _ = out.flush();
+    let _ = disable_raw_mode();
+}
+
+/// Restores the terminal before a panic of the thread that draws is told. A collector that panics is caught and becomes a
+/// blind spot; its message would only spoil the screen.
+pub fn install_panic_hook() {
+    let drawing = std::thread::current().id();
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().id() == drawing {
+            restore();
+            tell(info);
+        } else if !TAKEN.load(Ordering::SeqCst) {
+            tell(info);
+        }
+    }));
+}

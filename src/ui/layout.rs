@@ -1,0 +1,192 @@
+//! Where everything stands, by size class. Pure arithmetic on rectangles; the same size gives the same places.
+//!
+//! ```text
+//! small             medium 80x24            large 120x36             wide 160x45
+//! header            header                  header                   header
+//! focused pane      checklist | probes      checklist | causes       checklist | causes | load
+//! others, if any    causes    | load        probes    | load         probes
+//! footer            logs                    logs                     logs
+//!                   footer                  footer                   footer
+//! ```
+//!
+//! A pane says which [`Slot`] it belongs to; a slot without a pane leaves its room to its neighbours. To add a slot: a
+//! variant, and its place in the bands of each class.
+
+use ratatui::layout::{Rect, Size};
+
+/// What a pane is there for, and thereby where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slot {
+    /// How one works: the checklist.
+    Work,
+    /// What one finds: causes.
+    Find,
+    /// What is tried: probes.
+    Try,
+    /// How the host is: load.
+    Host,
+    /// What is told: logs.
+    Tell,
+}
+
+/// A row of slots: each with its share of the width, and the row with its share of the height.
+struct Band {
+    slots: &'static [(Slot, u16)],
+    share: u16,
+}
+
+const MEDIUM: &[Band] = &[
+    Band { slots: &[(Slot::Work, 38), (Slot::Try, 41)], share: 8 },
+    Band { slots: &[(Slot::Find, 38), (Slot::Host, 41)], share: 7 },
+    Band { slots: &[(Slot::Tell, 1)], share: 5 },
+];
+const LARGE: &[Band] = &[
+    Band { slots: &[(Slot::Work, 56), (Slot::Find, 63)], share: 14 },
+    Band { slots: &[(Slot::Try, 66), (Slot::Host, 53)], share: 9 },
+    Band { slots: &[(Slot::Tell, 1)], share: 9 },
+];
+const WIDE: &[Band] = &[
+    Band { slots: &[(Slot::Work, 48), (Slot::Find, 58), (Slot::Host, 52)], share: 17 },
+    Band { slots: &[(Slot::Try, 1)], share: 10 },
+    Band { slots: &[(Slot::Tell, 1)], share: 14 },
+];
+/// One below the other: the rest beside the focused pane when there is no room for columns.
+const SMALL: &[Band] = &[
+    Band { slots: &[(Slot::Work, 1)], share: 1 },
+    Band { slots: &[(Slot::Find, 1)], share: 1 },
+    Band { slots: &[(Slot::Try, 1)], share: 1 },
+    Band { slots: &[(Slot::Host, 1)], share: 1 },
+    Band { slots: &[(Slot::Tell, 1)], share: 1 },
+];
+
+/// From here on there are two columns: the 80x24 of every default terminal, less a frame of tmux.
+const MEDIUM_FROM: Size = Size::new(76, 20);
+/// From here on the checklist and the causes stand side by side with their proof.
+const LARGE_FROM: Size = Size::new(110, 30);
+/// From here on there are three columns.
+const WIDE_FROM: Size = Size::new(150, 40);
+/// Lines of a pane below which it says nothing: its rule and two rows.
+const PANE_MIN: u16 = 3;
+/// Lines of where, verdict and path.
+const HEADER: u16 = 3;
+
+/// The places of one screen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Where, verdict, path; fewer than three lines on a tiny screen.
+    pub header: Rect,
+    /// Everything between header and footer.
+    pub body: Rect,
+    /// The footer; without height on a tiny screen.
+    pub footer: Rect,
+    /// Panes by their index, with their rule.
+    pub panes: Vec<(usize, Rect)>,
+}
+
+/// Shares `total` out in proportion, to the last cell.
+fn shares(total: u16, parts: &[u16]) -> Vec<u16> {
+    let sum: u32 = parts.iter().map(|part| u32::from(*part)).sum::<u32>().max(1);
+    let mut begun = 0_u32;
+    let edge = |upto: u32| u16::try_from(u32::from(total) * upto / sum).unwrap_or(total);
+    parts
+        .iter()
+        .map(|part| {
+            let from = edge(begun);
+            begun += u32::from(*part);
+            edge(begun) - from
+        })
+        .collect()
+}
+
+/// The places on a screen of this size for panes with these slots. `focus`: index of the focused pane, always among those that
+/// are shown. `zoom`: it alone.
+pub fn places(screen: Rect, panes: &[Slot], focus: usize, zoom: bool) -> Places {
+    let header = Rect { height: HEADER.min(screen.height), ..screen };
+    let footer_height = u16::from(screen.height > HEADER);
+    let footer = Rect { y: screen.bottom() - footer_height, height: footer_height, ..screen };
+    let body = Rect { y: header.bottom(), height: screen.height - header.height - footer_height, ..screen };
+    let mut places = Places { header, body, footer, panes: Vec::new() };
+    if body.height == 0 || body.width == 0 || panes.is_empty() {
+        return places;
+    }
+    if zoom {
+        places.panes.push((focus, body));
+        return places;
+    }
+    let fits = |size: Size| screen.width >= size.width && screen.height >= size.height;
+    let (bands, least) = match () {
+        () if fits(WIDE_FROM) => (WIDE, PANE_MIN),
+        () if fits(LARGE_FROM) => (LARGE, PANE_MIN),
+        () if fits(MEDIUM_FROM) => (MEDIUM, PANE_MIN),
+        // Panes one below the other need a little more each to be worth the rule.
+        () => (SMALL, PANE_MIN + 3),
+    };
+    let mut rows: Vec<(u16, Vec<(usize, u16)>)> = bands
+        .iter()
+        .map(|band| {
+            let members = band.slots.iter().flat_map(|(slot, share)| {
+                panes.iter().enumerate().filter(move |(_, of)| *of == slot).map(move |(index, _)| (index, *share))
+            });
+            (band.share, members.collect::<Vec<_>>())
+        })
+        .filter(|(_, members)| !members.is_empty())
+        .collect();
+    // Without room for all, the last give way, but never the focused one.
+    while rows.len() > 1 && usize::from(body.height) < rows.len() * usize::from(least) {
+        let Some(last) = rows.iter().rposition(|(_, members)| members.iter().all(|(index, _)| *index != focus)) else { break };
+        rows.remove(last);
+    }
+    let mut y = body.y;
+    let heights = shares(body.height, &rows.iter().map(|(share, _)| *share).collect::<Vec<_>>());
+    for ((_, members), height) in rows.iter().zip(heights) {
+        // A blank column between neighbours.
+        let gaps = u16::try_from(members.len().saturating_sub(1)).unwrap_or(0);
+        let widths = shares(body.width.saturating_sub(gaps), &members.iter().map(|(_, share)| *share).collect::<Vec<_>>());
+        let mut x = body.x;
+        for ((index, _), width) in members.iter().zip(widths) {
+            places.panes.push((*index, Rect { x, y, width, height }));
+            x += width + 1;
+        }
+        y += height;
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PANES: &[Slot] = &[Slot::Work, Slot::Find, Slot::Try, Slot::Host, Slot::Tell];
+
+    #[test]
+    fn nothing_overlaps_or_leaves_the_screen_at_any_size() {
+        for width in 1..200 {
+            for height in 1..60 {
+                let screen = Rect::new(0, 0, width, height);
+                for (focus, zoom) in [(0, false), (4, false), (2, true)] {
+                    let at = places(screen, PANES, focus, zoom);
+                    let all: Vec<Rect> =
+                        at.panes.iter().map(|(_, rect)| *rect).chain([at.header, at.footer]).filter(|rect| !rect.is_empty()).collect();
+                    for (index, one) in all.iter().enumerate() {
+                        assert_eq!(screen.intersection(*one), *one, "{width}x{height}");
+                        assert!(all[index + 1..].iter().all(|other| !one.intersects(*other)), "{width}x{height}");
+                    }
+                    assert!(at.body.is_empty() || at.panes.iter().any(|(index, _)| *index == focus), "{width}x{height}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_default_terminal_shows_every_pane() {
+        for (width, height) in [(80, 24), (120, 36), (160, 45), (240, 70)] {
+            assert_eq!(places(Rect::new(0, 0, width, height), PANES, 0, false).panes.len(), PANES.len());
+        }
+    }
+
+    #[test]
+    fn a_phone_shows_the_focused_pane() {
+        let at = places(Rect::new(0, 0, 40, 10), PANES, 2, false);
+        assert_eq!(at.panes, [(2, Rect::new(0, 3, 40, 6))]);
+    }
+}

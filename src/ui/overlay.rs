@@ -1,0 +1,56 @@
+//! What lies over the panes: the explanation of a row, or the keys.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Rect, Size},
+    text::Line,
+};
+
+use super::{
+    Ui, keymap,
+    pane::{self, rule},
+    places,
+    text::{self, line, span},
+};
+use crate::app::{Overlay, State};
+
+/// Title and lines, wrapped to the width.
+fn content(state: &State, ui: &Ui, columns: u16, screen: Size) -> Option<(String, Vec<Line<'static>>)> {
+    let (title, lines) = match state.view.overlay.as_ref()? {
+        Overlay::Help => ("KEYS".to_owned(), keymap::help(state, ui, screen)),
+        Overlay::Explain { pane, key } => {
+            let found = pane::by_id(pane);
+            let lines = found.and_then(|pane| pane.explain(state, ui, key)).unwrap_or_else(|| {
+                vec![line([span("This is no longer there: what it stood on has changed. Esc goes back.", ui.styles.text)])]
+            });
+            (found.map_or("WHY".to_owned(), |pane| format!("WHY: {}", pane.id())), lines)
+        }
+    };
+    // A blank column at each side.
+    let columns = usize::from(columns.saturating_sub(2));
+    Some((title, lines.iter().flat_map(|line| text::wrap(line, columns)).collect()))
+}
+
+/// Lines of the overlay, and lines of them that are seen at once.
+pub fn extent(state: &State, ui: &Ui, screen: Size) -> (u16, u16) {
+    let body = places(state, screen).body;
+    let lines = content(state, ui, body.width, screen).map_or(0, |(_, lines)| lines.len());
+    (u16::try_from(lines).unwrap_or(u16::MAX), body.height.saturating_sub(1))
+}
+
+/// Draws it.
+pub fn draw(state: &State, ui: &Ui, area: Rect, buf: &mut Buffer) {
+    let screen = buf.area.as_size();
+    let Some((title, lines)) = content(state, ui, area.width, screen) else { return };
+    if area.height == 0 {
+        return;
+    }
+    let room = usize::from(area.height - 1);
+    let offset = usize::from(state.view.scroll).min(lines.len().saturating_sub(room));
+    let seen = (offset + room).min(lines.len());
+    let title = if lines.len() > room { format!("{title}  {}-{seen} of {}", offset + 1, lines.len()) } else { title };
+    rule(ui, &title, true, area, buf);
+    for (y, line) in (area.y + 1..area.bottom()).zip(lines.iter().skip(offset)) {
+        buf.set_line(area.x.saturating_add(1), y, line, area.width.saturating_sub(2));
+    }
+}

@@ -1,0 +1,295 @@
+//! The causes: what one finds. Ranked, each with what speaks for and against it, then what was excluded and what was not seen.
+
+use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
+
+use super::Pane;
+use crate::{
+    app::State,
+    model::{Cause, Verdict},
+    ui::{
+        Slot, Ui,
+        doc::Doc,
+        header,
+        list::List,
+        text::{cut, fit, line, span, width},
+    },
+};
+
+/// Rows that are no causes, by their keys: no id of the catalogue has parentheses.
+const RULED_OUT: &str = "(ruled out)";
+const FINDINGS: &str = "(findings)";
+const BLIND: &str = "(not seen)";
+/// From here on subject and confidence stand in the row itself.
+const ROOMY: u16 = 54;
+
+/// The pane.
+pub struct Causes;
+
+/// A row with the lines that it takes.
+enum Entry<'a> {
+    Cause(usize, &'a Cause, usize),
+    RuledOut,
+    Findings,
+    Blind,
+}
+
+fn key(cause: &Cause) -> String {
+    format!("{}\u{1f}{}", cause.id, cause.subject)
+}
+
+fn entries(state: &State) -> Vec<Entry<'_>> {
+    let assessment = state.shown().1;
+    let causes = assessment.causes.iter().enumerate().map(|(index, cause)| Entry::Cause(index, cause, 0));
+    causes
+        .chain((!assessment.findings.is_empty()).then_some(Entry::Findings))
+        .chain((!assessment.ruled_out.is_empty()).then_some(Entry::RuledOut))
+        .chain((!assessment.blind.is_empty()).then_some(Entry::Blind))
+        .collect()
+}
+
+fn entry_key(entry: &Entry<'_>) -> String {
+    match entry {
+        Entry::Cause(_, cause, _) => key(cause),
+        Entry::RuledOut => RULED_OUT.to_owned(),
+        Entry::Findings => FINDINGS.to_owned(),
+        Entry::Blind => BLIND.to_owned(),
+    }
+}
+
+/// The lines below a cause's first, most important first.
+fn details(ui: &Ui, cause: &Cause, area: Rect) -> Vec<Line<'static>> {
+    let styles = &ui.styles;
+    let columns = usize::from(area.width).saturating_sub(2);
+    let row = |sign: &str, style: Style, text: &str| {
+        line([span(format!("   {sign} "), style), span(cut(text, columns.saturating_sub(4 + width(sign))), styles.text)])
+    };
+    let mut out = Vec::new();
+    if area.width < ROOMY {
+        let counts = format!("{} for, {} against", cause.evidence_for.len(), cause.against.len());
+        out.push(line([span(format!("   {}  {counts}", cut(&cause.subject.0, columns.saturating_sub(width(&counts) + 6))), styles.text)]));
+    }
+    out.extend(cause.evidence_for.iter().map(|evidence| row("+", styles.good, &evidence.text)));
+    out.extend(cause.against.iter().map(|evidence| row("-", styles.warn, &evidence.text)));
+    out.extend(cause.unknown.iter().map(|text| row("?", styles.unknown, text)));
+    if !cause.explains.is_empty() {
+        let list: Vec<&str> = cause.explains.iter().map(|(id, _)| id.as_str()).collect();
+        out.push(row("=", styles.quiet, &format!("explains {}", list.join(", "))));
+    }
+    out
+}
+
+/// The line that says what to do, for when there is room for it.
+fn what_to_do(ui: &Ui, cause: &Cause, area: Rect) -> Option<Line<'static>> {
+    let advice = cause.fix.first().or_else(|| cause.mitigate.first())?;
+    let columns = usize::from(area.width).saturating_sub(8);
+    Some(line([span("   DO ", ui.styles.strong), span(cut(&advice.to_string(), columns), ui.styles.command)]))
+}
+
+/// All lines of a cause, as many as it was given.
+fn lines(ui: &Ui, index: usize, cause: &Cause, extra: usize, area: Rect) -> Vec<Line<'static>> {
+    let styles = &ui.styles;
+    // Two decimals without the leading zero: `.93`, and `1.0` for certainty.
+    let score = format!("{:.2}", cause.score);
+    let score = score.strip_prefix('0').map_or_else(|| "1.0".to_owned(), str::to_owned);
+    let mut first = vec![span(format!("{} {score} ", index + 1), styles.quiet)];
+    let word = cause.confidence.word();
+    let room = usize::from(area.width).saturating_sub(3 + 6 + width(word) + 1);
+    let reason = cause.reason.as_ref().map_or_else(String::new, |reason| format!(" {reason}"));
+    if area.width >= ROOMY {
+        let name = format!("{}{reason}", cause.id);
+        let subject = cut(&format!("  {}", cause.subject), room.saturating_sub(width(&name)));
+        let pad = room.saturating_sub(width(&name) + width(&subject));
+        first.extend([span(name, styles.strong), span(subject, styles.text), span(" ".repeat(pad), styles.text)]);
+    } else {
+        first.push(span(fit(&format!("{}{reason}", cause.id), room), styles.strong));
+    }
+    first.push(span(format!(" {word}"), styles.confidence(cause.confidence)));
+    let mut out = vec![line(first)];
+    let mut below = details(ui, cause, area);
+    if below.len() + 1 > extra && extra >= 2 {
+        below.truncate(extra - 1);
+    }
+    below.extend(what_to_do(ui, cause, area));
+    out.extend(below.into_iter().take(extra));
+    out
+}
+
+/// Shares the free lines out: the first cause gets all it can use, then the second, and so on.
+fn share(ui: &Ui, entries: &mut [Entry<'_>], area: Rect) {
+    let mut free = usize::from(area.height).saturating_sub(entries.len());
+    for entry in entries {
+        if let Entry::Cause(_, cause, extra) = entry {
+            let wants = details(ui, cause, area).len() + usize::from(what_to_do(ui, cause, area).is_some());
+            *extra = wants.min(free);
+            free -= *extra;
+        }
+    }
+}
+
+fn none_yet(state: &State) -> &'static str {
+    let (scene, assessment) = state.shown();
+    match assessment.verdict {
+        Verdict::Ok => "nothing fails: there is no cause to look for",
+        Verdict::Unknown if !header::pending(scene).is_empty() => "still looking",
+        Verdict::Unknown => "it could not be told whether anything fails",
+        Verdict::Warning | Verdict::Critical => "none found yet: go through the checklist",
+    }
+}
+
+impl Pane for Causes {
+    fn id(&self) -> &'static str {
+        "causes"
+    }
+
+    fn slot(&self) -> Slot {
+        Slot::Find
+    }
+
+    fn title(&self, state: &State) -> String {
+        match state.shown().1.causes.len() {
+            0 => "CAUSES".to_owned(),
+            count => format!("CAUSES {count}  for + against -"),
+        }
+    }
+
+    fn rows(&self, state: &State) -> Vec<String> {
+        entries(state).iter().map(entry_key).collect()
+    }
+
+    fn draw(&self, state: &State, ui: &Ui, focused: bool, area: Rect, buf: &mut Buffer) {
+        if area.height == 0 {
+            return;
+        }
+        let assessment = state.shown().1;
+        let styles = &ui.styles;
+        let mut area = area;
+        if assessment.causes.is_empty() {
+            buf.set_line(area.x, area.y, &line([span(format!("  {}", none_yet(state)), styles.quiet)]), area.width);
+            area = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        }
+        let mut entries = entries(state);
+        let selected = super::selected(state, self.id(), &entries.iter().map(entry_key).collect::<Vec<_>>());
+        share(ui, &mut entries, area);
+        let columns = usize::from(area.width).saturating_sub(2);
+        let tail = |head: String, style: Style, list: &[&str]| {
+            let room = columns.saturating_sub(width(&head));
+            vec![line([span(head, style), span(cut(&list.join(", "), room), styles.quiet)])]
+        };
+        List { items: &entries, selected, focused }.draw(
+            ui,
+            area,
+            buf,
+            |entry| match entry {
+                Entry::Cause(_, _, extra) => 1 + extra,
+                Entry::RuledOut | Entry::Findings | Entry::Blind => 1,
+            },
+            |entry| match entry {
+                Entry::Cause(index, cause, extra) => lines(ui, *index, cause, *extra, area),
+                Entry::RuledOut => {
+                    let list: Vec<&str> = assessment.ruled_out.iter().map(|out| out.id.as_str()).collect();
+                    tail(format!("ruled out {}: ", list.len()), styles.good, &list)
+                }
+                Entry::Findings => {
+                    let list: Vec<&str> = assessment.findings.iter().map(|finding| finding.id.as_str()).collect();
+                    tail(format!("advice {}: ", list.len()), styles.text, &list)
+                }
+                Entry::Blind => {
+                    let list: Vec<&str> = assessment.blind.iter().map(|spot| spot.source.as_str()).collect();
+                    tail(format!("not seen {}: ", list.len()), styles.unknown, &list)
+                }
+            },
+        );
+    }
+
+    fn explain(&self, state: &State, ui: &Ui, wanted: &str) -> Option<Vec<Line<'static>>> {
+        let assessment = state.shown().1;
+        let styles = &ui.styles;
+        let mut doc = Doc::new(ui);
+        match wanted {
+            RULED_OUT => {
+                doc.heading("Excluded, with the proof");
+                for out in &assessment.ruled_out {
+                    doc.item("x", styles.good, &format!("{}: {}", out.id, out.because), "");
+                }
+            }
+            FINDINGS => {
+                doc.heading("Advice about the configuration: nothing of it makes requests fail now");
+                for finding in &assessment.findings {
+                    doc.item("*", styles.text, &format!("{}: {}", finding.id, finding.text), &finding.place);
+                    doc.text(&format!("  {}", finding.fix));
+                }
+            }
+            BLIND => {
+                doc.heading("What could not be looked at, and what would change that");
+                for spot in &assessment.blind {
+                    doc.item("?", styles.unknown, &format!("{}: {}", spot.source, spot.reason), "");
+                    doc.text(&format!("  {}", spot.remedy));
+                }
+            }
+            _ => {
+                let (rank, cause) = assessment.causes.iter().enumerate().find(|(_, cause)| key(cause) == wanted)?;
+                explain_cause(state, ui, &mut doc, rank, cause);
+            }
+        }
+        Some(doc.lines())
+    }
+
+    fn copy(&self, state: &State, wanted: &str) -> Option<(String, &'static str)> {
+        let cause = state.shown().1.causes.iter().find(|cause| key(cause) == wanted)?;
+        let command = |list: &[crate::model::Advice]| list.iter().find_map(|advice| advice.command.as_ref().map(ToString::to_string));
+        command(&cause.fix)
+            .map(|command| (command, "the command that fixes it"))
+            .or_else(|| command(&cause.mitigate).map(|command| (command, "the command that stops the bleeding")))
+            .or_else(|| command(&cause.verify).map(|command| (command, "the command that verifies it")))
+    }
+}
+
+fn explain_cause(state: &State, ui: &Ui, doc: &mut Doc<'_>, rank: usize, cause: &Cause) {
+    let styles = &ui.styles;
+    let spec = state.catalog.as_ref().and_then(|catalog| catalog.cause(&cause.id));
+    let reason = cause.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
+    doc.heading(&format!("{} {}{reason}  {}", rank + 1, cause.id, cause.subject));
+    doc.styled(&format!("{}, score {:.2}", cause.confidence.word(), cause.score), styles.confidence(cause.confidence));
+    doc.text(&cause.summary);
+    doc.heading("Speaks for it");
+    if cause.evidence_for.is_empty() {
+        doc.text("nothing");
+    }
+    for evidence in &cause.evidence_for {
+        doc.item("+", styles.good, &evidence.text, &evidence.source);
+    }
+    doc.heading("Speaks against it");
+    if cause.against.is_empty() {
+        doc.text("nothing that was looked at");
+    }
+    for evidence in &cause.against {
+        doc.item("-", styles.warn, &evidence.text, &evidence.source);
+    }
+    if !cause.unknown.is_empty() {
+        doc.heading("Not looked at, and it would matter");
+        for text in &cause.unknown {
+            doc.item("?", styles.unknown, text, "");
+        }
+    }
+    if !cause.explains.is_empty() {
+        doc.heading("It explains");
+        for (id, subject) in &cause.explains {
+            doc.item("=", styles.text, &format!("{id}  {subject}"), "");
+        }
+    }
+    doc.advice("Stop the bleeding", &cause.mitigate);
+    doc.advice("Fix", &cause.fix);
+    doc.advice("See that it is gone", &cause.verify);
+    if let Some(spec) = spec {
+        doc.heading(&format!("What it is: {}", spec.title));
+        doc.text(&spec.what);
+        for (heading, list) in [("Keep it away", &spec.prevent), ("Read more", &spec.refs)] {
+            if !list.is_empty() {
+                doc.heading(heading);
+                for text in list {
+                    doc.item("*", styles.text, text, "");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The probes: what was tried, and what came of it.
+
+use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
+
+use super::Pane;
+use crate::{
+    app::State,
+    diagnose::ProbeHistory,
+    model::{Address, Advice, Command, Outcome, ProbeJob, Protocol},
+    ui::{
+        Slot, Ui,
+        doc::Doc,
+        list::List,
+        text::{fit, line, right, span, width},
+    },
+};
+
+/// From here on each phase has its column.
+const ROOMY: u16 = 100;
+/// Columns of a phase.
+const PHASE: usize = 6;
+/// Results of the strip where there is room.
+const STRIP: usize = 30;
+
+/// The pane.
+pub struct Probes;
+
+/// A probe as planned, with what it found so far.
+struct Entry<'a> {
+    job: &'a ProbeJob,
+    history: Option<&'a ProbeHistory>,
+}
+
+fn key(job: &ProbeJob) -> String {
+    let host = job.request.as_ref().map_or("", |request| request.host.as_str());
+    let who = job.identity.as_ref().map_or("", |identity| identity.name.as_str());
+    [job.probe.as_str(), &job.subject.0, &job.label(), host, who].join("\u{1f}")
+}
+
+/// The plan in its order; without one (a recording of another build), whatever was found.
+fn entries(state: &State) -> Vec<Entry<'_>> {
+    let scene = state.shown().0;
+    if state.plan.jobs.is_empty() {
+        return scene.probes.iter().map(|history| Entry { job: &history.last.job, history: Some(history) }).collect();
+    }
+    state.plan.jobs.iter().map(|job| Entry { job, history: scene.history(job) }).collect()
+}
+
+/// A short word for the kind: it is the first column.
+fn kind(job: &ProbeJob) -> &str {
+    match job.probe.as_str() {
+        "gateway" => "gw",
+        "upstream" => "up",
+        other => other,
+    }
+}
+
+/// Where it goes, as a person would say it.
+fn label(job: &ProbeJob, roomy: bool) -> String {
+    let label = job.label();
+    match &job.request {
+        // The gateway is asked on loopback for a name: the name is what tells one probe from another.
+        Some(request) if job.probe == "gateway" && roomy => format!("{}://{}{}  at {}", job.protocol.scheme(), request.host, request.path, job.address),
+        Some(request) if job.probe == "gateway" => format!("{}{}", request.host, request.path),
+        _ if roomy => label,
+        _ => match &job.address {
+            Address::Unix(_) => label.strip_prefix("unix:").unwrap_or(&label).to_owned(),
+            Address::Tcp(_) | Address::Name(..) => label.strip_prefix("http://").unwrap_or(&label).to_owned(),
+        },
+    }
+}
+
+/// `!` failed, `.` fine, `-` not tried.
+fn sign(outcome: &Outcome) -> char {
+    match outcome {
+        Outcome::Status(500..) => '!',
+        outcome => match outcome.serves() {
+            Some(true) => '.',
+            Some(false) => '!',
+            None => '-',
+        },
+    }
+}
+
+fn style(ui: &Ui, outcome: &Outcome) -> Style {
+    match sign(outcome) {
+        '!' => ui.styles.bad,
+        '.' => ui.styles.good,
+        _ => ui.styles.unknown,
+    }
+}
+
+fn strip(history: &ProbeHistory, columns: usize) -> String {
+    let skip = history.results.len().saturating_sub(columns);
+    history.results.iter().skip(skip).map(|result| sign(&result.outcome)).collect()
+}
+
+/// `0.3`, `12`, `1340`; `-`: there was none.
+fn ms(value: Option<f64>) -> String {
+    match value {
+        None => "-".to_owned(),
+        Some(value) if value < 9.95 => format!("{value:.1}"),
+        Some(value) => format!("{value:.0}"),
+    }
+}
+
+/// As whom the probes are made: told only of what was really done so.
+fn identity(entries: &[Entry<'_>], user: Option<&str>) -> String {
+    let mut wanted: Option<&str> = None;
+    let mut real = false;
+    for entry in entries {
+        if let Some(identity) = &entry.job.identity {
+            wanted = wanted.or(Some(&identity.name));
+            real |= entry.history.is_some_and(|history| history.last.as_gateway);
+        }
+    }
+    match (wanted, user) {
+        (Some(wanted), _) if real => format!(" as {wanted}"),
+        (Some(wanted), Some(user)) if user != wanted => format!(" as {user}, not {wanted}"),
+        _ => String::new(),
+    }
+}
+
+fn row(ui: &Ui, entry: &Entry<'_>, area: Rect) -> Line<'static> {
+    let styles = &ui.styles;
+    let columns = usize::from(area.width).saturating_sub(2);
+    let roomy = area.width >= ROOMY;
+    let last = entry.history.map(|history| &history.last);
+    let outcome = last.map_or_else(|| "...".to_owned(), |last| last.outcome.to_string());
+    let result = last.map_or(styles.unknown, |last| style(ui, &last.outcome));
+    let (kinds, results) = if roomy { (9, 18) } else { (4, 9) };
+    let strip_columns = if roomy { STRIP } else { (columns / 8).clamp(3, 10) };
+    let mut tail = Vec::new();
+    if roomy {
+        let phases = last.map(|last| last.phases);
+        for phase in [phases.and_then(|p| p.resolve), phases.and_then(|p| p.connect), phases.and_then(|p| p.tls), phases.and_then(|p| p.first_byte)] {
+            tail.push(span(right(&ms(phase), PHASE), styles.quiet));
+        }
+    }
+    tail.push(span(right(&ms(last.map(|last| last.phases.total)), if roomy { PHASE + 1 } else { 5 }), styles.text));
+    tail.push(span("  ", styles.text));
+    let strip = entry.history.map_or_else(String::new, |history| strip(history, strip_columns));
+    tail.push(span(fit(&strip, strip_columns), result));
+    let used = kinds + 1 + results + tail.iter().map(|piece| width(&piece.content)).sum::<usize>();
+    let room = columns.saturating_sub(used);
+    let head = [
+        span(fit(kind(entry.job), kinds), styles.quiet),
+        span(fit(&label(entry.job, roomy), room), styles.text),
+        span(" ", styles.text),
+        span(fit(&outcome, results), result),
+    ];
+    line(head.into_iter().chain(tail))
+}
+
+/// The same by hand, as the same user. `None`: no common tool speaks this protocol.
+fn by_hand(job: &ProbeJob) -> Option<Command> {
+    let who = job.identity.iter().flat_map(|identity| ["sudo".to_owned(), "-u".to_owned(), identity.name.clone()]);
+    let request = job.request.as_ref();
+    let path = request.map_or("/", |request| request.path.as_str());
+    let host = request.map(|request| request.host.as_str());
+    let http = matches!(job.protocol, Protocol::Http | Protocol::Https);
+    let mut words: Vec<String> = match (&job.address, http) {
+        (Address::Unix(socket), true) => vec!["--unix-socket".to_owned(), socket.display().to_string(), format!("http://localhost{path}")],
+        (Address::Tcp(at), true) if job.probe == "gateway" && host.is_some() => {
+            let host = host.unwrap_or_default();
+            let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+            let (scheme, port) = (job.protocol.scheme(), at.port());
+            let url = format!("{scheme}://{name}:{port}{path}");
+            vec!["--resolve".to_owned(), format!("{name}:{port}:{}", at.ip()), url]
+        }
+        (Address::Tcp(_) | Address::Name(..), true) => vec![format!("{}://{}{path}", job.protocol.scheme(), job.address)],
+        (Address::Tcp(at), false) => return Command::new(who.chain(["nc".to_owned(), "-vz".to_owned(), at.ip().to_string(), at.port().to_string()])),
+        (Address::Name(name, port), false) => return Command::new(who.chain(["nc".to_owned(), "-vz".to_owned(), name.clone(), port.to_string()])),
+        (Address::Unix(socket), false) => return Command::new(who.chain(["nc".to_owned(), "-vzU".to_owned(), socket.display().to_string()])),
+    };
+    if let Some(host) = host.filter(|_| job.probe != "gateway") {
+        words.splice(0..0, ["-H".to_owned(), format!("Host: {host}")]);
+    }
+    Command::new(who.chain(["curl".to_owned(), "-sv".to_owned(), "-o".to_owned(), "/dev/null".to_owned()]).chain(words))
+}
+
+impl Pane for Probes {
+    fn id(&self) -> &'static str {
+        "probes"
+    }
+
+    fn slot(&self) -> Slot {
+        Slot::Try
+    }
+
+    fn title(&self, state: &State) -> String {
+        let run = state.shown().0.run.as_ref();
+        if run.is_some_and(|run| !run.probing) {
+            return "PROBES off".to_owned();
+        }
+        format!("PROBES{}", identity(&entries(state), run.map(|run| run.user.as_str())))
+    }
+
+    fn rows(&self, state: &State) -> Vec<String> {
+        entries(state).iter().map(|entry| key(entry.job)).collect()
+    }
+
+    fn draw(&self, state: &State, ui: &Ui, focused: bool, area: Rect, buf: &mut Buffer) {
+        if area.height == 0 {
+            return;
+        }
+        let entries = entries(state);
+        if entries.is_empty() {
+            let probing = state.shown().0.run.as_ref().is_none_or(|run| run.probing);
+            let text = if probing { "nothing to try yet" } else { "switched off: nothing is tried" };
+            buf.set_line(area.x, area.y, &line([span(format!("  {text}"), ui.styles.quiet)]), area.width);
+            return;
+        }
+        let mut area = area;
+        if area.width >= ROOMY && usize::from(area.height) > entries.len() {
+            let columns = usize::from(area.width).saturating_sub(2);
+            let phases: String = ["dns", "tcp", "tls", "first"].iter().map(|name| right(name, PHASE)).collect();
+            let tail = format!(" {}{phases}{}  {}", fit("result", 18), right("ms", PHASE + 1), fit("last", STRIP));
+            let head = format!("{}{tail}", fit("probe", columns.saturating_sub(width(&tail))));
+            buf.set_line(area.x + 1, area.y, &line([span(head, ui.styles.quiet)]), area.width.saturating_sub(1));
+            area = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        }
+        let keys: Vec<String> = entries.iter().map(|entry| key(entry.job)).collect();
+        let selected = super::selected(state, self.id(), &keys);
+        List { items: &entries, selected, focused }.draw(ui, area, buf, |_| 1, |entry| vec![row(ui, entry, area)]);
+    }
+
+    fn explain(&self, state: &State, ui: &Ui, wanted: &str) -> Option<Vec<Line<'static>>> {
+        let entries = entries(state);
+        let entry = entries.iter().find(|entry| key(entry.job) == wanted)?;
+        let job = entry.job;
+        let mut doc = Doc::new(ui);
+        doc.heading(&format!("{}: {}", job.probe, label(job, true)));
+        if let Some(request) = &job.request {
+            doc.field("request", &format!("{} {}  Host: {}", request.method, request.path, request.host));
+            for (name, value) in &request.params {
+                doc.field("param", &format!("{name} = {value}"));
+            }
+        }
+        doc.field("to", &format!("{} over {}", job.address, job.protocol.scheme()));
+        if let Some(sni) = &job.sni {
+            doc.field("server name", sni);
+        }
+        let us = state.shown().0.run.as_ref().map_or("ourselves", |run| run.user.as_str());
+        let as_gateway = entry.history.is_some_and(|history| history.last.as_gateway);
+        match &job.identity {
+            Some(identity) if as_gateway => doc.field("as", &format!("{} (uid {}, gid {}): the gateway's own user", identity.name, identity.uid, identity.gid)),
+            Some(identity) if us == identity.name => doc.field("as", us),
+            Some(identity) => doc.field_styled("as", &format!("{us}, not {}: rights may differ", identity.name), ui.styles.unknown),
+            None => doc.field("as", us),
+        }
+        doc.field("limits", &format!("connect {} ms, all {} ms", job.connect_ms, job.total_ms));
+        if let Some(command) = by_hand(job) {
+            doc.one(&Advice { text: "The same by hand:".to_owned(), command: Some(command) });
+        }
+        let Some(history) = entry.history else {
+            doc.heading("No result yet");
+            return Some(doc.lines());
+        };
+        let last = &history.last;
+        doc.heading("Last result");
+        doc.field_styled("result", &last.outcome.to_string(), style(ui, &last.outcome));
+        if let Outcome::Skipped(why) = &last.outcome {
+            doc.field("because", why);
+        }
+        if !last.detail.is_empty() {
+            doc.field("detail", &last.detail);
+        }
+        if let Some(emitter) = &last.emitter {
+            doc.field("answered by", emitter);
+        }
+        if let Some(bytes) = last.head_bytes {
+            let limit = job.header_limit.map_or_else(String::new, |limit| format!(" of {limit} that the gateway takes"));
+            doc.field("header", &format!("{bytes} bytes{limit}"));
+        }
+        let phases = &last.phases;
+        doc.field(
+            "ms",
+            &format!(
+                "dns {}  connect {}  tls {}  first byte {}  total {}",
+                ms(phases.resolve),
+                ms(phases.connect),
+                ms(phases.tls),
+                ms(phases.first_byte),
+                ms(Some(phases.total))
+            ),
+        );
+        let failed = history.results.iter().filter(|result| sign(&result.outcome) == '!').count();
+        doc.heading(&format!("{failed} of the last {} failed, {} tries in all", history.results.len(), history.tries));
+        for result in history.results.iter().rev() {
+            let text = format!("{}  {}  {} ms", ui.moment(state, result.at.wall_s()), result.outcome, ms(Some(result.ms)));
+            doc.item(&sign(&result.outcome).to_string(), style(ui, &result.outcome), &text, "");
+        }
+        Some(doc.lines())
+    }
+
+    fn copy(&self, state: &State, wanted: &str) -> Option<(String, &'static str)> {
+        let entries = entries(state);
+        let entry = entries.iter().find(|entry| key(entry.job) == wanted)?;
+        Some((by_hand(entry.job)?.to_string(), "the command that does this probe by hand"))
+    }
+}

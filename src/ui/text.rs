@@ -1,0 +1,217 @@
+//! Text on its way to cells: made safe, measured in columns, cut, padded, wrapped.
+//!
+//! **The only place that makes a [`Span`]**: everything shown goes through [`clean`], so that no byte of a log line, a
+//! header, a file name or a configuration can reach the terminal as anything but a visible character.
+
+use ratatui::{
+    style::Style,
+    text::{Line, Span},
+};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::Charset;
+use crate::model::text::printable;
+
+/// Marks that may stand on one base character. Natural languages need two or three (Vietnamese, pointed Hebrew); stacks of
+/// hundreds spill over the neighbouring lines of a terminal.
+const MARKS: usize = 3;
+/// Columns by which a wrapped line is set in at most.
+const INDENT: usize = 12;
+
+/// One line of text without control, invisible and piled-up characters.
+pub fn clean(text: &str) -> String {
+    let shown = printable(text);
+    if shown.is_ascii() {
+        return shown;
+    }
+    let mut out = String::with_capacity(shown.len());
+    // A mark at the very start has nothing to stand on, and would join whatever was drawn before it.
+    let mut marks = MARKS;
+    for c in shown.chars() {
+        if c.width() != Some(0) {
+            marks = 0;
+            out.push(c);
+        } else if marks < MARKS {
+            marks += 1;
+            out.push(c);
+        } else {
+            out.push('\u{fffd}');
+        }
+    }
+    out
+}
+
+/// A piece of a line in one style.
+pub fn span(text: impl AsRef<str>, style: Style) -> Span<'static> {
+    Span::styled(clean(text.as_ref()), style)
+}
+
+/// A line of pieces.
+pub fn line(spans: impl IntoIterator<Item = Span<'static>>) -> Line<'static> {
+    Line::from(spans.into_iter().collect::<Vec<_>>())
+}
+
+/// Columns of a text that is clean.
+pub fn width(text: &str) -> usize {
+    text.graphemes(true).map(UnicodeWidthStr::width).sum()
+}
+
+/// The text, cut to so many columns; what was cut shows as `~`.
+pub fn cut(text: &str, columns: usize) -> String {
+    let text = clean(text);
+    if width(&text) <= columns {
+        return text;
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for grapheme in text.graphemes(true) {
+        let wide = grapheme.width();
+        // One column is kept for the mark.
+        if used + wide >= columns {
+            break;
+        }
+        used += wide;
+        out.push_str(grapheme);
+    }
+    if columns > 0 {
+        out.push('~');
+    }
+    out
+}
+
+/// Exactly so many columns: cut, or padded at its end.
+pub fn fit(text: &str, columns: usize) -> String {
+    let mut out = cut(text, columns);
+    out.extend(std::iter::repeat_n(' ', columns.saturating_sub(width(&out))));
+    out
+}
+
+/// Exactly so many columns: cut, or padded at its begin.
+pub fn right(text: &str, columns: usize) -> String {
+    let out = cut(text, columns);
+    format!("{}{out}", " ".repeat(columns.saturating_sub(width(&out))))
+}
+
+/// `[####      ]` of a share in percent, so many columns wide.
+pub fn bar(percent: f64, columns: usize) -> String {
+    let inside = columns.saturating_sub(2);
+    let full = (0..inside).filter(|cell| (*cell as f64 + 0.5) * 100.0 < percent * inside as f64).count();
+    format!("[{}{}]", "#".repeat(full), " ".repeat(inside - full))
+}
+
+/// Columns of a line.
+pub fn line_width(line: &Line<'_>) -> usize {
+    line.spans.iter().map(|span| width(&span.content)).sum()
+}
+
+/// Wraps a line at blanks; what follows the first row is set in like the text of the first, behind its sign.
+pub fn wrap(line: &Line<'static>, columns: usize) -> Vec<Line<'static>> {
+    if columns == 0 || line_width(line) <= columns {
+        return vec![line.clone()];
+    }
+    let cells: Vec<(&str, Style)> =
+        line.spans.iter().flat_map(|span| span.content.graphemes(true).map(move |g| (g, span.style))).collect();
+    let blank = |index: usize| cells.get(index).is_none_or(|(g, _)| *g == " ");
+    let lead = (0..cells.len()).take_while(|index| blank(*index)).count();
+    // A sign of one column and its blank: `+ text`.
+    let sign = if !blank(lead) && blank(lead + 1) && lead + 1 < cells.len() { 2 } else { 0 };
+    let indent = (lead + sign).min(INDENT).min(columns / 2);
+    let mut rows = Vec::new();
+    let mut from = 0;
+    while from < cells.len() {
+        let room = if rows.is_empty() { columns } else { columns - indent };
+        let mut to = from;
+        let mut used = 0;
+        while to < cells.len() && used + cells[to].0.width() <= room {
+            used += cells[to].0.width();
+            to += 1;
+        }
+        // A grapheme wider than the whole room would never fit.
+        to = to.max(from + 1);
+        let floor = if rows.is_empty() { from + lead + sign } else { from };
+        if to < cells.len()
+            && let Some(at) = (floor + 1..=to).rev().find(|at| blank(*at))
+        {
+            to = at;
+        }
+        let mut spans: Vec<Span<'static>> = Vec::new();
+        if !rows.is_empty() && indent > 0 {
+            spans.push(Span::raw(" ".repeat(indent)));
+        }
+        for (grapheme, style) in &cells[from..to] {
+            match spans.last_mut() {
+                Some(last) if last.style == *style => last.content.to_mut().push_str(grapheme),
+                _ => spans.push(Span::styled((*grapheme).to_owned(), *style)),
+            }
+        }
+        rows.push(Line::from(spans));
+        from = to;
+        while from < cells.len() && blank(from) {
+            from += 1;
+        }
+    }
+    rows
+}
+
+/// Whether a symbol of a cell may go to a terminal with this character set.
+pub fn showable(symbol: &str, charset: Charset) -> bool {
+    match charset {
+        // A terminal that does not expect UTF-8 may take its bytes 0x80 to 0x9f for control characters.
+        Charset::Ascii => symbol.bytes().all(|b| (0x20..0x7f).contains(&b)),
+        Charset::Unicode => !symbol.chars().any(|c| c.is_control() || crate::model::text::is_invisible(c)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn plain(line: &Line<'_>) -> String {
+        line.spans.iter().map(|span| span.content.as_ref()).collect()
+    }
+
+    #[test]
+    fn wide_characters_are_never_halved() {
+        assert_eq!((cut("日本語", 6), cut("日本語", 5), cut("日本語", 4), cut("abc", 0)), ("日本語".into(), "日本~".into(), "日~".into(), String::new()));
+        assert_eq!((fit("日", 4), right("ab", 4)), ("日  ".into(), "  ab".into()));
+    }
+
+    #[test]
+    fn marks_do_not_pile_up() {
+        let shown = clean(&format!("a{}b", "\u{301}".repeat(500)));
+        assert_eq!(shown.chars().filter(|c| *c == '\u{301}').count(), MARKS);
+        assert!(!clean("\u{301}a").starts_with('\u{301}'));
+    }
+
+    #[test]
+    fn a_wrapped_line_is_set_in_behind_its_sign() {
+        let rows: Vec<String> = wrap(&line([span("+ connect as www-data is refused", Style::new())]), 16).iter().map(plain).collect();
+        assert_eq!(rows, ["+ connect as", "  www-data is", "  refused"]);
+    }
+
+    #[test]
+    fn a_bar_is_full_only_when_it_is() {
+        assert_eq!((bar(0.0, 12), bar(41.0, 12), bar(100.0, 12)), ("[          ]".into(), "[####      ]".into(), "[##########]".into()));
+        assert_eq!(bar(50.0, 0), "[]");
+    }
+
+    proptest! {
+        #[test]
+        fn wrapping_keeps_every_word_and_the_width(words in proptest::collection::vec("[a-z日]{1,30}", 1..20), columns in 2usize..40) {
+            let text = words.join(" ");
+            let rows = wrap(&line([span(&text, Style::new())]), columns);
+            let kept: String = rows.iter().map(plain).collect::<String>().replace(' ', "");
+            prop_assert_eq!(kept, text.replace(' ', ""));
+            prop_assert!(rows.iter().all(|row| line_width(row) <= columns));
+        }
+
+        #[test]
+        fn a_cut_text_fits(text in "\\PC{0,60}", columns in 0usize..40) {
+            prop_assert!(width(&cut(&text, columns)) <= columns);
+            prop_assert_eq!(width(&fit(&text, columns)), columns);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Who listens where, and how full the accept queues are.
+//!
+//! The sockets are asked for every 2 s, which costs three netlink dumps. Whose they are takes a walk over the descriptors of
+//! all processes, so that is done only when a socket has appeared whose owner is unknown or an owner has gone, and at most
+//! every 10 s.
+//!
+//! A socket in another network namespace is not reachable under the address that it shows, and is not listed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    model::{BlindSpot, Listener, ListenerTable, Observation, ProcessInfo, Stage},
+    sys::{LISTENERS, ListeningSocket, Outbox, Sys, listen_overflows, listening},
+};
+
+/// How often the sockets are read: the pace of probes while something fails.
+const EVERY: Duration = Duration::from_secs(2);
+/// How often all processes are looked into at most, in milliseconds: the promise of the design.
+const OWNERS_EVERY_MS: u64 = 10_000;
+/// How long a socket without any owner (the kernel's own, or hidden from us) is not asked about again, in milliseconds.
+const OWNERLESS_MS: u64 = 60_000;
+
+/// [`BlindSpot::source`] of the sockets.
+pub const SOCKETS: &str = "listening sockets";
+/// [`BlindSpot::source`] of their owners.
+pub const OWNERS: &str = "owners of listening sockets";
+
+/// Tells the table at first, and then each time something of interest about it changes. A change of `again` asks for a look
+/// at once: after a probe was refused, or when the operator wants one.
+pub async fn run(sys: Sys, outbox: Outbox, cancel: CancellationToken, again: Option<watch::Receiver<u64>>) {
+    let mut watcher = Watcher::new(sys);
+    let mut again = again;
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut first = true;
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            _ = tick.tick() => {}
+            asked = asked(&mut again) => {
+                if !asked {
+                    again = None;
+                    continue;
+                }
+            }
+        }
+        let told = tokio::select! {
+            () = cancel.cancelled() => return,
+            told = watcher.look() => told,
+        };
+        for observation in told {
+            if !outbox.tell(observation).await {
+                return;
+            }
+        }
+        if std::mem::take(&mut first) && !outbox.tell(Observation::Done(Stage::Listeners)).await {
+            return;
+        }
+    }
+}
+
+/// Waits for a wish. `false`: there will be no more of them.
+async fn asked(again: &mut Option<watch::Receiver<u64>>) -> bool {
+    match again {
+        Some(again) => again.changed().await.is_ok(),
+        None => std::future::pending().await,
+    }
+}
+
+struct Watcher {
+    sys: Sys,
+    /// Whose each socket is; `None`: nobody's that we can see, looked for at that time (run_ms).
+    owners: BTreeMap<u64, (Option<ProcessInfo>, u64)>,
+    owners_complete: bool,
+    /// When all processes were looked into last, on the clock of this run.
+    scanned_ms: Option<u64>,
+    told: Option<ListenerTable>,
+    /// The blind spots that were told, by source, with their reason.
+    blind: BTreeMap<&'static str, String>,
+}
+
+impl Watcher {
+    fn new(sys: Sys) -> Self {
+        Self { sys, owners: BTreeMap::new(), owners_complete: false, scanned_ms: None, told: None, blind: BTreeMap::new() }
+    }
+
+    async fn look(&mut self) -> Vec<Observation> {
+        let mut out = Vec::new();
+        let sockets = match listening(&self.sys.root).await {
+            Ok(sockets) => sockets,
+            Err(error) => {
+                // No table at all: an empty one would say that nobody listens.
+                self.hidden(&mut out, SOCKETS, error.to_string(), "run it where /proc/net can be read");
+                return out;
+            }
+        };
+        if sockets.len() >= LISTENERS {
+            self.hidden(&mut out, SOCKETS, format!("there are more than {LISTENERS}; the rest is not listed"), "look with: ss -lntp");
+        } else {
+            self.visible(&mut out, SOCKETS);
+        }
+        self.find_owners(&sockets, &mut out).await;
+        let mut listeners: Vec<Listener> = sockets
+            .into_iter()
+            .map(|socket| Listener {
+                owner: self.owners.get(&socket.inode).and_then(|(owner, _)| owner.clone()),
+                address: socket.address,
+                queue: socket.queue,
+            })
+            .collect();
+        // The kernel lists by hash: sorted, so that equal tables are equal. SO_REUSEPORT gives several of one address.
+        listeners.sort_by(|a, b| (&a.address, a.owner.as_ref().map(|o| o.pid)).cmp(&(&b.address, b.owner.as_ref().map(|o| o.pid))));
+        let table = ListenerTable { listeners, owners_complete: self.owners_complete, overflows: listen_overflows(&self.sys.root) };
+        if self.told.as_ref().is_none_or(|told| worth_telling(told, &table)) {
+            out.push(Observation::Listeners(table.clone()));
+            self.told = Some(table);
+        }
+        out
+    }
+
+    /// Looks for the owners of sockets that are new, and of those whose owner has gone.
+    async fn find_owners(&mut self, sockets: &[ListeningSocket], out: &mut Vec<Observation>) {
+        let now = self.sys.clock.now().run_ms;
+        let here: BTreeSet<u64> = sockets.iter().map(|socket| socket.inode).collect();
+        self.owners.retain(|inode, _| here.contains(inode));
+        let gone: BTreeSet<u32> = self
+            .owners
+            .values()
+            .filter_map(|(owner, _)| owner.as_ref().map(|owner| owner.pid))
+            .collect::<BTreeSet<u32>>()
+            .into_iter()
+            .filter(|pid| self.sys.root.stat(&PathBuf::from(format!("/proc/{pid}"))).is_err())
+            .collect();
+        let due = |inode: &u64| match self.owners.get(inode) {
+            None => true,
+            Some((Some(owner), _)) => gone.contains(&owner.pid),
+            Some((None, asked)) => now.saturating_sub(*asked) >= OWNERLESS_MS,
+        };
+        let rested = self.scanned_ms.is_none_or(|scanned| now.saturating_sub(scanned) >= OWNERS_EVERY_MS);
+        if !rested || (self.scanned_ms.is_some() && !here.iter().any(due)) {
+            // Until the next look a process that has ended owns nothing.
+            for (owner, _) in self.owners.values_mut() {
+                if owner.as_ref().is_some_and(|owner| gone.contains(&owner.pid)) {
+                    *owner = None;
+                }
+            }
+            return;
+        }
+        self.scanned_ms = Some(now);
+        let (owners, processes) = match (self.sys.rights.socket_owners().await, self.sys.rights.processes().await) {
+            (Ok(owners), Ok(processes)) => (owners, processes),
+            (Err(refusal), _) | (_, Err(refusal)) => {
+                self.owners_complete = false;
+                self.hidden(out, OWNERS, refusal.to_string(), "run it where /proc can be read");
+                return;
+            }
+        };
+        let by_pid: BTreeMap<u32, &ProcessInfo> = processes.iter().map(|process| (process.pid, process)).collect();
+        for inode in here {
+            let owner = owners.by_inode.get(&inode).and_then(|pid| by_pid.get(pid)).map(|process| (*process).clone());
+            self.owners.insert(inode, (owner, now));
+        }
+        self.owners_complete = owners.complete;
+        if owners.complete {
+            self.visible(out, OWNERS);
+        } else {
+            self.hidden(out, OWNERS, "processes of other users could not be looked into".to_owned(), "run it as root: sudo why502");
+        }
+    }
+
+    fn hidden(&mut self, out: &mut Vec<Observation>, source: &'static str, reason: String, remedy: &str) {
+        if self.blind.insert(source, reason.clone()).as_ref() != Some(&reason) {
+            out.push(Observation::Blind(BlindSpot { source: source.to_owned(), reason, remedy: remedy.to_owned() }));
+        }
+    }
+
+    fn visible(&mut self, out: &mut Vec<Observation>, source: &'static str) {
+        if self.blind.remove(source).is_some() {
+            out.push(Observation::Seen { source: source.to_owned() });
+        }
+    }
+}
+
+/// Whether a table says something that the one told last did not: sockets or owners changed, a connection waits or has
+/// stopped waiting, or one was dropped.
+fn worth_telling(told: &ListenerTable, table: &ListenerTable) -> bool {
+    let same = |a: &Listener, b: &Listener| {
+        let waits = |listener: &Listener| listener.queue.is_some_and(|queue| queue.waiting > 0);
+        let limit = |listener: &Listener| listener.queue.map(|queue| queue.limit);
+        a.address == b.address && a.owner == b.owner && limit(a) == limit(b) && !waits(a) && !waits(b)
+    };
+    told.owners_complete != table.owners_complete
+        || told.overflows != table.overflows
+        || told.listeners.len() != table.listeners.len()
+        || !told.listeners.iter().zip(&table.listeners).all(|(a, b)| same(a, b))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::{
+        model::Address,
+        sys::Root,
+        watch::testing::{Inbox, channel},
+    };
+
+    fn last(inbox: &[Observation]) -> Option<&ListenerTable> {
+        inbox.iter().rev().find_map(|observation| match observation {
+            Observation::Listeners(table) => Some(table),
+            _ => None,
+        })
+    }
+
+    fn started() -> (Inbox, watch::Sender<u64>, CancellationToken) {
+        let (outbox, inbox) = channel();
+        let (ask, again) = watch::channel(0);
+        let cancel = CancellationToken::new();
+        tokio::spawn(run(Sys::new(Root::host(), false), outbox, cancel.clone(), Some(again)));
+        (inbox, ask, cancel)
+    }
+
+    #[tokio::test]
+    async fn a_listener_comes_with_its_owner_and_goes() {
+        let socket = TcpListener::bind("127.0.0.1:0").expect("listener");
+        let at = Address::Tcp(socket.local_addr().expect("address"));
+        let (mut inbox, ask, cancel) = started();
+        inbox.until("the first look", |seen| seen.contains(&Observation::Done(Stage::Listeners))).await;
+        let mine = |table: &ListenerTable| table.listeners.iter().find(|listener| listener.address == at).cloned();
+        let listener = last(&inbox.seen).and_then(mine).expect("our listener");
+        assert_eq!(listener.owner.map(|owner| owner.pid), Some(std::process::id()));
+        let client = TcpStream::connect(socket.local_addr().expect("address")).expect("connect");
+        ask.send_modify(|count| *count += 1);
+        let waiting = |seen: &[Observation], count| last(seen).and_then(mine).and_then(|l| l.queue).is_some_and(|q| q.waiting == count);
+        inbox.until("a waiting connection", |seen| waiting(seen, 1)).await;
+        drop(socket.accept().expect("accept"));
+        ask.send_modify(|count| *count += 1);
+        inbox.until("an empty queue", |seen| waiting(seen, 0)).await;
+        drop((client, socket));
+        ask.send_modify(|count| *count += 1);
+        inbox.until("the listener is gone", |seen| last(seen).is_some_and(|table| mine(table).is_none())).await;
+        cancel.cancel();
+    }
+
+    #[tokio::test]
+    async fn another_root_without_proc_is_a_blind_spot_and_no_empty_table() {
+        let dir = tempfile::tempdir().expect("directory");
+        let (outbox, mut inbox) = channel();
+        let cancel = CancellationToken::new();
+        tokio::spawn(run(Sys::new(Root::below(dir.path()), false), outbox, cancel.clone(), None));
+        inbox.until("the first look", |seen| seen.contains(&Observation::Done(Stage::Listeners))).await;
+        assert!(matches!(&inbox.seen[0], Observation::Blind(blind) if blind.source == SOCKETS));
+        assert_eq!(last(&inbox.seen), None);
+        cancel.cancel();
+    }
+
+    #[test]
+    fn a_quiet_table_is_told_once() {
+        let listener = |waiting| Listener {
+            address: "127.0.0.1:80".parse().expect("address"),
+            owner: None,
+            queue: Some(crate::model::Queue { waiting, limit: 128 }),
+        };
+        let table = |waiting, overflows| ListenerTable { listeners: vec![listener(waiting)], owners_complete: true, overflows: Some(overflows) };
+        assert!(!worth_telling(&table(0, 5), &table(0, 5)));
+        assert!(worth_telling(&table(0, 5), &table(1, 5)));
+        assert!(worth_telling(&table(1, 5), &table(0, 5)));
+        assert!(worth_telling(&table(0, 5), &table(0, 6)));
+        assert!(worth_telling(&table(0, 5), &ListenerTable { listeners: vec![], ..table(0, 5) }));
+    }
+}

@@ -1,0 +1,160 @@
+//! The knowledge closes on itself: every name that is used has a producer, every sample matches its signature and no other
+//! one, every guide's section is quoted by its real name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use why502::{
+    catalog::{Catalog, Family, Rank},
+    diagnose::{fact_names, family},
+    model::LogFormat,
+};
+
+/// The cause ids of the contract.
+const CONTRACT: &[&str] = &[
+    "upstream-down",
+    "upstream-crashing",
+    "upstream-oom-killed",
+    "upstream-worker-timeout",
+    "upstream-timeout",
+    "upstream-overloaded",
+    "keepalive-race",
+    "invalid-response",
+    "response-header-too-big",
+    "upstream-emits-502",
+    "upstream-app-error",
+    "upstream-disabled",
+    "upstream-wrong-address",
+    "upstream-socket-missing",
+    "upstream-socket-permission",
+    "mac-denied",
+    "protocol-mismatch",
+    "upstream-tls-failure",
+    "upstream-tls-untrusted",
+    "gateway-config-invalid",
+    "gateway-config-not-reloaded",
+    "gateway-config-wrong",
+    "gateway-timeout-too-short",
+    "gateway-limits",
+    "healthcheck-failing",
+    "gateway-down",
+    "gateway-crashing",
+    "proxy-loop",
+    "upstream-unreachable",
+    "firewall-blocked",
+    "network-degraded",
+    "conntrack-full",
+    "ephemeral-ports-exhausted",
+    "dns-failure",
+    "dns-stale",
+    "dns-inconsistent",
+    "host-cpu-saturated",
+    "host-memory-exhausted",
+    "host-limits",
+    "disk-full",
+    "disk-failed",
+    "not-this-gateway",
+    "client-side",
+    "bad-deploy",
+];
+
+fn catalog() -> Catalog {
+    Catalog::embedded().expect("the embedded catalogue is sound")
+}
+
+fn format(of: Family) -> LogFormat {
+    match of {
+        Family::NginxError => LogFormat::NginxError,
+        Family::Kernel => LogFormat::Kernel,
+        Family::Plain => LogFormat::Plain,
+    }
+}
+
+#[test]
+fn each_sample_is_taken_by_its_own_signature_and_each_near_miss_by_another() {
+    let catalog = catalog();
+    let mut wrong = Vec::new();
+    for (of, signature) in catalog.signatures.with_family() {
+        let taken = |line: &str| catalog.signatures.of(&format(of), line).map(|found| found.id.clone());
+        assert!(!signature.samples.is_empty(), "{} has no sample", signature.id);
+        for line in &signature.samples {
+            if taken(line).as_deref() != Some(&signature.id) {
+                wrong.push(format!("{}: sample taken by {:?}: {line}", signature.id, taken(line)));
+            }
+        }
+        for line in &signature.not {
+            if taken(line).as_deref() == Some(&signature.id) {
+                wrong.push(format!("{}: takes its near miss: {line}", signature.id));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn ids_are_unique_and_those_of_the_contract() {
+    let catalog = catalog();
+    let mut seen = BTreeSet::new();
+    let ids = catalog
+        .signatures
+        .all()
+        .map(|s| &s.id)
+        .chain(catalog.causes.iter().map(|c| &c.id))
+        .chain(catalog.steps.iter().map(|s| &s.id));
+    for id in ids {
+        assert!(seen.insert(id), "{id} stands twice");
+    }
+    for cause in &catalog.causes {
+        assert!(CONTRACT.contains(&cause.id.as_str()), "{} is no id of the contract", cause.id);
+    }
+    for signature in catalog.signatures.all() {
+        for id in &signature.causes {
+            assert!(CONTRACT.contains(&id.as_str()), "{} speaks for {id}, which is no id of the contract", signature.id);
+        }
+        assert!(signature.rank != Rank::Context || signature.causes.len() <= 1, "{}: context is never a verdict", signature.id);
+    }
+}
+
+#[test]
+fn every_fact_that_is_used_has_exactly_one_producer() {
+    let catalog = catalog();
+    let mut produced: BTreeMap<String, usize> = BTreeMap::new();
+    for name in fact_names(&catalog) {
+        *produced.entry(name).or_default() += 1;
+    }
+    let twice: Vec<_> = produced.iter().filter(|(_, count)| **count > 1).collect();
+    assert!(twice.is_empty(), "made by two producers: {twice:?}");
+    let families: BTreeSet<&str> = produced.keys().map(|name| family(name)).collect();
+    let mut missing = Vec::new();
+    for cause in &catalog.causes {
+        let specs = cause.evidence_for.iter().chain(&cause.against).map(|spec| &spec.fact);
+        for name in specs.chain(&cause.requires).chain(&cause.excluded_by).filter(|name| !produced.contains_key(*name)) {
+            missing.push(format!("cause {}: nothing makes the fact {name}", cause.id));
+        }
+        for name in cause.needs.iter().filter(|name| !families.contains(name.as_str())) {
+            missing.push(format!("cause {}: no family {name}", cause.id));
+        }
+        for id in cause.explains.iter().filter(|id| !CONTRACT.contains(&id.as_str())) {
+            missing.push(format!("cause {}: explains {id}, which is no cause", cause.id));
+        }
+    }
+    for step in &catalog.steps {
+        for name in step.fail.iter().chain(&step.pass).chain(&step.not_applicable).filter(|name| !produced.contains_key(*name)) {
+            missing.push(format!("step {}: nothing makes the fact {name}", step.id));
+        }
+        for name in step.looked.iter().filter(|name| !families.contains(name.as_str())) {
+            missing.push(format!("step {}: no family {name}", step.id));
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn every_step_says_where_in_the_guides_it_comes_from() {
+    for step in catalog().steps {
+        assert!(!step.guides.is_empty(), "{}: no guide", step.id);
+        for guide in &step.guides {
+            assert!(["A: ", "B: ", "C: "].iter().any(|prefix| guide.starts_with(prefix)), "{}: {guide}", step.id);
+        }
+        assert!(step.question.ends_with('?'), "{}: {}", step.id, step.question);
+    }
+}
