@@ -39,7 +39,7 @@ pub use net::{ConnectError, Stream};
 pub use outbox::{OUTBOX_CAPACITY, Outbox, Stamped};
 pub use processes::{SocketOwners, Users};
 pub use rights::{PROBE_AS_MODE, Refusal, Rights};
-pub use sockets::{LISTENERS, ListeningSocket, SocketsError, listen_overflows, listening};
+pub use sockets::{LISTENERS, ListeningSocket, SocketsError, listen_overflows, listening, local_addresses};
 pub use tail::{OpenFile, stat_aside};
 pub use watcher::DirWatcher;
 pub use zone::zone;

@@ -1,7 +1,13 @@
 //! Listening sockets of this network namespace: by sock_diag(7), or from /proc/net where that is missing and below another
 //! root. Only what the kernel says; whose a socket is, [`Rights`](super::Rights) tells.
 
-use std::{io, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_sock_diag::{
@@ -77,6 +83,25 @@ pub async fn listening(root: &Root) -> Result<Vec<ListeningSocket>, SocketsError
 /// How often a connection was dropped because an accept queue was full, since boot.
 pub fn listen_overflows(root: &Root) -> Option<u64> {
     procfs::overflows(&root.text("/proc/net/netstat").ok()?)
+}
+
+/// The host's own addresses besides loopback's: local routes of /proc/net/fib_trie, and /proc/net/if_inet6.
+pub fn local_addresses(root: &Root) -> Vec<IpAddr> {
+    let mut found = BTreeSet::new();
+    let (trie, six) = (root.text("/proc/net/fib_trie").unwrap_or_default(), root.text("/proc/net/if_inet6").unwrap_or_default());
+    let mut leaf = None;
+    for line in trie.lines().map(str::trim) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            leaf = address.parse::<Ipv4Addr>().ok();
+        } else if line.starts_with("/32 host LOCAL") {
+            found.extend(leaf.filter(|ip| !ip.is_loopback()).map(IpAddr::V4));
+        }
+    }
+    for digits in six.lines().filter_map(|line| line.split_ascii_whitespace().next()) {
+        let ip = u128::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 32).map(Ipv6Addr::from);
+        found.extend(ip.filter(|ip| !ip.is_loopback()).map(IpAddr::V6));
+    }
+    found.into_iter().collect()
 }
 
 fn by_netlink() -> io::Result<Vec<ListeningSocket>> {

@@ -123,6 +123,11 @@ fn is_now(state: &State, second: i64) -> bool {
     state.shown().0.now.wall_s() - second <= NOW_S
 }
 
+/// Id of the pane that has the focus at first.
+pub fn first_pane() -> &'static str {
+    pane::ALL.first().map_or("", |pane| pane.id())
+}
+
 /// Index of the focused pane; the first when the state names none that exists.
 fn focus(state: &State) -> usize {
     pane::ALL.iter().position(|pane| pane.id() == state.view.focus).unwrap_or(0)

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     model::{BlindSpot, Listener, ListenerTable, Observation, ProcessInfo, Stage},
-    sys::{LISTENERS, ListeningSocket, Outbox, Sys, listen_overflows, listening},
+    sys::{LISTENERS, ListeningSocket, Outbox, Sys, listen_overflows, local_addresses, listening},
 };
 
 /// How often the sockets are read: the pace of probes while something fails.
@@ -117,7 +117,12 @@ impl Watcher {
             .collect();
         // The kernel lists by hash: sorted, so that equal tables are equal. SO_REUSEPORT gives several of one address.
         listeners.sort_by(|a, b| (&a.address, a.owner.as_ref().map(|o| o.pid)).cmp(&(&b.address, b.owner.as_ref().map(|o| o.pid))));
-        let table = ListenerTable { listeners, owners_complete: self.owners_complete, overflows: listen_overflows(&self.sys.root) };
+        let table = ListenerTable {
+            listeners,
+            local: local_addresses(&self.sys.root),
+            owners_complete: self.owners_complete,
+            overflows: listen_overflows(&self.sys.root),
+        };
         if self.told.as_ref().is_none_or(|told| worth_telling(told, &table)) {
             out.push(Observation::Listeners(table.clone()));
             self.told = Some(table);

@@ -1,0 +1,211 @@
+//! nginx, and forks with its configuration and process titles (OpenResty, Tengine, Angie, freenginx).
+//!
+//! `instance` finds masters, or what says that there should be one; `binary` reads versions and compiled-in paths;
+//! `load` makes one tree of all files (`lexer`, `tree`); `world`, `site` and `route` give it its meaning, with
+//! `scope` for inheritance, `vars` for variables, `sample` for paths that lead into a location; `logs` finds logs.
+//!
+//! What must not be here: running nginx, or judging what it is configured to do. A line that nginx would refuse is a
+//! problem with nginx's own words; what we can't follow (Lua, variables) is said to be dynamic, never guessed.
+//!
+//! To follow another setting: a line in `route::SETTINGS`. To follow another `*_pass`: a line in `target::MODULES`.
+
+mod binary;
+mod instance;
+mod lexer;
+mod listen;
+mod load;
+mod logs;
+mod route;
+mod sample;
+mod scope;
+mod site;
+mod target;
+mod tree;
+mod units;
+mod vars;
+mod world;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::future::BoxFuture;
+
+use self::{binary::Builds, instance::Instance, load::Loaded, scope::Scope, world::World};
+use super::{Found, Kind, LOOK_DEADLINE, Overrides, off_thread};
+use crate::{
+    model::{BlindSpot, Gateway, Identity, LogSource, Place, ProcessInfo, RunState, Site, SourceKind},
+    sys::{Root, Sys, Users},
+};
+
+/// Its name.
+const ID: &str = "nginx";
+
+/// The kind.
+pub static NGINX: Nginx = Nginx { builds: std::sync::LazyLock::new(Arc::default) };
+
+/// nginx.
+#[derive(Debug)]
+pub struct Nginx {
+    builds: std::sync::LazyLock<Arc<Builds>>,
+}
+
+impl Kind for Nginx {
+    fn id(&self) -> &'static str {
+        ID
+    }
+
+    fn look<'a>(&'a self, sys: &'a Sys, processes: Option<&'a [ProcessInfo]>, overrides: &'a Overrides) -> BoxFuture<'a, Found> {
+        let (root, overrides, builds) = (sys.root.clone(), overrides.clone(), Arc::clone(&self.builds));
+        let processes = processes.map(<[ProcessInfo]>::to_vec);
+        Box::pin(async move {
+            let found = off_thread(move || look(&root, processes.as_deref(), &overrides, &builds)).await;
+            found.unwrap_or_else(|| Found {
+                blind: vec![BlindSpot {
+                    source: "nginx configuration".to_owned(),
+                    reason: format!("its files could not be read within {} s", LOOK_DEADLINE.as_secs()),
+                    remedy: "look for a hanging file system: cat /proc/self/mountinfo".to_owned(),
+                }],
+                ..Found::default()
+            })
+        })
+    }
+}
+
+/// One look, on a thread that may block.
+fn look(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Overrides, builds: &Builds) -> Found {
+    let instances = instance::find(root, processes, overrides, builds);
+    let mut found = Found { blind: instances.blind, ..Found::default() };
+    // A stopped one is started by its pid file's coming; where none is found at all, the next scan has to see it.
+    for instance in instances.all {
+        found.watch.push(instance.build.pid.clone());
+        let loaded = load::load(root, &instance.config, instance.globals.as_deref());
+        found.watch.extend(loaded.directories.iter().cloned());
+        found.gateways.push(gateway(root, instance, loaded, overrides));
+    }
+    found
+}
+
+/// What an instance and its configuration say together.
+fn gateway(root: &Root, instance: Instance, loaded: Loaded, overrides: &Overrides) -> Gateway {
+    let Loaded { tree, files, mut problems, mut blind, complete, .. } = loaded;
+    let main = Scope::new(&tree);
+    let version = instance.build.version.as_deref();
+    // Only root may bind ports below 1024: ngx_http_core_module's default depends on who starts it.
+    let as_root = instance.master.as_ref().is_none_or(|master| master.uid == 0);
+    let (mut sites, mut pools, mut left_out) = (Vec::new(), Vec::new(), false);
+    for block in tree.iter().filter(|one| matches!(one.name.as_str(), "http" | "stream") && one.block.is_some()) {
+        let http = block.name == "http";
+        let mut world = World::new(block.children(), &instance.prefix, version, http.then_some(80));
+        sites.extend(if http {
+            site::http(&mut world, &main, block.children(), if as_root { 80 } else { 8000 })
+        } else {
+            site::stream(&mut world, &main, block.children())
+        });
+        left_out |= world.full;
+        pools.extend(world.pools);
+        world.problems.0.into_iter().for_each(|(place, what)| problems.add(place, what));
+    }
+    if left_out {
+        blind.push(BlindSpot {
+            source: "further locations".to_owned(),
+            reason: "the configuration has more locations with upstreams than are kept".to_owned(),
+            remedy: "name the URL that fails, or the part that matters with --config".to_owned(),
+        });
+    }
+    let at = Place { file: instance.config.clone(), line: 1 };
+    if !overrides.upstreams.is_empty() {
+        let routes = route::of_operator(&overrides.upstreams, &at);
+        sites.push(Site { names: vec!["--upstream".to_owned()], listens: Vec::new(), routes, at: at.clone() });
+    }
+    if complete && !tree.iter().any(|one| one.name == "events") && overrides.config.as_ref() != Some(&instance.config) {
+        problems.add(at, "no \"events\" section in configuration");
+    }
+    let logs = logs::logs(root, &tree, &instance, overrides);
+    blind.extend(logs.blind);
+    Gateway {
+        kind: ID.to_owned(),
+        version: instance.build.version.clone(),
+        identity: identity(root, &instance, &main),
+        commands: commands(&instance, &logs.sources),
+        resolvers: resolvers(&tree),
+        state: instance.state,
+        binary: instance.binary,
+        config: instance.config,
+        files,
+        problems: problems.0,
+        sites,
+        pools,
+        logs: logs.sources,
+        unit: instance.unit,
+        blind,
+    }
+}
+
+/// As whom upstreams are connected to: a worker's own identity, else what `user` says to a master that is root.
+fn identity(root: &Root, instance: &Instance, main: &Scope<'_>) -> Option<Identity> {
+    if let Some(worker) = &instance.worker {
+        return Some(worker.clone());
+    }
+    match &instance.master {
+        Some(master) if master.uid != 0 => Some(master.clone()),
+        Some(_) | None => {
+            let name = main.value("user").unwrap_or(&instance.build.user);
+            Users::read(root).identity(root, name)
+        }
+    }
+}
+
+/// Name servers of `resolver`, at any level, without its options.
+fn resolvers(tree: &[crate::gateway::nginx::tree::Directive]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for directive in tree {
+        if directive.name == "resolver" {
+            let servers = directive.args.iter().filter(|arg| !arg.contains('=') && *arg != "off");
+            let new: Vec<String> = servers.filter(|server| !found.contains(server)).cloned().collect();
+            found.extend(new);
+        }
+        let inner = resolvers(directive.children());
+        found.extend(inner.into_iter().filter(|server| !found.contains(server)).collect::<Vec<_>>());
+    }
+    found
+}
+
+/// What a person types.
+fn commands(instance: &Instance, logs: &[LogSource]) -> BTreeMap<String, Vec<String>> {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
+    let binary = instance.binary.as_ref().map_or_else(|| ID.to_owned(), |path| path.display().to_string());
+    let base = if instance.plain {
+        words(&[ID])
+    } else {
+        let config = instance.config.display().to_string();
+        let mut all = vec![binary, "-c".to_owned(), config];
+        if instance.prefix != instance.build.prefix {
+            all.extend(["-p".to_owned(), instance.prefix.display().to_string()]);
+        }
+        all
+    };
+    let with = |more: &[&str]| [base.clone(), words(more)].concat();
+    let mut commands = BTreeMap::from([
+        ("test".to_owned(), with(&["-t"])),
+        ("dump".to_owned(), with(&["-T"])),
+        ("reload".to_owned(), with(&["-s", "reload"])),
+        ("start".to_owned(), base.clone()),
+    ]);
+    if let Some(unit) = &instance.unit {
+        let name = unit.strip_suffix(".service").unwrap_or(unit);
+        commands.insert("reload".to_owned(), words(&["systemctl", "reload", name]));
+        commands.insert("start".to_owned(), words(&["systemctl", "start", name]));
+        commands.insert("status".to_owned(), words(&["systemctl", "status", name]));
+        commands.insert("log".to_owned(), words(&["journalctl", "-u", name, "-n", "50", "--no-pager"]));
+    }
+    if let Some(log) = logs.iter().find(|log| log.kind == SourceKind::Error) {
+        commands.insert("log".to_owned(), words(&["tail", "-n", "50", &log.path.display().to_string()]));
+    }
+    // To reload what does not run starts nothing.
+    if matches!(instance.state, RunState::Stopped { .. }) {
+        commands.remove("reload");
+    }
+    commands
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,364 @@
+//! One `*_pass` to a [`Route`]: where it goes, and all that is in force there.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
+
+use super::{
+    sample::Match,
+    scope::Scope,
+    target::{Authority, Module, Target, address},
+    tree::Directive,
+    units,
+    vars::{Variables, static_head},
+    world::World,
+};
+use crate::model::{Address, Pool, Protocol, Role, Route, Server, Setting, Site};
+
+/// Milliseconds of `proxy_connect_timeout` and `proxy_read_timeout` where none is set, the same in all modules of http.
+const TIMEOUT_MS: u64 = 60_000;
+/// Milliseconds of the stream module's `proxy_timeout` where none is set.
+const STREAM_TIMEOUT_MS: u64 = 600_000;
+/// Bytes of `proxy_buffer_size` where none is set: a memory page, 4096 on x86_64 (64 kB on some arm64 and ppc64le).
+const BUFFER_BYTES: u32 = 4096;
+
+/// Settings that bear on a failing request, behind the module's prefix, with nginx's own default where it matters.
+const SETTINGS: &[(&str, Option<&str>)] = &[
+    ("connect_timeout", Some("60s")),
+    ("read_timeout", Some("60s")),
+    ("send_timeout", Some("60s")),
+    ("timeout", None),
+    ("buffer_size", Some("4k")),
+    ("buffers", None),
+    ("busy_buffers_size", None),
+    ("buffering", None),
+    ("request_buffering", None),
+    ("temp_path", None),
+    ("max_temp_file_size", None),
+    ("next_upstream", Some("error timeout")),
+    ("next_upstream_tries", None),
+    ("next_upstream_timeout", None),
+    ("http_version", None),
+    ("protocol", None),
+    ("bind", None),
+    ("socket_keepalive", None),
+    ("keep_conn", None),
+    ("ssl", None),
+    ("ssl_verify", None),
+    ("ssl_verify_depth", None),
+    ("ssl_trusted_certificate", None),
+    ("ssl_certificate", None),
+    ("ssl_certificate_key", None),
+    ("ssl_protocols", None),
+    ("ssl_ciphers", None),
+    ("ssl_server_name", None),
+    ("ssl_name", None),
+    ("ssl_session_reuse", None),
+    ("intercept_errors", None),
+    ("ignore_client_abort", None),
+    ("cache", None),
+    ("cache_use_stale", None),
+    ("index", None),
+    ("split_path_info", None),
+];
+/// The like without a prefix.
+const OTHER_SETTINGS: &[&str] =
+    &["resolver", "resolver_timeout", "client_max_body_size", "limit_req", "limit_conn", "error_page", "try_files", "auth_request"];
+
+/// A place in a server, with what a request that gets there is like.
+#[derive(Debug, Clone)]
+pub struct Here {
+    /// As written.
+    pub pattern: String,
+    /// A path that leads here.
+    pub sample: String,
+    /// Inside `if` or `limit_except`.
+    conditional: bool,
+    matched: Option<Match>,
+    /// `root`, or `alias` with the prefix that it replaces.
+    root: (String, Option<String>),
+    host: Option<String>,
+    names: Vec<String>,
+}
+
+impl Here {
+    /// The server itself.
+    pub fn server(pattern: &str, scope: &Scope<'_>, world: &World<'_>, site: &Site) -> Self {
+        let root = world.prefix.join(scope.value("root").unwrap_or("html")).display().to_string();
+        Self {
+            pattern: pattern.to_owned(),
+            sample: "/".to_owned(),
+            conditional: false,
+            matched: None,
+            root: (root, None),
+            host: site.host().map(str::to_owned),
+            names: site.names.clone(),
+        }
+    }
+
+    /// A location in it.
+    pub fn location(&self, pattern: String, matched: Match, sample: String, scope: &Scope<'_>, prefix: &Path) -> Self {
+        let of = |name: &str| scope.own(name).last().and_then(|one| one.arg(0)).map(|path| prefix.join(path).display().to_string());
+        let root = match (of("alias"), of("root"), &matched) {
+            (Some(alias), _, Match::Prefix { prefix, .. }) => (alias, Some(prefix.clone())),
+            (Some(alias), _, Match::Exact(path)) => (alias, Some(path.clone())),
+            (Some(alias), _, Match::Pattern(..) | Match::Named(_)) => (alias, Some(sample.clone())),
+            (None, Some(root), _) => (root, None),
+            (None, None, _) => self.root.clone(),
+        };
+        Self {
+            pattern,
+            sample,
+            conditional: false,
+            matched: Some(matched),
+            root,
+            host: self.host.clone(),
+            names: self.names.clone(),
+        }
+    }
+
+    /// A block in it that requests only sometimes get into: `if`, `limit_except`.
+    pub fn condition(&self, words: &Directive) -> Self {
+        let pattern = format!("{} {} {}", self.pattern, words.name, words.args.join(" "));
+        Self { pattern, conditional: true, ..self.clone() }
+    }
+
+    /// Values of nginx's variables in the sample request.
+    fn variables(&self, scope: &Scope<'_>, version: Option<&str>) -> HashMap<&'static str, String> {
+        let mut script = self.sample.clone();
+        if script.ends_with('/') {
+            script.push_str(scope.value("fastcgi_index").unwrap_or_default());
+        }
+        let (root, alias) = &self.root;
+        // Only what the location matched is replaced by the alias; the root stands before the whole path.
+        let file = |path: &str| match alias {
+            Some(prefix) => format!("{root}{}", path.strip_prefix(prefix.as_str()).unwrap_or_default()),
+            None => format!("{}{path}", root.trim_end_matches('/')),
+        };
+        let mut known = HashMap::from([
+            ("request_filename", file(&self.sample)),
+            ("document_root", root.trim_end_matches('/').to_owned()),
+            ("realpath_root", root.trim_end_matches('/').to_owned()),
+            ("uri", self.sample.clone()),
+            ("document_uri", self.sample.clone()),
+            ("fastcgi_script_name", script),
+            ("fastcgi_path_info", String::new()),
+        ]);
+        if let Some(host) = &self.host {
+            known.extend(["host", "http_host", "ssl_server_name", "ssl_preread_server_name"].map(|name| (name, host.clone())));
+        }
+        if let Some(name) = self.names.first() {
+            known.insert("server_name", name.clone());
+        }
+        if let Some(version) = version {
+            known.insert("nginx_version", version.to_owned());
+        }
+        known
+    }
+}
+
+/// The route of one `*_pass`. `None`: nginx would refuse it, which is noted, or there are too many.
+pub fn route<'a>(world: &mut World<'a>, scope: &Scope<'a>, here: &Here, module: Module, pass: &Directive) -> Option<Route> {
+    let text = pass.arg(0)?;
+    let known = here.variables(scope, world.version);
+    let variables = Variables { scope, maps: &world.maps, known: &known };
+    // A path made of variables replaces the whole path; what server it goes to is known all the same.
+    let (written, replaces) = match static_head(text) {
+        Some(head) => (Some(head.to_owned()), true),
+        None => (variables.expand(text), text.contains('$')),
+    };
+    let parsed = written.as_deref().map(|written| Target::parse(module, written)).transpose();
+    let target = match parsed {
+        Ok(target) => target,
+        Err(_) if replaces => None,
+        Err(error) => {
+            world.problems.add(pass.place(), format!("{error} in \"{text}\" of \"{}\"", module.pass));
+            return None;
+        }
+    };
+    let resolved = target.as_ref().map(|target| servers(world, target, module, pass));
+    let (pool, servers, problem) = resolved.unwrap_or_default();
+    if let Some(problem) = problem {
+        world.problems.add(pass.place(), problem);
+    }
+    if let (Some(uri), Some(Match::Pattern(..) | Match::Named(_)), false) =
+        (target.as_ref().and_then(|target| target.uri.as_ref()), &here.matched, replaces)
+    {
+        let what = "\"proxy_pass\" cannot have URI part in location given by regular expression, or inside named location, or inside \"if\" statement, or inside \"limit_except\" block";
+        world.problems.add(pass.place(), format!("{what}: {uri}"));
+    }
+    if !world.room_for(servers.len()) {
+        return None;
+    }
+    let variables = Variables { scope, maps: &world.maps, known: &known };
+    let unknown = servers.is_empty() && pool.is_none();
+    let protocol = target.as_ref().map_or(module.protocol, |target| target.protocol);
+    Some(Route {
+        pattern: here.pattern.clone(),
+        sample_path: here.sample.clone(),
+        protocol,
+        rewrite: rewrite(scope, here, target.as_ref().filter(|_| !replaces)),
+        host_header: host_header(scope, module, target.as_ref(), &variables),
+        sni: sni(scope, module, protocol, target.as_ref(), &variables),
+        params: params(scope, module, &variables),
+        connect_ms: time(scope, module, "connect_timeout").unwrap_or(TIMEOUT_MS),
+        read_ms: match module.protocol {
+            Protocol::Stream if module.prefix == "proxy_" => time(scope, module, "timeout").unwrap_or(STREAM_TIMEOUT_MS),
+            _ => time(scope, module, "read_timeout").unwrap_or(TIMEOUT_MS),
+        },
+        header_limit: (protocol != Protocol::Stream)
+            .then(|| scope.value(&format!("{}buffer_size", module.prefix)).and_then(units::bytes).unwrap_or(BUFFER_BYTES)),
+        settings: settings(scope, module),
+        dynamic: (unknown && text.contains('$')).then(|| text.to_owned()),
+        pool,
+        servers,
+        at: pass.place(),
+    })
+}
+
+/// Pool, servers, and what nginx would refuse about them.
+fn servers(world: &World<'_>, target: &Target, module: Module, pass: &Directive) -> (Option<String>, Vec<Server>, Option<String>) {
+    if let Some(Pool { name, servers, .. }) = world.pool_of(&target.authority) {
+        let problem = match &target.authority {
+            Authority::Host(host, Some(port)) => Some(format!("upstream \"{host}\" may not have port {port}")),
+            Authority::Host(_, None) | Authority::Unix(_) => None,
+        };
+        return (Some(name.clone()), servers.clone(), problem);
+    }
+    if let Some(address) = address(&target.authority, Target::default_port(target.protocol)) {
+        return (None, vec![Server { address, role: Role::Primary, at: pass.place() }], None);
+    }
+    let name = target.proxy_host();
+    (None, Vec::new(), Some(format!("no port in upstream \"{name}\", and no upstream of this name, in \"{}\"", module.pass)))
+}
+
+/// How the path changes: by the target's own path, or by a plain `rewrite ^/prefix/(.*)$ /other/$1 break`.
+fn rewrite(scope: &Scope<'_>, here: &Here, target: Option<&Target>) -> Option<(String, String)> {
+    for rule in scope.own("rewrite").iter().filter(|rule| rule.arg(2) == Some("break")) {
+        let from = rule.arg(0)?.strip_prefix('^').and_then(|from| from.strip_suffix("(.*)$").or_else(|| from.strip_suffix("(.*)")));
+        let to = rule.arg(1).and_then(|to| to.strip_suffix("$1"));
+        if let (Some(from), Some(to)) = (from, to)
+            && here.sample.starts_with(from)
+            && !from.contains(['(', '[', '\\', '*', '+', '?', '.', '|', '$'])
+            && !to.contains('$')
+        {
+            return Some((from.to_owned(), to.to_owned()));
+        }
+    }
+    let uri = target?.uri.clone()?;
+    match here.matched.as_ref()? {
+        Match::Prefix { prefix, .. } | Match::Exact(prefix) if !here.conditional => Some((prefix.clone(), uri)),
+        Match::Prefix { .. } | Match::Exact(_) | Match::Pattern(..) | Match::Named(_) => None,
+    }
+}
+
+/// The Host header (`:authority` of gRPC) that the upstream sees; `None`: the client's.
+fn host_header(scope: &Scope<'_>, module: Module, target: Option<&Target>, variables: &Variables<'_, '_>) -> Option<String> {
+    match module.protocol {
+        Protocol::Http | Protocol::Grpc => {}
+        // They hand the client's header on, as HTTP_HOST.
+        Protocol::Https | Protocol::Grpcs | Protocol::Fastcgi | Protocol::Uwsgi | Protocol::Scgi | Protocol::Stream => return None,
+    }
+    let set = scope.all(&format!("{}set_header", module.prefix));
+    let host = set.iter().rev().find(|one| one.arg(0).is_some_and(|name| name.eq_ignore_ascii_case("host")));
+    let own = || target.map(Target::proxy_host);
+    match host.and_then(|one| one.arg(1)) {
+        None | Some("$proxy_host") => own(),
+        Some(value) if ["$host", "$http_host", "${host}", "${http_host}"].iter().any(|client| value.starts_with(client)) => None,
+        Some(value) => variables.expand(value),
+    }
+}
+
+/// The TLS server name; nginx sends none unless told to, and never an IP address (ngx_http_upstream_ssl_name).
+fn sni(
+    scope: &Scope<'_>,
+    module: Module,
+    protocol: Protocol,
+    target: Option<&Target>,
+    variables: &Variables<'_, '_>,
+) -> Option<String> {
+    let key = |name: &str| format!("{}{name}", module.prefix);
+    if !(protocol.tls() || scope.on(&key("ssl"))) || !scope.on(&key("ssl_server_name")) {
+        return None;
+    }
+    let name = match scope.value(&key("ssl_name")) {
+        None | Some("$proxy_host") => target.map(|target| match &target.authority {
+            Authority::Host(host, _) => host.clone(),
+            Authority::Unix(_) => "localhost".to_owned(),
+        }),
+        Some(value) => variables.expand(value).map(|name| match name.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host.to_owned(),
+            Some(_) | None => name,
+        }),
+    }?;
+    let literal = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
+    (!literal && !name.is_empty()).then_some(name)
+}
+
+/// `fastcgi_param` and the like, as far as their values are known for the sample request.
+fn params(scope: &Scope<'_>, module: Module, variables: &Variables<'_, '_>) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for one in scope.all(&format!("{}param", module.prefix)) {
+        let (Some(name), Some(value)) = (one.arg(0), one.arg(1)) else { continue };
+        let Some(value) = variables.expand(value) else { continue };
+        if value.is_empty() && one.arg(2) == Some("if_not_empty") {
+            continue;
+        }
+        // php-fpm takes the last of a name.
+        found.retain(|(known, _)| known != name);
+        found.push((name.to_owned(), value));
+    }
+    found
+}
+
+fn time(scope: &Scope<'_>, module: Module, name: &str) -> Option<u64> {
+    scope.value(&format!("{}{name}", module.prefix)).and_then(units::milliseconds)
+}
+
+fn settings(scope: &Scope<'_>, module: Module) -> BTreeMap<String, Setting> {
+    let mut found = BTreeMap::new();
+    let own_default = |default: &str| Setting { value: default.to_owned(), at: None };
+    for (name, default) in SETTINGS {
+        let key = format!("{}{name}", module.prefix);
+        let default = default.filter(|_| module.protocol != Protocol::Stream);
+        if let Some(setting) = scope.setting(&key).or_else(|| default.map(own_default)) {
+            found.insert(key, setting);
+        }
+    }
+    for name in OTHER_SETTINGS {
+        if let Some(setting) = scope.setting(name) {
+            found.insert((*name).to_owned(), setting);
+        }
+    }
+    // `Connection ""` is what makes kept-alive connections to an upstream work at all.
+    let header = |one: &&&Directive| one.arg(0).is_some_and(|name| name.eq_ignore_ascii_case("connection"));
+    let key = format!("{}set_header", module.prefix);
+    if let Some(one) = scope.all(&key).iter().find(header) {
+        let value = one.arg(1).unwrap_or_default().to_owned();
+        found.insert(format!("{key} Connection"), Setting { value, at: Some(one.place()) });
+    }
+    found
+}
+
+/// Routes of the command line's: addresses that the operator wants tried.
+pub fn of_operator(addresses: &[Address], at: &crate::model::Place) -> Vec<Route> {
+    let route = |address: &Address| Route {
+        pattern: "--upstream".to_owned(),
+        sample_path: "/".to_owned(),
+        protocol: if address.port() == Some(443) { Protocol::Https } else { Protocol::Http },
+        pool: None,
+        servers: vec![Server { address: address.clone(), role: Role::Primary, at: at.clone() }],
+        rewrite: None,
+        host_header: None,
+        sni: None,
+        params: Vec::new(),
+        connect_ms: TIMEOUT_MS,
+        read_ms: TIMEOUT_MS,
+        header_limit: None,
+        settings: BTreeMap::new(),
+        dynamic: None,
+        at: at.clone(),
+    };
+    addresses.iter().map(route).collect()
+}

@@ -1,0 +1,286 @@
+//! A path that a request can have to get into a location.
+
+use regex::{Regex, RegexBuilder};
+
+use super::tree::Directive;
+
+/// Bytes that one compiled pattern may take: a location's pattern is a line, and there may be hundreds.
+const REGEX_BYTES: usize = 64 << 10;
+/// Bytes of a pattern that is looked at.
+const PATTERN_BYTES: usize = 1024;
+/// Groups within groups that are followed.
+const GROUPS_DEEP: usize = 16;
+/// Locations of one server that samples are tried against; beyond it the time would grow with the square.
+const LOCATIONS: usize = 500;
+
+/// How a location is chosen (ngx_http_core_module, `location`).
+#[derive(Debug, Clone)]
+pub enum Match {
+    /// `= /x`
+    Exact(String),
+    /// `/x`, or `^~ /x`, which no pattern can take away.
+    Prefix {
+        /// The prefix.
+        prefix: String,
+        /// Whether patterns are not looked at.
+        last: bool,
+    },
+    /// `~ x`, `~* x`. No pattern: it is one that PCRE knows and we don't.
+    Pattern(String, Option<Regex>),
+    /// `@x`
+    Named(String),
+}
+
+impl Match {
+    /// Of a `location` directive's parameters.
+    pub fn of(location: &Directive) -> Self {
+        let first = location.arg(0).unwrap_or_default();
+        let split = |modifier: &str| match location.arg(1) {
+            Some(second) if first == modifier => Some(second),
+            // nginx takes `=/x` and `~x` as well.
+            None | Some(_) => first.strip_prefix(modifier).filter(|rest| !rest.is_empty()),
+        };
+        if let Some(path) = split("=") {
+            return Self::Exact(path.to_owned());
+        }
+        if let Some(prefix) = split("^~") {
+            return Self::Prefix { prefix: prefix.to_owned(), last: true };
+        }
+        if let Some(pattern) = split("~*") {
+            return Self::Pattern(pattern.to_owned(), compile(pattern, true));
+        }
+        if let Some(pattern) = split("~") {
+            return Self::Pattern(pattern.to_owned(), compile(pattern, false));
+        }
+        if first.starts_with('@') {
+            return Self::Named(first.to_owned());
+        }
+        Self::Prefix { prefix: first.to_owned(), last: false }
+    }
+
+    /// Paths that should get here, the most natural first. Empty: only an internal redirect does.
+    pub fn candidates(&self) -> Vec<String> {
+        match self {
+            Self::Exact(path) => vec![path.clone()],
+            Self::Prefix { prefix, .. } => vec![prefix.clone(), format!("{prefix}index.html"), format!("{prefix}why502")],
+            Self::Pattern(pattern, compiled) => {
+                let made = generate(pattern);
+                let mut paths = vec!["/".to_owned(), "/index.php".to_owned()];
+                paths.extend([made.clone(), format!("/{made}"), format!("/x{made}"), format!("/index{made}")]);
+                paths.retain(|path| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()));
+                match compiled {
+                    Some(regex) => paths.retain(|path| regex.is_match(path)),
+                    None => paths.rotate_left(2),
+                }
+                paths
+            }
+            Self::Named(_) => Vec::new(),
+        }
+    }
+}
+
+fn compile(pattern: &str, ignore_case: bool) -> Option<Regex> {
+    let pattern = pattern.get(..PATTERN_BYTES.min(pattern.len()))?;
+    RegexBuilder::new(pattern).case_insensitive(ignore_case).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).build().ok()
+}
+
+/// The locations of one server, as nginx chooses among them.
+#[derive(Debug)]
+pub struct Locations(Vec<Match>);
+
+impl Locations {
+    /// Those that stand directly in a `server`.
+    pub fn of(server: &[Directive]) -> Self {
+        let all = server.iter().filter(|one| one.name == "location" && one.block.is_some());
+        Self(all.take(LOCATIONS).map(Match::of).collect())
+    }
+
+    /// The location that a path gets into, by its number. `None`: into none.
+    fn choose(&self, path: &str) -> Option<usize> {
+        let mut best: Option<(usize, usize, bool)> = None;
+        for (index, one) in self.0.iter().enumerate() {
+            match one {
+                Match::Exact(exact) if exact == path => return Some(index),
+                Match::Prefix { prefix, last }
+                    if path.starts_with(prefix.as_str()) && best.is_none_or(|(_, length, _)| prefix.len() > length) =>
+                {
+                    best = Some((index, prefix.len(), *last));
+                }
+                Match::Exact(_) | Match::Prefix { .. } | Match::Pattern(..) | Match::Named(_) => {}
+            }
+        }
+        if let Some((index, _, true)) = best {
+            return Some(index);
+        }
+        let fits = |one: &Match| matches!(one, Match::Pattern(_, Some(regex)) if regex.is_match(path));
+        self.0.iter().position(fits).or(best.map(|(index, ..)| index))
+    }
+
+    /// A path that gets into the location of this number; the most natural one where none is sure to.
+    pub fn sample(&self, index: usize) -> Option<String> {
+        let candidates = self.0.get(index)?.candidates();
+        let sure = candidates.iter().find(|path| self.choose(path) == Some(index));
+        sure.or(candidates.first()).cloned()
+    }
+}
+
+/// A text that a pattern matches, as far as plain patterns go: the first branch, nothing optional.
+fn generate(pattern: &str) -> String {
+    let chars: Vec<char> = pattern.chars().take(PATTERN_BYTES).collect();
+    let mut out = String::new();
+    branches(&chars, &mut 0, GROUPS_DEEP, &mut out);
+    out
+}
+
+/// Generates the first of the alternatives up to the closing parenthesis, and passes over the others.
+fn branches(chars: &[char], at: &mut usize, depth: usize, out: &mut String) {
+    let mut first = true;
+    while let Some(c) = chars.get(*at).copied() {
+        let before = out.len();
+        *at += 1;
+        match c {
+            ')' => return,
+            '|' => {
+                first = false;
+                continue;
+            }
+            '^' | '$' => continue,
+            '(' if depth > 0 => {
+                group_head(chars, at);
+                branches(chars, at, depth - 1, out);
+            }
+            '[' => out.extend(class(chars, at)),
+            '.' => out.push('x'),
+            '\\' => {
+                let escaped = chars.get(*at).copied().unwrap_or('\\');
+                *at += 1;
+                match escaped {
+                    'd' => out.push('1'),
+                    'w' | 'S' | 'D' => out.push('a'),
+                    'b' | 'B' | 'A' | 'z' | 'Z' => {}
+                    other => out.push(other),
+                }
+            }
+            other => out.push(other),
+        }
+        match chars.get(*at) {
+            Some('?' | '*') => {
+                *at += 1;
+                out.truncate(before);
+            }
+            Some('+') => *at += 1,
+            Some('{') => repeat(chars, at, before, out),
+            Some(_) | None => {}
+        }
+        // A lazy or possessive mark changes nothing of what matches.
+        while matches!(chars.get(*at), Some('?' | '+')) && matches!(chars.get(*at - 1), Some('?' | '*' | '+' | '}')) {
+            *at += 1;
+        }
+        if !first {
+            out.truncate(before);
+        }
+    }
+}
+
+/// Passes over `?:`, `?<name>`, `?i)`.
+fn group_head(chars: &[char], at: &mut usize) {
+    if chars.get(*at) != Some(&'?') {
+        return;
+    }
+    *at += 1;
+    while let Some(c) = chars.get(*at).copied() {
+        if c == ')' {
+            return;
+        }
+        *at += 1;
+        if matches!(c, ':' | '>' | '=' | '!') {
+            return;
+        }
+    }
+}
+
+/// After a `[`: a character of the class.
+fn class(chars: &[char], at: &mut usize) -> Option<char> {
+    let negated = chars.get(*at) == Some(&'^');
+    let start = *at + usize::from(negated);
+    let length = chars.iter().skip(start + 1).position(|c| *c == ']')? + 1;
+    let members = chars.get(start..start + length)?;
+    *at = start + length + 1;
+    if negated {
+        return ('a'..='z').find(|c| !members.contains(c));
+    }
+    match members {
+        ['\\', 'd', ..] => Some('1'),
+        ['\\', 'w', ..] => Some('a'),
+        ['\\', other, ..] | [other, ..] => Some(*other),
+        [] => None,
+    }
+}
+
+/// After an atom: `{2}`, `{2,5}`.
+fn repeat(chars: &[char], at: &mut usize, before: usize, out: &mut String) {
+    /// A pattern that wants more of one atom than this is no path.
+    const TIMES: usize = 40;
+    let Some(length) = chars.iter().skip(*at).position(|c| *c == '}') else {
+        return;
+    };
+    let inside: String = chars.iter().skip(*at + 1).take(length.saturating_sub(1)).collect();
+    *at += length + 1;
+    let atom = out.split_off(before.min(out.len()));
+    let times: usize = inside.split(',').next().and_then(|number| number.trim().parse().ok()).unwrap_or(1);
+    if atom.len() * times.min(TIMES) < PATTERN_BYTES {
+        out.push_str(&atom.repeat(times.min(TIMES)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, sync::Arc};
+
+    use proptest::prelude::*;
+
+    use super::{
+        super::tree::{Problems, parse},
+        *,
+    };
+
+    fn samples(text: &str) -> Vec<String> {
+        let tree = parse(&Arc::new(PathBuf::from("/x")), text.as_bytes(), 0, &mut 1000, &mut Problems::default());
+        let locations = Locations::of(&tree);
+        (0..tree.len()).map(|index| locations.sample(index).unwrap_or_default()).collect()
+    }
+
+    #[test]
+    fn a_sample_gets_where_it_should() {
+        for (text, sample) in [
+            ("location / {}", "/"),
+            ("location = /health {}", "/health"),
+            ("location =/health {}", "/health"),
+            ("location ^~ /static/ {}", "/static/"),
+            (r"location ~ \.php$ {}", "/index.php"),
+            (r"location ~ [^/]\.php(/|$) {}", "/index.php"),
+            (r"location ~ ^/api/v[0-9]+/(.*)$ {}", "/api/v0/"),
+            (r"location ~* \.(png|jpe?g)$ {}", "/x.png"),
+            (r"location ~ ^/(foo|bar)/(?<id>\d{3}) {}", "/foo/111"),
+            (r"location ~ ^/user/(?:[a-z]+)-x {}", "/user/a-x"),
+            (r"location ~ ^/(?!static)app {}", "/index.php"),
+            ("location @app {}", ""),
+        ] {
+            assert_eq!(samples(text)[0], sample, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_another_location_takes_is_no_sample() {
+        let text = r"location / {} location = / {} location ~ ^/a/index {} location /a/ {} location = /a/ {}";
+        let all = samples(text);
+        assert_eq!(all, ["/index.html", "/", "/a/index", "/a/why502", "/a/"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_pattern_is_too_odd(pattern in r"[\\()\[\]{}|?*+^$.,a0-9:<>=!-]{0,80}") {
+            prop_assert!(generate(&pattern).len() <= PATTERN_BYTES * 50);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The collector: looks at once, then again when something changed.
+
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{ALL, Found, Overrides, off_thread};
+use crate::{
+    model::{BlindSpot, Gateway, Observation, ProcessInfo, RunState, Stage},
+    sys::{FileInfo, Outbox, Root, Sys},
+};
+
+/// From one cheap check to the next: an edited file or a dead master is on the screen within this.
+const PULSE: Duration = Duration::from_secs(2);
+/// Milliseconds between two scans of all processes, at least (the host is already in trouble).
+const SCAN_AT_MOST_MS: u64 = 10_000;
+/// Milliseconds after which all processes are scanned again although nothing changed: a second instance leaves no trace in
+/// the files of the first.
+const SCAN_AT_LEAST_MS: u64 = 30_000;
+/// Files whose time of modification is asked for every two seconds, at most; changes of the rest wait for the next scan.
+const PULSE_FILES: usize = 1000;
+
+/// Finds gateways and tells of them, at once and whenever something about them changes, until cancelled or nobody listens.
+pub async fn run(sys: Sys, overrides: Overrides, outbox: Outbox, cancel: CancellationToken) {
+    let mut watcher = Watcher { sys, overrides, outbox, processes: None, scanned_ms: 0, told: None, blind: BTreeSet::new() };
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        () = watcher.go() => {}
+    }
+}
+
+/// Nobody listens any more.
+struct Deaf;
+
+struct Watcher {
+    sys: Sys,
+    overrides: Overrides,
+    outbox: Outbox,
+    /// As of the last scan. `None`: they could not be listed.
+    processes: Option<Vec<ProcessInfo>>,
+    /// When the last scan was made, in milliseconds of this run.
+    scanned_ms: u64,
+    /// What was told last.
+    told: Option<Vec<Gateway>>,
+    /// Sources of the blind spots that were told and hold.
+    blind: BTreeSet<String>,
+}
+
+/// What may be asked for every two seconds, and tells that something changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Pulse {
+    files: Vec<(PathBuf, Option<FileInfo>)>,
+    /// Running gateways with their children: a reload or a crash replaces workers, an end leaves none.
+    masters: Vec<(u32, Option<String>)>,
+}
+
+impl Watcher {
+    async fn go(&mut self) {
+        // The receiver's end is the only failure here, and it ends the run like a cancellation.
+        let _: Result<(), Deaf> = self.follow().await;
+    }
+
+    async fn follow(&mut self) -> Result<(), Deaf> {
+        self.scan().await?;
+        let mut watch = self.look().await?;
+        self.tell(Observation::Done(Stage::Gateways)).await?;
+        let mut pulse = self.pulse(&watch).await.unwrap_or_default();
+        // A change of processes that was seen too soon after the last scan.
+        let mut due = false;
+        loop {
+            tokio::time::sleep(PULSE).await;
+            // A check that hangs says nothing; the look itself will tell.
+            let Some(now) = self.pulse(&watch).await else { continue };
+            let edited = now.files != pulse.files;
+            // A pid file stands among the files, so an edit may be a start.
+            due |= now.masters != pulse.masters || edited;
+            pulse = now;
+            let age = self.sys.clock.now().run_ms.saturating_sub(self.scanned_ms);
+            let calm = self.told.as_ref().is_some_and(|told| told.iter().any(Gateway::running));
+            let scan = age >= if due || !calm { SCAN_AT_MOST_MS } else { SCAN_AT_LEAST_MS };
+            if scan {
+                self.scan().await?;
+                due = false;
+            }
+            if scan || edited {
+                watch = self.look().await?;
+                // The new look may have found other files; what changed between the two is found by the one after.
+                if let Some(fresh) = self.pulse(&watch).await {
+                    pulse = fresh;
+                }
+            }
+        }
+    }
+
+    /// Lists all processes anew.
+    async fn scan(&mut self) -> Result<(), Deaf> {
+        const SOURCE: &str = "process list";
+        self.scanned_ms = self.sys.clock.now().run_ms;
+        match self.sys.rights.processes().await {
+            Ok(list) => {
+                self.processes = Some(list);
+                self.seen(SOURCE).await
+            }
+            Err(refusal) => {
+                self.processes = None;
+                let remedy = "run where /proc is mounted, or name the configuration with --config".to_owned();
+                self.spot(BlindSpot { source: SOURCE.to_owned(), reason: refusal.to_string(), remedy }).await
+            }
+        }
+    }
+
+    /// Looks for gateways of all kinds, and tells what is new.
+    async fn look(&mut self) -> Result<Vec<PathBuf>, Deaf> {
+        let mut all = Found::default();
+        let wanted = |id: &str| self.overrides.kind.as_deref().is_none_or(|kind| kind == id);
+        for kind in ALL.iter().filter(|kind| wanted(kind.id())) {
+            let found = kind.look(&self.sys, self.processes.as_deref(), &self.overrides).await;
+            all.gateways.extend(found.gateways);
+            all.blind.extend(found.blind);
+            all.watch.extend(found.watch);
+        }
+        let fresh: BTreeSet<String> = all.blind.iter().map(|spot| spot.source.clone()).collect();
+        let gone: Vec<String> =
+            self.blind.iter().filter(|source| !fresh.contains(*source) && *source != "process list").cloned().collect();
+        for source in gone {
+            self.seen(&source).await?;
+        }
+        for spot in all.blind {
+            self.spot(spot).await?;
+        }
+        if self.told.as_ref() != Some(&all.gateways) {
+            self.tell(Observation::Gateways(all.gateways.clone())).await?;
+            self.told = Some(all.gateways);
+        }
+        Ok(all.watch)
+    }
+
+    async fn pulse(&self, watch: &[PathBuf]) -> Option<Pulse> {
+        let gateways = self.told.as_deref().unwrap_or_default();
+        let files = gateways.iter().flat_map(|gateway| &gateway.files).map(|(path, _)| path).chain(watch);
+        let files: Vec<PathBuf> = files.take(PULSE_FILES).cloned().collect();
+        let pid = |gateway: &Gateway| match gateway.state {
+            RunState::Running { pid, .. } => Some(pid),
+            RunState::Stopped { .. } => None,
+        };
+        let pids: Vec<u32> = gateways.iter().filter_map(pid).collect();
+        let root = self.sys.root.clone();
+        off_thread(move || Pulse {
+            files: files.into_iter().map(|path| (root.stat(&path).ok(), path)).map(|(info, path)| (path, info)).collect(),
+            masters: pids.into_iter().map(|pid| (pid, children(&root, pid))).collect(),
+        })
+        .await
+    }
+
+    async fn spot(&mut self, spot: BlindSpot) -> Result<(), Deaf> {
+        if self.blind.insert(spot.source.clone()) { self.tell(Observation::Blind(spot)).await } else { Ok(()) }
+    }
+
+    async fn seen(&mut self, source: &str) -> Result<(), Deaf> {
+        if self.blind.remove(source) { self.tell(Observation::Seen { source: source.to_owned() }).await } else { Ok(()) }
+    }
+
+    async fn tell(&self, observation: Observation) -> Result<(), Deaf> {
+        if self.outbox.tell(observation).await { Ok(()) } else { Err(Deaf) }
+    }
+}
+
+/// The children of a process, as its main thread lists them (proc(5), CONFIG_PROC_CHILDREN); empty where the kernel doesn't.
+/// `None`: it ended.
+fn children(root: &Root, pid: u32) -> Option<String> {
+    // A zombie keeps its directory, but serves nobody: its command line is empty.
+    let cmdline = root.text(format!("/proc/{pid}/cmdline")).ok()?;
+    (!cmdline.is_empty()).then(|| root.text(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;
