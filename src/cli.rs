@@ -15,6 +15,7 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
 
+    /// What to look at.
     #[command(flatten)]
     pub target: Target,
 
@@ -79,6 +80,7 @@ pub enum Command {
 /// Options of `check`.
 #[derive(Debug, Args)]
 pub struct Check {
+    /// What to look at.
     #[command(flatten)]
     pub target: Target,
 
@@ -134,7 +136,11 @@ fn parse_url(text: &str) -> Result<Url, String> {
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let signed: jiff::SignedDuration = text.parse().map_err(|e| format!("{e}; write it like 10s or 5m"))?;
     let duration = Duration::try_from(signed).map_err(|_| "it must not be negative".to_owned())?;
-    if duration < Duration::from_millis(100) { Err("less than 100 ms is too short to look at anything".to_owned()) } else { Ok(duration) }
+    if duration < Duration::from_millis(100) {
+        Err("less than 100 ms is too short to look at anything".to_owned())
+    } else {
+        Ok(duration)
+    }
 }
 
 #[cfg(test)]

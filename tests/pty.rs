@@ -32,7 +32,7 @@ impl Console {
         }
         let child = pair.slave.spawn_command(command).expect("the program starts");
         drop(pair.slave);
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(24, 80, 0)));
+        let screen = Arc::new(Mutex::new(vt100::Parser::default()));
         let mut output = pair.master.try_clone_reader().expect("reader");
         let theirs = Arc::clone(&screen);
         std::thread::spawn(move || {
@@ -80,7 +80,9 @@ impl Console {
     }
 
     fn assert_restored(&self) {
-        self.wait_for("restored terminal", |screen| !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste());
+        self.wait_for("restored terminal", |screen| {
+            !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
+        });
     }
 }
 
@@ -155,12 +157,16 @@ fn it_stops_and_comes_back() {
     console.assert_restored();
 }
 
+fn nonzero(number: u16) -> std::num::NonZero<u16> {
+    std::num::NonZero::new(number).expect("not 0")
+}
+
 #[test]
 fn any_size_will_do() {
     let (mut console, _root) = started(&[]);
     for (rows, cols) in [(1, 1), (10, 40), (2, 200), (60, 10), (45, 160), (24, 80)] {
         let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
-        console.screen.lock().expect("not poisoned").screen_mut().set_size(rows, cols);
+        console.screen.lock().expect("not poisoned").screen_mut().set_size(nonzero(rows), nonzero(cols));
         console.master.as_ref().expect("terminal is there").resize(size).expect("resized");
     }
     console.press("?");

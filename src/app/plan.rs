@@ -25,6 +25,10 @@ pub const FAILING_PERIOD_MS: u64 = 2_000;
 /// person's patience.
 const CONNECT_MS: u64 = 3_000;
 
+/// Milliseconds that an exchange with a listener may take which is only perhaps the application: one that is up answers its
+/// first page in less, and a stranger must not hold the verdict up.
+const CANDIDATE_MS: u64 = 1_000;
+
 /// Bounds of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlanLimits {
@@ -47,12 +51,22 @@ impl Default for PlanLimits {
 /// A request to be tried.
 struct Target<'a> {
     gateway: &'a Gateway,
-    route: Option<&'a Route>,
+    /// The routes that it can take: one, or all of its site where the path alone does not tell, as with nginx's `index` and
+    /// `try_files`, which send `/` on to another location.
+    routes: Vec<&'a Route>,
     /// Where the gateway is asked.
     address: Address,
     tls: bool,
     host: String,
     path: String,
+}
+
+impl<'a> Target<'a> {
+    /// The servers that the request can reach, but for spare and disabled ones.
+    fn servers(&self) -> impl Iterator<Item = (&'a Route, &'a Server)> {
+        let servers = self.routes.clone().into_iter().flat_map(|route| route.servers.iter().map(move |server| (route, server)));
+        servers.filter(|(_, server)| server.role == Role::Primary)
+    }
 }
 
 /// All probes to be made from now on.
@@ -70,8 +84,7 @@ pub fn plan(scene: &Scene, options: &Options, catalog: &Catalog) -> ProbePlan {
     let mut upstreams: BTreeSet<(&Address, &str)> = BTreeSet::new();
     for target in &targets {
         add(through_gateway(target, options.limits));
-        let Some(route) = target.route else { continue };
-        for server in route.servers.iter().filter(|server| server.role == Role::Primary) {
+        for (route, server) in target.servers() {
             if upstreams.len() >= options.limits.upstreams {
                 break;
             }
@@ -80,15 +93,12 @@ pub fn plan(scene: &Scene, options: &Options, catalog: &Catalog) -> ProbePlan {
         }
     }
     for target in &targets {
-        let Some(route) = target.route else { continue };
-        for server in route.servers.iter().filter(|server| server.role == Role::Primary && is_dead(scene, &server.address)) {
+        for (route, server) in target.servers().filter(|(_, server)| is_dead(scene, &server.address)) {
             for listener in diagnose::candidates(scene, catalog, &server.address) {
-                let Some(mut job) = straight(target, route, server, options.limits).into_iter().find(|job| job.probe == "upstream")
-                else {
-                    continue;
-                };
+                let mut job = upstream(target, route, server, options.limits);
                 "candidate".clone_into(&mut job.probe);
                 job.address = reachable(&listener.address);
+                job.total_ms = job.total_ms.min(CANDIDATE_MS);
                 add(job);
             }
         }
@@ -132,7 +142,7 @@ fn targets<'a>(scene: &'a Scene, options: &Options) -> Vec<Target<'a>> {
                 let Some(listen) = entrance(site) else { continue };
                 add(Target {
                     gateway,
-                    route: Some(route),
+                    routes: vec![route],
                     address: reachable(&listen.address),
                     tls: listen.tls,
                     host: site.host().unwrap_or("localhost").to_owned(),
@@ -152,13 +162,17 @@ fn named<'a>(scene: &'a Scene, url: &url::Url) -> Option<Target<'a>> {
     let gateway = scene.gateways.first()?;
     let on_port = |site: &&Site| site.listens.iter().any(|listen| listen.address.port() == Some(port) && listen.tls == tls);
     let by_name = |site: &&Site| site.names.iter().any(|name| name.eq_ignore_ascii_case(host));
+    let is_default = |site: &&Site| site.listens.iter().any(|listen| listen.address.port() == Some(port) && listen.default);
     let sites = || scene.gateways.iter().flat_map(|gateway| &gateway.sites).filter(on_port);
-    let site = sites().find(by_name).or_else(|| sites().next());
+    let site = sites().find(by_name).or_else(|| sites().find(is_default)).or_else(|| sites().next());
     let listen = site.and_then(|site| site.listens.iter().find(|listen| listen.address.port() == Some(port)));
     let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     Some(Target {
         gateway,
-        route: site.and_then(|site| site.route_for(url.path())),
+        routes: site.map_or_else(Vec::new, |site| match site.route_for(url.path()) {
+            Some(route) => vec![route],
+            None => site.routes.iter().collect(),
+        }),
         address: listen.map_or_else(|| Address::Tcp(([127, 0, 0, 1], port).into()), |listen| reachable(&listen.address)),
         tls,
         host: authority,
@@ -191,7 +205,7 @@ fn logged<'a>(scene: &'a Scene, gateway: &'a Gateway) -> Vec<Target<'a>> {
             let listen = entrance(site)?;
             Some(Target {
                 gateway,
-                route: Some(route),
+                routes: vec![route],
                 address: reachable(&listen.address),
                 tls: listen.tls,
                 host: host.to_owned(),
@@ -265,16 +279,12 @@ fn reachable(address: &Address) -> Address {
 /// The request through the gateway.
 fn through_gateway(target: &Target<'_>, limits: PlanLimits) -> ProbeJob {
     let protocol = if target.tls { Protocol::Https } else { Protocol::Http };
-    let servers = target.route.map(|route| route.servers.as_slice()).unwrap_or_default();
+    let servers = target.routes.iter().flat_map(|route| &route.servers);
     let name = target.host.split(':').next().unwrap_or_default();
     ProbeJob {
         probe: "gateway".to_owned(),
         subject: Subject(format!("{}://{}{} at {}", protocol.scheme(), target.host, target.path, target.address)),
-        upstreams: servers
-            .iter()
-            .filter(|server| server.role != Role::Down)
-            .map(|server| Subject(server.address.to_string()))
-            .collect(),
+        upstreams: servers.filter(|server| server.role != Role::Down).map(|server| Subject(server.address.to_string())).collect(),
         address: target.address.clone(),
         protocol,
         request: Some(request(&target.path, &target.host, Vec::new())),
@@ -290,29 +300,34 @@ fn request(path: &str, host: &str, params: Vec<(String, String)>) -> HttpRequest
     HttpRequest { method: "GET".to_owned(), path: path.to_owned(), host: host.to_owned(), params }
 }
 
-/// The same request straight to one server, as the gateway would make it, and what belongs to it.
-fn straight(target: &Target<'_>, route: &Route, server: &Server, limits: PlanLimits) -> Vec<ProbeJob> {
-    let subject = Subject(server.address.to_string());
-    let identity = target.gateway.identity.clone();
+/// The same request straight to one server, as the gateway would make it.
+fn upstream(target: &Target<'_>, route: &Route, server: &Server, limits: PlanLimits) -> ProbeJob {
+    // Where the path alone does not tell the route, the route's own sample is what reaches it.
+    let path = if target.routes.len() == 1 { &target.path } else { &route.sample_path };
     let path = match &route.rewrite {
-        Some((from, to)) if target.path.starts_with(from.as_str()) => format!("{to}{}", &target.path[from.len()..]),
-        _ => target.path.clone(),
+        Some((from, to)) if path.starts_with(from.as_str()) => format!("{to}{}", &path[from.len()..]),
+        _ => path.clone(),
     };
     let host = route.host_header.as_deref().unwrap_or(&target.host);
-    let upstream = ProbeJob {
+    ProbeJob {
         probe: "upstream".to_owned(),
-        subject: subject.clone(),
+        subject: Subject(server.address.to_string()),
         upstreams: Vec::new(),
         address: server.address.clone(),
         protocol: route.protocol,
         request: (route.protocol != Protocol::Stream).then(|| request(&path, host, route.params.clone())),
         sni: route.sni.clone(),
-        identity: identity.clone(),
+        identity: target.gateway.identity.clone(),
         connect_ms: CONNECT_MS.min(route.connect_ms).min(limits.total_ms),
         // Longer than the gateway waits, where that can be had: an answer that comes just too late is another cause.
         total_ms: limits.total_ms,
         header_limit: route.header_limit,
-    };
+    }
+}
+
+/// The same request straight to one server, and what belongs to it.
+fn straight(target: &Target<'_>, route: &Route, server: &Server, limits: PlanLimits) -> Vec<ProbeJob> {
+    let upstream = upstream(target, route, server, limits);
     let companion = match &server.address {
         Address::Unix(_) => Some("socket-path"),
         Address::Name(..) => Some("name"),

@@ -2,14 +2,12 @@
 
 use super::{Action, Effect, Event, Msg, State, plan};
 use crate::{
-    diagnose::assess,
-    model::{Observation, Stage},
+    diagnose::{assess, failed},
+    model::{Observation, ProbeJob, Stage},
 };
 
-/// Rounds of probes after which a first pass without any failure is complete.
-const ROUNDS_CALM: u32 = 2;
-/// Rounds after which a first pass in which something fails is complete: a share needs more than an anecdote.
-const ROUNDS_FAILING: u32 = 3;
+/// How long the plan waits for the logs' ends, in milliseconds of the run: they name the requests that fail, but may hang.
+const LOGS_MS: u64 = 500;
 
 /// Takes one message in.
 pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
@@ -41,6 +39,8 @@ fn reassess(state: &mut State) -> Vec<Effect> {
     let logs = plan::logs(&state.scene);
     if logs != state.following && state.scene.done.contains(&Stage::Gateways) || state.following.is_empty() && !logs.is_empty() {
         state.following.clone_from(&logs);
+        // What was said of no logs at all does not hold for these.
+        state.scene.done.remove(&Stage::Logs);
         effects.push(Effect::Follow(logs));
     }
     let Some(catalog) = state.catalog.clone() else { return effects };
@@ -50,8 +50,10 @@ fn reassess(state: &mut State) -> Vec<Effect> {
         state.verdict_since = state.now;
     }
     state.assessment = assessment;
-    // Without the listeners no candidate can be told from a stranger, so the plan waits for both looks.
-    if state.scene.done.contains(&Stage::Gateways) && state.scene.done.contains(&Stage::Listeners) {
+    // Without the listeners no candidate can be told from a stranger, so the plan waits for these looks.
+    let seen = |stage: Stage| state.scene.done.contains(&stage);
+    let logs = seen(Stage::Logs) || state.now.run_ms > LOGS_MS;
+    if seen(Stage::Gateways) && seen(Stage::Listeners) && logs {
         let mut plan = plan::plan(&state.scene, &state.options, &catalog);
         if plan.jobs != state.plan.jobs || plan.period_ms != state.plan.period_ms || state.plan.number == 0 {
             (plan.number, plan.asked) = (state.plan.number + 1, state.plan.asked);
@@ -68,15 +70,23 @@ pub fn first_pass_complete(state: &State) -> bool {
     if state.catalog.is_none() || ![Stage::Gateways, Stage::Listeners, Stage::Logs, Stage::Load].iter().all(done) {
         return false;
     }
-    let failing = state.assessment.symptom.share.is_some_and(|share| share > 0.0);
-    let wanted = if state.plan.jobs.is_empty() {
-        0
-    } else if failing {
-        ROUNDS_FAILING
-    } else {
-        ROUNDS_CALM
+    let enough = |job: &ProbeJob| {
+        state.scene.history(job).is_some_and(|history| {
+            let fails = history.results.iter().any(|result| failed(&result.outcome));
+            history.tries >= tries_wanted(&job.probe, fails)
+        })
     };
-    state.plan.number > 0 && state.scene.rounds(state.plan.number) >= wanted
+    state.plan.number > 0 && state.plan.jobs.iter().all(enough)
+}
+
+/// How often a probe is made at least before a first pass is complete: what a client sees needs more than an anecdote, and more
+/// of it when it fails; what only explains it is looked at once more to see whether it holds.
+fn tries_wanted(probe: &str, fails: bool) -> u64 {
+    match (probe, fails) {
+        ("gateway", true) => 3,
+        ("gateway", false) | ("upstream", true) => 2,
+        _ => 1,
+    }
 }
 
 /// What the person wants.

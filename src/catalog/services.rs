@@ -12,6 +12,7 @@ pub struct Services {
     not_the_application: Vec<String>,
     not_the_application_words: Vec<String>,
     application_servers: Vec<String>,
+    runtimes: Vec<String>,
 }
 
 impl Services {
@@ -27,10 +28,20 @@ impl Services {
         self.not_the_application.iter().any(named) || self.not_the_application_words.iter().any(hinted)
     }
 
-    /// Whether this process runs applications.
-    pub fn serves_applications(&self, process: &ProcessInfo) -> bool {
-        let base = |name: &str| self.application_servers.iter().any(|server| name.starts_with(server.as_str()));
-        let arg = |arg: &String| arg.rsplit('/').next().is_some_and(base);
-        base(&process.name) || process.argv.iter().take(2).any(arg)
+    /// Whether this process is a program that does nothing else than serve applications.
+    pub fn application_server(&self, process: &ProcessInfo) -> bool {
+        runs(&self.application_servers, process)
     }
+
+    /// Whether this process is a program that an application may be written for.
+    pub fn may_be_an_application(&self, process: &ProcessInfo) -> bool {
+        runs(&self.application_servers, process) || runs(&self.runtimes, process)
+    }
+}
+
+/// Whether a process is one of these programs, by its own name or by the script that its interpreter runs.
+fn runs(programs: &[String], process: &ProcessInfo) -> bool {
+    let base = |name: &str| programs.iter().any(|program| name.starts_with(program.as_str()));
+    let arg = |arg: &String| arg.rsplit('/').next().is_some_and(base);
+    base(&process.name) || process.argv.iter().take(2).any(arg)
 }

@@ -310,14 +310,18 @@ fn fields(
     fields
 }
 
-/// A text with its `{fields}` filled in; `None` when one is not known.
+/// A text with its `{fields}` filled in; `None` when one is not known. `%{http_code}` is curl's own and stays.
 fn fill(text: &str, fields: &BTreeMap<String, String>) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
         let (key, after) = after.split_once('}')?;
         out.push_str(before);
-        out.push_str(fields.get(key)?);
+        if before.ends_with('%') {
+            out.push_str(&format!("{{{key}}}"));
+        } else {
+            out.push_str(fields.get(key)?);
+        }
         rest = after;
     }
     out.push_str(rest);
@@ -374,6 +378,7 @@ mod tests {
         let fields = BTreeMap::from([("subject".to_owned(), "127.0.0.1:8000".to_owned())]);
         assert_eq!(fill("nothing on {subject}.", &fields).as_deref(), Some("nothing on 127.0.0.1:8000."));
         assert_eq!(fill("restart {unit}", &fields), None);
+        assert_eq!(fill("%{http_code} {subject}", &fields).as_deref(), Some("%{http_code} 127.0.0.1:8000"));
         assert_eq!(fill("a { without an end", &fields), None);
     }
 }

@@ -59,6 +59,9 @@ pub struct Listen {
     pub tls: bool,
     /// Whether the PROXY protocol is expected before the request.
     pub proxy_protocol: bool,
+    /// Whether this site takes the requests whose name no site of this address has.
+    #[serde(default)]
+    pub default: bool,
     /// Where it is configured.
     pub at: Place,
 }

@@ -16,7 +16,7 @@ use super::{
     wire::outcome_of,
 };
 use crate::{
-    model::{Address, Garbage, HttpRequest, Outcome, Phase, ProbeJob, ProbeReport, TlsFault},
+    model::{Address, Garbage, HttpRequest, NameFault, Outcome, Phase, ProbeJob, ProbeReport, TlsFault},
     sys::{Stopwatch, Sys},
 };
 
@@ -56,6 +56,7 @@ async fn run(sys: &Sys, job: &ProbeJob) -> ProbeReport {
     let done = tokio::time::timeout(Duration::from_millis(job.total_ms), work).await;
     report.outcome = match done {
         Ok(Ok(outcome) | Err(outcome)) => outcome,
+        Err(_) if matches!(job.address, Address::Name(..)) && report.phases.resolve.is_none() => Outcome::Name(NameFault::Silent),
         Err(_) if report.phases.first_byte.is_some() => Outcome::Timeout(Phase::Body),
         Err(_) => Outcome::Timeout(Phase::Head),
     };
@@ -148,13 +149,16 @@ fn meaning(error: &reqwest::Error, phase: Phase, report: &mut ProbeReport) -> Ou
         if let Some(tls) = here.downcast_ref::<rustls::Error>() {
             return tls_meaning(tls);
         }
-        if let Some(io) = here.downcast_ref::<io::Error>() {
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return tls_meaning(tls);
-            }
-            if io.raw_os_error().is_some() || io.kind() == io::ErrorKind::UnexpectedEof {
-                return outcome_of(io, phase);
-            }
+        let io = here.downcast_ref::<io::Error>();
+        // What an io::Error wraps is not its source: it must be asked for.
+        if let Some(inner) = io.and_then(io::Error::get_ref) {
+            cause = Some(inner);
+            continue;
+        }
+        if let Some(io) = io
+            && (io.raw_os_error().is_some() || io.kind() == io::ErrorKind::UnexpectedEof)
+        {
+            return outcome_of(io, phase);
         }
         cause = here.source();
     }
@@ -163,6 +167,8 @@ fn meaning(error: &reqwest::Error, phase: Phase, report: &mut ProbeReport) -> Ou
     }
     // hyper's own words: its error type is not ours to name without depending on it.
     match &report.detail {
+        text if text.contains("tls handshake eof") => Outcome::Closed(Phase::Tls),
+        text if text.contains("end of file before message length reached") => Outcome::Closed(Phase::Body),
         text if text.contains("connection closed before message completed") => Outcome::Closed(phase),
         text if text.contains("message head is too large") => Outcome::HeaderTooBig { bytes: HEADER_BYTES, limit: HEADER_BYTES },
         text if text.contains("invalid HTTP version") || text.contains("invalid HTTP status") => {

@@ -12,7 +12,7 @@ use super::{
     wire::{Conn, Peer, Tap},
 };
 use crate::{
-    model::{Address, Garbage, Outcome, Phase, ProbeJob, ProbeReport, Protocol, TlsFault},
+    model::{Address, Garbage, NameFault, Outcome, Phase, ProbeJob, ProbeReport, Protocol, TlsFault},
     sys::{Stopwatch, Sys},
 };
 
@@ -187,7 +187,11 @@ async fn resolve(sys: &Sys, host: &str, port: u16, total: Duration, trace: &mut 
     let found = tokio::time::timeout(trace.watch.left(total), sys.dns.lookup(host)).await;
     trace.report.phases.resolve = Some(trace.watch.ms());
     match found {
-        Err(_) => Err(Outcome::Timeout(Phase::Resolve)),
+        // Not a timeout of the connection, which speaks of the upstream: here only name servers were asked.
+        Err(_) => {
+            trace.notes.push(format!("{host}: no answer of a name server within {} ms", total.as_millis()));
+            Err(Outcome::Name(NameFault::Silent))
+        }
         Ok(Err(error)) => {
             trace.notes.push(error.to_string());
             Err(Outcome::Name(error.fault))

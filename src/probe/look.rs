@@ -1,9 +1,15 @@
 //! A second look at a peer that said nothing: which protocol would it have answered?
 //!
 //! A server that gets another protocol than its own often just closes, which looks like a crash. One more connection per
-//! candidate protocol, each with a greeting that runs nothing, tells them apart. Each look is told in the report's detail.
+//! candidate protocol tells them apart: a greeting that runs nothing where the protocol has one, else the same request in
+//! that protocol. Each look is told in the report's detail, and what it found holds for [`HOLDS`]: a mix-up does not heal
+//! by itself, and the looks are requests that the caps have not counted.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use super::{
     fastcgi, http1, sniff, tls, uwsgi,
@@ -17,6 +23,13 @@ use crate::{
 /// How long one look may take: a server that speaks the protocol answers its greeting at once.
 const LOOK: Duration = Duration::from_millis(400);
 
+/// How long what a look found holds: a probe's period while all is well.
+const HOLDS: Duration = Duration::from_secs(10);
+/// Looks that are remembered: those of a large pool.
+const KEPT: usize = 2048;
+/// How a connection begins that a proxy with this protocol passes on.
+const PROXY_HEADER: &[u8] = b"PROXY TCP4 127.0.0.1 127.0.0.1 1 80\r\n";
+
 /// A protocol to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Try {
@@ -24,6 +37,7 @@ enum Try {
     Tls,
     Fastcgi,
     Uwsgi,
+    Proxy,
 }
 
 impl Try {
@@ -33,6 +47,7 @@ impl Try {
             Self::Tls => "tls",
             Self::Fastcgi => "fastcgi",
             Self::Uwsgi => "uwsgi",
+            Self::Proxy => "proxy-protocol",
         }
     }
 
@@ -41,14 +56,18 @@ impl Try {
             Self::Http => http1::request(job.request.as_ref()?).ok(),
             Self::Tls => tls::client_hello(job.sni.as_deref()),
             Self::Fastcgi => fastcgi::question().ok(),
-            Self::Uwsgi => Some(uwsgi::PING.to_vec()),
+            // uwsgi has a ping, but only where its plugin is loaded: Debian's is not.
+            Self::Uwsgi => uwsgi::request(job.request.as_ref()?).ok(),
+            // haproxy's proxy-protocol.txt section 2.1; UNKNOWN is not taken by all.
+            Self::Proxy => Some([PROXY_HEADER, &http1::request(job.request.as_ref()?).ok()?].concat()),
         }
     }
 
     fn answered_by(self, first: &[u8]) -> bool {
         match self {
             Self::Http | Self::Tls | Self::Fastcgi => sniff::speaks(first) == Some(self.name()),
-            Self::Uwsgi => uwsgi::is_pong(first),
+            // An HTTP server would call either a bad request.
+            Self::Uwsgi | Self::Proxy => first.starts_with(b"HTTP/1.") && first.get(9..12).is_some_and(|code| code != b"400"),
         }
     }
 }
@@ -59,13 +78,13 @@ fn candidates(protocol: Protocol, outcome: &Outcome) -> &'static [Try] {
     let silent = matches!(outcome, Outcome::Timeout(Phase::Head));
     let tls = matches!(outcome, Outcome::Closed(Phase::Tls) | Outcome::Reset(Phase::Tls) | Outcome::Timeout(Phase::Tls));
     match protocol {
-        Protocol::Http if gone => &[Try::Tls, Try::Fastcgi, Try::Uwsgi],
+        Protocol::Http if gone => &[Try::Tls, Try::Fastcgi, Try::Uwsgi, Try::Proxy],
         // uwsgi takes `GET ` for the size of a packet, and waits for the rest of it.
         Protocol::Http if silent => &[Try::Uwsgi],
-        Protocol::Fastcgi if gone || silent => &[Try::Http],
+        Protocol::Fastcgi if gone || silent => &[Try::Http, Try::Uwsgi],
         // An HTTP server answers a packet with 400 or waits for the end of a line; a uwsgi or SCGI one never answers HTTP.
-        Protocol::Uwsgi | Protocol::Scgi if gone || silent || *outcome == Outcome::Status(400) => &[Try::Http],
-        Protocol::Https | Protocol::Grpcs if tls => &[Try::Http],
+        Protocol::Uwsgi | Protocol::Scgi if gone || silent || *outcome == Outcome::Status(400) => &[Try::Http, Try::Fastcgi],
+        Protocol::Https | Protocol::Grpcs if tls => &[Try::Http, Try::Fastcgi],
         Protocol::Http
         | Protocol::Https
         | Protocol::Fastcgi
@@ -80,16 +99,54 @@ fn candidates(protocol: Protocol, outcome: &Outcome) -> &'static [Try] {
 /// Looks again, where that can tell more: a better outcome, if there is one, and what was tried.
 pub(super) async fn again(job: &ProbeJob, peer: &Peer, outcome: &Outcome) -> (Option<Outcome>, Option<String>) {
     let mut tried = Vec::new();
-    for candidate in candidates(job.protocol, outcome) {
+    let candidates = candidates(job.protocol, outcome);
+    let key = (peer.to_string(), job.protocol, outcome.clone());
+    let known = remembered(&key);
+    for candidate in candidates {
         tried.push(candidate.name());
-        if answers(*candidate, job, peer).await {
+        let answered = match known {
+            Some(known) => known == Some(*candidate),
+            None => answers(*candidate, job, peer).await,
+        };
+        if answered {
+            remember(key, known, Some(*candidate));
             let better =
                 if job.protocol.tls() { Outcome::Tls(TlsFault::NotTls) } else { Outcome::Speaks(candidate.name().to_owned()) };
             return (Some(better), Some(format!("after {outcome}, it answered {}", candidate.name())));
         }
     }
+    if !tried.is_empty() {
+        remember(key, known, None);
+    }
     let note = (!tried.is_empty()).then(|| format!("no answer to {} either", tried.join(", ")));
     (None, note)
+}
+
+/// What a look was for, and what it found.
+type Key = (String, Protocol, Outcome);
+type Found = Option<Try>;
+static MEMORY: Mutex<Option<HashMap<Key, (Stopwatch, Found)>>> = Mutex::new(None);
+
+/// What a look that is not old found. `None`: there was none.
+fn remembered(key: &Key) -> Option<Found> {
+    let memory = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+    let (when, found) = memory.as_ref()?.get(key)?;
+    (!when.left(HOLDS).is_zero()).then_some(*found)
+}
+
+/// Keeps what a fresh look found.
+fn remember(key: Key, known: Option<Found>, found: Found) {
+    if known.is_some() {
+        return;
+    }
+    let mut memory = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+    let memory = memory.get_or_insert_default();
+    if memory.len() >= KEPT {
+        memory.retain(|_, (when, _)| !when.left(HOLDS).is_zero());
+    }
+    if memory.len() < KEPT {
+        memory.insert(key, (Stopwatch::start(), found));
+    }
 }
 
 async fn answers(candidate: Try, job: &ProbeJob, peer: &Peer) -> bool {

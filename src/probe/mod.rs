@@ -105,6 +105,4 @@ fn report(job: &ProbeJob, outcome: Outcome) -> ProbeReport {
 }
 
 #[cfg(test)]
-mod lab;
-#[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Probe, report};
 use crate::{
-    model::{Address, Outcome, Phase, ProbeJob, ProbeReport},
+    model::{Address, NameFault, Outcome, ProbeJob, ProbeReport},
     sys::{Stopwatch, Sys},
 };
 
@@ -27,7 +27,7 @@ impl Probe for Name {
     }
 
     fn emits(&self) -> &'static [&'static str] {
-        &["open", "unresolved", "connect-timeout", "skipped"]
+        &["open", "unresolved", "skipped"]
     }
 
     fn sends_request(&self, _job: &ProbeJob) -> bool {
@@ -46,7 +46,7 @@ async fn run(sys: &Sys, job: &ProbeJob) -> ProbeReport {
     };
     let found = tokio::time::timeout(Duration::from_millis(job.total_ms), sys.dns.lookup(host)).await;
     let (outcome, detail) = match found {
-        Err(_) => (Outcome::Timeout(Phase::Resolve), format!("no answer within {} ms", job.total_ms)),
+        Err(_) => (Outcome::Name(NameFault::Silent), format!("{host}: no answer of a name server within {} ms", job.total_ms)),
         Ok(Err(error)) => (Outcome::Name(error.fault), error.to_string()),
         Ok(Ok(ips)) => {
             let mut shown: Vec<String> = ips.iter().take(SHOWN).map(ToString::to_string).collect();

@@ -22,12 +22,14 @@ impl Default for Rate {
 }
 
 impl Rate {
-    /// So many requests a second over everything, and no more than that to one address (`--rate`); at least one in 100 s, so that
-    /// something happens at all.
+    /// So many requests a second over everything (`--rate`); at least one in 100 s, so that something happens at all.
+    /// The burst, bare connections and the share of one address shrink with it, and never grow.
     pub fn requests(per_second: f64) -> Self {
         let requests = if per_second.is_finite() { per_second.max(0.01) } else { Self::default().requests };
         let default = Self::default();
-        Self { requests, per_upstream: default.per_upstream.min(requests), ..default }
+        let share = (requests / default.requests).min(1.0);
+        let (burst, connects) = ((default.burst * share).max(1.0), (default.connects * share).max(1.0));
+        Self { requests, per_upstream: default.per_upstream.min(requests), burst, connects }
     }
 }
 
@@ -150,6 +152,10 @@ mod tests {
         for odd in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
             let rate = Rate::requests(odd);
             assert!(rate.requests > 0.0 && rate.per_upstream > 0.0 && rate.requests.is_finite(), "{odd}");
+            assert!(Pace::new(rate).take(true, "a", 0).is_ok(), "{odd}: the first request is never refused");
         }
+        let sent = through(&mut Pace::new(Rate::requests(1.0)), true, &["a", "b", "c", "d"], 10);
+        assert!((13..=14).contains(&sent), "4 at once, then 1/s: {sent}");
+        assert_eq!(Rate::requests(5.0), Rate::default());
     }
 }

@@ -119,7 +119,17 @@ struct Schedule {
 impl Schedule {
     fn new(rate: Rate, sys: Sys) -> Self {
         let pace = Pace::new(rate);
-        Self { sys, pace, plan: 0, period_ms: PERIOD_MS, asked: 0, jobs: Vec::new(), leaving: HashSet::new(), told: 0, empty_due_ms: 0 }
+        Self {
+            sys,
+            pace,
+            plan: 0,
+            period_ms: PERIOD_MS,
+            asked: 0,
+            jobs: Vec::new(),
+            leaving: HashSet::new(),
+            told: 0,
+            empty_due_ms: 0,
+        }
     }
 
     fn now_ms(&self) -> u64 {
@@ -129,9 +139,10 @@ impl Schedule {
     /// Takes a new plan: jobs that both have keep their results and their pace, others are due now.
     fn replan(&mut self, plan: ProbePlan) {
         let now = self.now_ms();
-        self.plan = plan.number;
+        if self.plan != plan.number {
+            (self.plan, self.told) = (plan.number, 0);
+        }
         self.period_ms = plan.period_ms.max(PERIOD_MS);
-        self.told = 0;
         self.empty_due_ms = now;
         let again = std::mem::replace(&mut self.asked, plan.asked) != plan.asked;
         let mut before: HashMap<Arc<ProbeJob>, Job> = self.jobs.drain(..).map(|job| (Arc::clone(&job.what), job)).collect();

@@ -1,5 +1,7 @@
 //! What each kind of peer comes out as, over real sockets.
 
+pub(super) mod lab;
+
 use std::{
     net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
@@ -8,7 +10,8 @@ use std::{
 
 use tokio::io::AsyncWriteExt as _;
 
-use super::{ALL, by_id, lab::*, make};
+use self::lab::*;
+use super::{ALL, by_id, make};
 use crate::{
     model::{Address, Garbage, Identity, NameFault, Outcome, Phase, Protocol, TlsFault},
     sys::{Root, Sys},
@@ -69,7 +72,7 @@ async fn refused_closed_reset_and_silent_are_told_apart() {
     .await;
     let report = upstream(closing, Protocol::Http).await;
     assert_eq!(report.outcome, Outcome::Closed(Phase::Head));
-    assert!(report.detail.contains("no answer to tls, fastcgi, uwsgi either"), "{}", report.detail);
+    assert!(report.detail.contains("no answer to tls, fastcgi, uwsgi, proxy-protocol either"), "{}", report.detail);
 
     let resetting = serve(|mut stream| async move {
         read_some(&mut stream).await;
@@ -235,7 +238,6 @@ async fn uwsgi_is_spoken_and_recognised() {
     let behave = |mut stream: tokio::net::TcpStream| async move {
         let request = read_some(&mut stream).await;
         match request.first() {
-            Some(100) => drop(stream.write_all(&[100, 0, 1, 0]).await),
             Some(0) => drop(stream.write_all(GOOD.as_bytes()).await),
             // uwsgi takes `GET ` for a length and waits for the rest.
             _ => hang(stream).await,
@@ -247,6 +249,42 @@ async fn uwsgi_is_spoken_and_recognised() {
     assert_eq!(upstream(http, Protocol::Uwsgi).await.outcome, says("http/1"));
     let scgi = answering("Status: 503 Busy\r\n\r\n").await;
     assert_eq!(upstream(scgi, Protocol::Scgi).await.outcome, Outcome::Status(503));
+}
+
+#[tokio::test]
+async fn a_peer_that_waits_for_the_proxy_protocol_is_recognised() {
+    let at = serve(|mut stream| async move {
+        if read_some(&mut stream).await.starts_with(b"PROXY ") {
+            let _ = stream.write_all(GOOD.as_bytes()).await;
+        }
+    })
+    .await;
+    assert_eq!(upstream(at, Protocol::Http).await.outcome, says("proxy-protocol"));
+    let crashing = serve(|mut stream| async move {
+        // An HTTP server whose application dies with the request: all else is a bad request.
+        if !read_some(&mut stream).await.starts_with(b"GET ") {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    })
+    .await;
+    assert_eq!(upstream(crashing, Protocol::Http).await.outcome, Outcome::Closed(Phase::Head));
+}
+
+#[tokio::test]
+async fn second_looks_are_not_made_at_every_repetition() {
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&count);
+    let at = serve(move |mut stream| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        async move {
+            read_some(&mut stream).await;
+        }
+    })
+    .await;
+    for _ in 0..5 {
+        assert_eq!(upstream(at, Protocol::Http).await.outcome, Outcome::Closed(Phase::Head));
+    }
+    assert_eq!(count.load(std::sync::atomic::Ordering::SeqCst), 5 + 4, "five requests, and one look at each of four protocols");
 }
 
 #[tokio::test]
@@ -300,6 +338,19 @@ async fn a_name_is_tried_by_all_its_addresses() {
     assert!(report.detail.contains("127.0.0.9") && report.detail.contains("REFUSED"), "{}", report.detail);
     let name = make(&sys, &job("name", Address::Name("app".to_owned(), 80), Protocol::Http)).await;
     assert_eq!((name.outcome, name.detail.as_str()), (Outcome::Open, "127.0.0.9, 127.0.0.1"));
+    let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("bind");
+    std::fs::write(dir.path().join("etc/resolv.conf"), "nameserver 127.0.0.1\n").expect("resolv.conf");
+    sys.dns = crate::sys::Dns::at_port(sys.root.clone(), silent.local_addr().expect("address").port());
+    for probe in ["name", "upstream", "client"] {
+        let mut job = job(probe, Address::Name("app.test".to_owned(), 80), Protocol::Http);
+        job.total_ms = 100;
+        assert_eq!(
+            make(&sys, &job).await.outcome,
+            Outcome::Name(NameFault::Silent),
+            "{probe}: silence of DNS is none of the upstream"
+        );
+    }
+    std::fs::remove_file(dir.path().join("etc/resolv.conf")).expect("resolv.conf");
     for probe in ["name", "upstream", "client"] {
         let gone = make(&sys, &job(probe, Address::Name("gone.test".to_owned(), 80), Protocol::Http)).await;
         assert_eq!(gone.outcome, Outcome::Name(NameFault::NoServer), "{probe}");
@@ -321,6 +372,18 @@ async fn a_client_sees_what_it_sees() {
     assert_eq!(short.outcome, Outcome::Closed(Phase::Body), "{}", short.detail);
     let garbage = ask(answering("what?\r\n\r\n").await, Protocol::Http).await;
     assert_eq!(garbage.outcome, Outcome::Invalid(Garbage::StatusLine), "{}", garbage.detail);
+    let plain = ask(answering(GOOD).await, Protocol::Https).await;
+    assert!(
+        // Where the host has no CA certificates, no client can be made.
+        matches!(plain.outcome, Outcome::Tls(TlsFault::NotTls) | Outcome::Skipped(_)),
+        "{plain:?}"
+    );
+    let unknown_ca = ask(tls().await, Protocol::Https).await;
+    assert!(
+        matches!(&unknown_ca.outcome, Outcome::Tls(TlsFault::Other(why)) if why.contains("certificate"))
+            || matches!(unknown_ca.outcome, Outcome::Skipped(_)),
+        "{unknown_ca:?}"
+    );
     let dead = {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
         listener.local_addr().expect("address")

@@ -149,12 +149,13 @@ fn alert_name(debug: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rustls::AlertDescription as A;
+
     use super::*;
 
     #[test]
     fn alerts_have_the_names_of_the_rfc() {
         let named = |alert| fault(&rustls::Error::AlertReceived(alert));
-        use rustls::AlertDescription as A;
         assert_eq!(named(A::HandshakeFailure), TlsFault::Alert("handshake_failure".to_owned()));
         assert_eq!(named(A::UnrecognisedName), TlsFault::Alert("unrecognized_name".to_owned()));
         // rustls writes this one as `UnknownCA`, the RFC as unknown_ca.

@@ -4,14 +4,6 @@
 use super::{fastcgi, http1};
 use crate::model::HttpRequest;
 
-/// uwsgi's ping: modifier 100, which is answered without running the application.
-pub(super) const PING: [u8; 4] = [100, 0, 0, 0];
-
-/// Whether these are the first bytes of the answer to [`PING`].
-pub(super) fn is_pong(first: &[u8]) -> bool {
-    matches!(first, [100, 0, 0 | 1, 0, ..])
-}
-
 /// One uwsgi packet. `Err`: why it may not be sent.
 pub(super) fn request(request: &HttpRequest) -> Result<Vec<u8>, String> {
     http1::check(request)?;

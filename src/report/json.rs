@@ -122,7 +122,8 @@ pub fn json(state: &State, took_ms: u64) -> String {
     let (scene, assessment) = state.shown();
     let gateway = super::gateway(state);
     let symptom = &assessment.symptom;
-    let guides = |id: &str| state.catalog.as_ref().and_then(|catalog| catalog.step(id)).map_or_else(Vec::new, |step| step.guides.clone());
+    let guides =
+        |id: &str| state.catalog.as_ref().and_then(|catalog| catalog.step(id)).map_or_else(Vec::new, |step| step.guides.clone());
     let report = Report {
         schema: SCHEMA,
         at: state.now.utc(),
@@ -145,7 +146,7 @@ pub fn json(state: &State, took_ms: u64) -> String {
             .iter()
             .map(|cause| Cause {
                 id: cause.id.clone(),
-                reason: cause.reason.clone(),
+                reason: cause.reason.as_deref().map(printable),
                 confidence: cause.confidence.word(),
                 score: round(cause.score, 2),
                 subject: printable(&cause.subject.0),
@@ -168,11 +169,19 @@ pub fn json(state: &State, took_ms: u64) -> String {
                 fix: printable(&finding.fix),
             })
             .collect(),
-        ruled_out: assessment.ruled_out.iter().map(|out| RuledOut { id: out.id.clone(), because: printable(&out.because) }).collect(),
+        ruled_out: assessment
+            .ruled_out
+            .iter()
+            .map(|out| RuledOut { id: out.id.clone(), because: printable(&out.because) })
+            .collect(),
         blind_spots: assessment
             .blind
             .iter()
-            .map(|spot| BlindSpot { source: printable(&spot.source), reason: printable(&spot.reason), remedy: printable(&spot.remedy) })
+            .map(|spot| BlindSpot {
+                source: printable(&spot.source),
+                reason: printable(&spot.reason),
+                remedy: printable(&spot.remedy),
+            })
             .collect(),
         hops: assessment
             .hops

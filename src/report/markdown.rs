@@ -9,7 +9,10 @@ use crate::{
 fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in printable(text).chars() {
-        if matches!(c, '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '(' | ')' | '#' | '+' | '!' | '|' | '~' | '&' | '@') {
+        if matches!(
+            c,
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '(' | ')' | '#' | '+' | '!' | '|' | '~' | '&' | '@'
+        ) {
             out.push('\\');
         }
         out.push(c);
@@ -60,12 +63,10 @@ pub fn markdown(state: &State, took_ms: u64) -> String {
     }
     if !assessment.hops.is_empty() {
         out.push_str("\n## Path of the request\n\n| hop | where | outcome | ms |\n|---|---|---|---|\n");
-        for hop in &assessment.hops {
+        let broken = assessment.hops.iter().position(|hop| hop.state == HopState::Broken);
+        for (index, hop) in assessment.hops.iter().enumerate() {
             let ms = hop.ms.map_or_else(String::new, |ms| format!("{ms:.1}"));
-            let mark = match hop.state {
-                HopState::Broken => " **broken here**",
-                HopState::Good | HopState::Shows | HopState::Unknown => "",
-            };
+            let mark = if Some(index) == broken { " **broken here**" } else { "" };
             out.push_str(&format!("| {} | {} | {}{mark} | {ms} |\n", escape(&hop.name), escape(&hop.target), escape(&hop.outcome)));
         }
     }
@@ -75,7 +76,13 @@ pub fn markdown(state: &State, took_ms: u64) -> String {
     for (rank, cause) in assessment.causes.iter().enumerate() {
         let reason = cause.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
         let title = format!("{} {}{reason} {}", cause.confidence.word(), cause.id, cause.subject);
-        out.push_str(&format!("\n### {}. {}\n\n{} (score {:.2})\n\n", rank + 1, escape(&title), escape(&cause.summary), cause.score));
+        out.push_str(&format!(
+            "\n### {}. {}\n\n{} (score {:.2})\n\n",
+            rank + 1,
+            escape(&title),
+            escape(&cause.summary),
+            cause.score
+        ));
         for (word, list) in [("for", &cause.evidence_for), ("against", &cause.against)] {
             for evidence in list {
                 out.push_str(&format!("- *{word}:* {} ({})\n", escape(&evidence.text), escape(&evidence.source)));
@@ -94,7 +101,9 @@ pub fn markdown(state: &State, took_ms: u64) -> String {
     section(&mut out, "Advice", assessment.findings.iter().map(|f| format!("{} ({}): {}", f.text, f.place, f.fix)));
     section(&mut out, "Ruled out", assessment.ruled_out.iter().map(|r| format!("{}: {}", r.id, r.because)));
     section(&mut out, "Not seen", assessment.blind.iter().map(|b| format!("{}: {}; {}", b.source, b.reason, b.remedy)));
-    let title = |id: &str| state.catalog.as_ref().and_then(|catalog| catalog.step(id)).map_or_else(|| id.to_owned(), |step| step.title.clone());
+    let title = |id: &str| {
+        state.catalog.as_ref().and_then(|catalog| catalog.step(id)).map_or_else(|| id.to_owned(), |step| step.title.clone())
+    };
     if !assessment.steps.is_empty() {
         out.push_str("\n## Checklist\n\n");
     }

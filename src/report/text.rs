@@ -38,7 +38,14 @@ pub fn text(state: &State, took_ms: u64) -> String {
     for (rank, cause) in assessment.causes.iter().enumerate() {
         let reason = cause.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
         row("");
-        row(&format!("{}. {} {}{reason}  {}  score {:.2}", rank + 1, cause.confidence.word(), cause.id, cause.subject, cause.score));
+        row(&format!(
+            "{}. {} {}{reason}  {}  score {:.2}",
+            rank + 1,
+            cause.confidence.word(),
+            cause.id,
+            cause.subject,
+            cause.score
+        ));
         row(&format!("   {}", cause.summary));
         for evidence in &cause.evidence_for {
             row(&format!("   + {}  ({})", evidence.text, evidence.source));
@@ -63,7 +70,11 @@ pub fn text(state: &State, took_ms: u64) -> String {
         row("");
         row("failed steps of the checklist:");
         for step in failed {
-            let title = state.catalog.as_ref().and_then(|catalog| catalog.step(&step.id)).map_or(step.id.as_str(), |spec| spec.title.as_str());
+            let title = state
+                .catalog
+                .as_ref()
+                .and_then(|catalog| catalog.step(&step.id))
+                .map_or(step.id.as_str(), |spec| spec.title.as_str());
             row(&format!("   [!] {title}: {}", step.text));
         }
     }

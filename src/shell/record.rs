@@ -107,9 +107,7 @@ impl Recorder {
         line.push(b'\n');
         match self.lines.as_ref()?.try_send(line) {
             Ok(()) => None,
-            Err(TrySendError::Full(_)) => {
-                Some(Observation::Dropped { collector: "recording".to_owned(), count: 1 })
-            }
+            Err(TrySendError::Full(_)) => Some(Observation::Dropped { collector: "recording".to_owned(), count: 1 }),
             Err(TrySendError::Disconnected(_)) => {
                 self.lines = None;
                 let why = self.failed.try_recv().map_or_else(|_| "its writer ended".to_owned(), |error| error.to_string());

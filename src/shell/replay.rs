@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use futures_util::stream;
 
-use super::{
-    console,
-    record::Recording,
-    run_loop::Feed,
-};
+use super::{console, record::Recording, run_loop::Feed};
 use crate::{
     app::{Options, State},
     catalog::Catalog,

@@ -8,7 +8,8 @@ use super::Input;
 /// What the signals of a terminal program ask for, as they come. TERM, INT, QUIT and HUP end it: it goes when SSH goes.
 pub fn stream() -> std::io::Result<impl Stream<Item = Input>> {
     let each = |kind, input: fn() -> Input| -> std::io::Result<_> {
-        Ok(stream::unfold(signal(kind)?, move |mut signal: Signal| async move { signal.recv().await.map(|()| (input(), signal)) }).boxed())
+        Ok(stream::unfold(signal(kind)?, move |mut signal: Signal| async move { signal.recv().await.map(|()| (input(), signal)) })
+            .boxed())
     };
     Ok(stream::select_all([
         each(SignalKind::terminate(), || Input::End)?,

@@ -7,7 +7,7 @@ use std::{
     io::{self, Write},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
@@ -18,7 +18,6 @@ use std::{
 struct Shared {
     busy: AtomicBool,
     broken: AtomicBool,
-    bytes: AtomicU64,
 }
 
 /// The terminal, as ratatui's backend sees it: collects a frame, and hands it on when it is flushed.
@@ -45,11 +44,6 @@ impl Link {
     pub fn broken(&self) -> bool {
         self.shared.broken.load(Ordering::Acquire)
     }
-
-    /// Bytes written since the start.
-    pub fn bytes(&self) -> u64 {
-        self.shared.bytes.load(Ordering::Relaxed)
-    }
 }
 
 impl FrameWriter {
@@ -66,7 +60,6 @@ impl FrameWriter {
 fn write_frames(mut out: impl Write, frames: &Receiver<Vec<u8>>, shared: &Shared, done: impl Fn()) {
     while let Ok(frame) = frames.recv() {
         let written = out.write_all(&frame).and_then(|()| out.flush());
-        shared.bytes.fetch_add(frame.len() as u64, Ordering::Relaxed);
         shared.busy.store(false, Ordering::Release);
         if written.is_err() {
             shared.broken.store(true, Ordering::Release);
@@ -136,7 +129,7 @@ mod tests {
         let_one.send(()).expect("thread lives");
         done.recv().expect("first frame");
         assert!(link.idle());
-        assert_eq!((seen.lock().expect("not poisoned").as_slice(), link.bytes()), (&b"one"[..], 3));
+        assert_eq!(seen.lock().expect("not poisoned").as_slice(), b"one");
         drop(let_one);
         writer.write_all(b"two").expect("buffered");
         writer.flush().expect("handed on");

@@ -39,7 +39,8 @@ pub struct OwnIds {
 
 /// As whom this process acts.
 pub fn own_ids() -> OwnIds {
-    let mut groups: Vec<u32> = rustix::process::getgroups().unwrap_or_default().into_iter().map(rustix::process::Gid::as_raw).collect();
+    let mut groups: Vec<u32> =
+        rustix::process::getgroups().unwrap_or_default().into_iter().map(rustix::process::Gid::as_raw).collect();
     groups.push(rustix::process::getegid().as_raw());
     OwnIds { uid: rustix::process::geteuid().as_raw(), groups }
 }

@@ -67,6 +67,12 @@ impl Dns {
         Self { root, port: 53 }
     }
 
+    /// With name servers that listen on another port than 53.
+    #[cfg(test)]
+    pub fn at_port(root: Root, port: u16) -> Self {
+        Self { root, port }
+    }
+
     /// All addresses of a name, IPv4 first. Both files are read anew each time: mending them is a way out of an outage.
     pub async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, NameError> {
         let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
@@ -79,7 +85,8 @@ impl Dns {
         }
         let (root, asked) = (self.root.clone(), name.to_owned());
         let files = super::blocking(FILES, move || read_files(&root, &asked)).await;
-        let files = files.unwrap_or(Files { hosts: Vec::new(), resolv: None });
+        let files =
+            files.ok_or_else(|| fail(NameFault::Silent, "/etc/hosts and /etc/resolv.conf could not be read in time".to_owned()))?;
         if !files.hosts.is_empty() {
             return Ok(files.hosts);
         }

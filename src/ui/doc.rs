@@ -48,7 +48,7 @@ impl<'a> Doc<'a> {
 
     /// `+ text`: a sentence with its sign.
     pub fn item(&mut self, sign: &str, style: Style, text: &str, source: &str) {
-        let mut spans = vec![span("  ", Style::new()), span(sign, style), span(" ", Style::new()), span(text, self.ui.styles.text)];
+        let mut spans = vec![span(format!("  {sign} "), style), span(text, self.ui.styles.text)];
         if !source.is_empty() {
             spans.push(span(format!("  ({source})"), self.ui.styles.quiet));
         }

@@ -8,7 +8,7 @@ use ratatui::{
 
 use super::{
     Ui,
-    text::{cut, fit, line, line_width, span, width},
+    text::{cut, line, span, width},
 };
 use crate::{
     app::State,
@@ -206,48 +206,70 @@ fn hop_words(hop: &Hop, first_broken: bool) -> String {
     format!("{} {outcome}{}", hop.name, if first_broken { "!" } else { "" })
 }
 
-/// Line 3: hop by hop; the first broken hop carries a `!`, and what stands before it gives way when there is no room.
+/// Hops that can be left out without a loss: those that do not exist on this path, and those behind the first broken one that
+/// nothing is known of.
+fn idle(hop: &Hop) -> bool {
+    hop.state == HopState::Unknown && matches!(hop.outcome.as_str(), "n/a" | "--")
+}
+
+/// Line 3: hop by hop. The first broken hop carries a `!`, and always has its place: without room for all, hops that say nothing
+/// go first, then those before it.
 fn path(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
     const JOINT: &str = " > ";
     let (_, assessment) = state.shown();
     let styles = &ui.styles;
     if assessment.hops.is_empty() {
-        return line([span("path  client ? > gateway ? > name ? > connect ? > answer ? > app ?", styles.unknown)]);
+        return line([span("path  client ? > edge ? > gateway ? > dns ? > tcp ? > http ? > app ?", styles.unknown)]);
     }
+    let symptom = &assessment.symptom;
+    let failing = symptom.share.is_some_and(|share| share > 0.0);
+    let share = symptom.share.map_or_else(String::new, |share| {
+        if failing { format!("  {:.0}% of {}", share * 100.0, symptom.tried) } else { format!("  0% of {} fail", symptom.tried) }
+    });
+    let room = columns.saturating_sub(width(&share));
     let broken = assessment.hops.iter().position(|hop| hop.state == HopState::Broken);
-    let words: Vec<String> = assessment.hops.iter().enumerate().map(|(index, hop)| hop_words(hop, Some(index) == broken)).collect();
-    let reach = |from: usize, to: usize| words[from..=to].iter().map(|word| width(word) + JOINT.len()).sum::<usize>();
-    let must = broken.unwrap_or(0);
-    let mut from = 0;
-    while from < must && reach(from, must) + if from > 0 { 2 + JOINT.len() } else { 0 } > columns + JOINT.len() {
-        from += 1;
+    let mut hops: Vec<(usize, String, &Hop)> = assessment
+        .hops
+        .iter()
+        .enumerate()
+        .map(|(index, hop)| (index, cut(&hop_words(hop, Some(index) == broken), columns), hop))
+        .collect();
+    let needs = |hops: &[(usize, String, &Hop)]| {
+        (hops.len().saturating_sub(1)) * JOINT.len() + hops.iter().map(|(_, word, _)| width(word)).sum::<usize>()
+    };
+    while needs(&hops) > room
+        && let Some(at) = hops.iter().position(|(index, _, hop)| *index > 0 && idle(hop))
+    {
+        hops.remove(at);
     }
     let mut out = Vec::new();
-    if from > 0 {
+    // What stands before the broken hop; the mark takes two columns and its joint.
+    while needs(&hops) > room.saturating_sub(2 + JOINT.len())
+        && needs(&hops) > room
+        && hops.first().is_some_and(|(index, ..)| broken.is_some_and(|at| *index < at))
+    {
+        hops.remove(0);
+    }
+    if hops.first().is_some_and(|(index, ..)| *index > 0) {
         out.push(span("..", styles.quiet));
     }
-    for (index, hop) in assessment.hops.iter().enumerate().skip(from) {
+    for (_, words, hop) in &hops {
         if !out.is_empty() {
             out.push(span(JOINT, styles.quiet));
         }
-        out.push(span(&words[index], styles.hop(hop.state)));
+        out.push(span(words, styles.hop(hop.state)));
     }
     let used: usize = out.iter().map(|piece| width(&piece.content)).sum();
-    let share = assessment.symptom.share.map(|share| format!("{:.0}% of {}", share * 100.0, assessment.symptom.tried));
+    let free = room.saturating_sub(used);
     if let Some(hop) = broken.and_then(|index| assessment.hops.get(index)) {
         let told = format!("  broken at {} {}", hop.name, hop.target);
-        let room = columns.saturating_sub(used + share.as_ref().map_or(0, |share| width(share) + 2));
-        if room >= width(&told).min(34) {
-            out.push(span(cut(told.trim_end(), room), styles.bad));
+        if free >= width(told.trim_end()).min(34) {
+            out.push(span(cut(told.trim_end(), free), styles.bad));
         }
     }
-    match share {
-        Some(share) if line_width(&line(out.clone())) + width(&share) + 2 <= columns => {
-            let failing = assessment.symptom.share.is_some_and(|share| share > 0.0);
-            let style = if failing { styles.verdict(assessment.verdict) } else { styles.good };
-            let told = if failing { share } else { format!("0% of {} fail", assessment.symptom.tried) };
-            ends(out, span(fit(&told, width(&told)), style), columns)
-        }
-        _ => line(out),
+    let used: usize = out.iter().map(|piece| width(&piece.content)).sum();
+    if used + width(&share) > columns {
+        return line(out);
     }
+    ends(out, span(share, if failing { styles.verdict(assessment.verdict) } else { styles.good }), columns)
 }

@@ -46,7 +46,7 @@ pub struct Binding {
     run: fn(&Context<'_>, Key) -> Option<Action>,
 }
 
-use KeyCode::{Backspace, BackTab, Char, Down, End, Enter, Esc, F, Home, PageDown, PageUp, Tab, Up};
+use KeyCode::{BackTab, Backspace, Char, Down, End, Enter, Esc, F, Home, PageDown, PageUp, Tab, Up};
 
 const fn plain(c: char) -> Key {
     Key::Plain(Char(c))
@@ -296,7 +296,7 @@ pub fn help(state: &State, ui: &Ui, screen: Size) -> Vec<Line<'static>> {
     for binding in KEYS {
         let now = (binding.possible)(&at);
         let (sign, key, text) = if now { (" ", ui.styles.key, ui.styles.text) } else { ("-", ui.styles.quiet, ui.styles.quiet) };
-        lines.push(line([span(sign, key), span(" ", text), span(fit(binding.label, columns), key), span(binding.what, text)]));
+        lines.push(line([span(format!("{sign} {}", fit(binding.label, columns)), key), span(binding.what, text)]));
     }
     lines
 }

@@ -46,9 +46,9 @@ const LARGE: &[Band] = &[
     Band { slots: &[(Slot::Tell, 1)], share: 9 },
 ];
 const WIDE: &[Band] = &[
-    Band { slots: &[(Slot::Work, 48), (Slot::Find, 58), (Slot::Host, 52)], share: 17 },
-    Band { slots: &[(Slot::Try, 1)], share: 10 },
-    Band { slots: &[(Slot::Tell, 1)], share: 14 },
+    Band { slots: &[(Slot::Work, 48), (Slot::Find, 58), (Slot::Host, 52)], share: 20 },
+    Band { slots: &[(Slot::Try, 1)], share: 8 },
+    Band { slots: &[(Slot::Tell, 1)], share: 13 },
 ];
 /// One below the other: the rest beside the focused pane when there is no room for columns.
 const SMALL: &[Band] = &[
@@ -165,8 +165,13 @@ mod tests {
                 let screen = Rect::new(0, 0, width, height);
                 for (focus, zoom) in [(0, false), (4, false), (2, true)] {
                     let at = places(screen, PANES, focus, zoom);
-                    let all: Vec<Rect> =
-                        at.panes.iter().map(|(_, rect)| *rect).chain([at.header, at.footer]).filter(|rect| !rect.is_empty()).collect();
+                    let all: Vec<Rect> = at
+                        .panes
+                        .iter()
+                        .map(|(_, rect)| *rect)
+                        .chain([at.header, at.footer])
+                        .filter(|rect| !rect.is_empty())
+                        .collect();
                     for (index, one) in all.iter().enumerate() {
                         assert_eq!(screen.intersection(*one), *one, "{width}x{height}");
                         assert!(all[index + 1..].iter().all(|other| !one.intersects(*other)), "{width}x{height}");

@@ -75,7 +75,8 @@ impl Ui {
         let term = term.unwrap_or("dumb");
         let has = |names: &[&str]| names.iter().any(|name| term == *name || term.starts_with(&format!("{name}-")));
         // Those of terminfo(5) without `setaf`.
-        let colourless = term.is_empty() || term.ends_with("-m") || term.ends_with("-mono") || has(&["dumb", "vt52", "vt100", "vt102", "vt220"]);
+        let colourless =
+            term.is_empty() || term.ends_with("-m") || term.ends_with("-mono") || has(&["dumb", "vt52", "vt100", "vt102", "vt220"]);
         // The console's fonts have 256 or 512 glyphs (console_codes(4)); the DEC terminals have no UTF-8.
         let plain = ascii || !utf8 || term.is_empty() || has(&["linux", "dumb", "vt52", "vt100", "vt102", "vt220"]);
         Self {
@@ -105,6 +106,10 @@ impl Ui {
         self.format(state, second, if far { "%m-%d %H:%M" } else { "%H:%M:%S" })
     }
 
+    fn moment_or_now(&self, state: &State, second: i64) -> String {
+        if is_now(state, second) { "now".to_owned() } else { self.moment(state, second) }
+    }
+
     /// `2026-11-20 02:17:41Z`.
     fn full(&self, state: &State, second: i64) -> String {
         self.format(state, second, if state.view.local_time { "%Y-%m-%d %H:%M:%S %Z" } else { "%Y-%m-%d %H:%M:%SZ" })
@@ -113,8 +118,14 @@ impl Ui {
     /// `02:17:41..now`, `02:17:38..02:17:41`, `02:17:40`: from when until when.
     fn span_of(&self, state: &State, first: Option<i64>, last: Option<i64>) -> String {
         let (Some(first), Some(last)) = (first, last) else { return "?".to_owned() };
-        let end = if is_now(state, last) { "now".to_owned() } else { self.moment(state, last) };
-        if first == last { end } else { format!("{}..{end}", self.moment(state, first)) }
+        let end = self.moment_or_now(state, last);
+        let begin = self.moment(state, first);
+        // `11-19 02:17..02:18`: the day is told once.
+        let end = match (begin.split_once(' '), end.split_once(' ')) {
+            (Some((day, _)), Some((same, time))) if day == same => time.to_owned(),
+            _ => end,
+        };
+        if first == last { self.moment_or_now(state, last) } else { format!("{begin}..{end}") }
     }
 }
 
@@ -166,7 +177,13 @@ fn draw_to(state: &State, ui: &Ui, area: Rect, buf: &mut Buffer) {
 fn guard(charset: Charset, buf: &mut Buffer) {
     for cell in &mut buf.content {
         if !text::showable(cell.symbol(), charset) {
-            cell.set_char('?');
+            // What our own sentences use has a near relative in ASCII.
+            cell.set_char(match cell.symbol() {
+                "\u{d7}" => 'x',
+                "\u{2026}" => '~',
+                "\u{2013}" | "\u{2014}" => '-',
+                _ => '?',
+            });
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::model::text::printable;
 /// hundreds spill over the neighbouring lines of a terminal.
 const MARKS: usize = 3;
 /// Columns by which a wrapped line is set in at most.
-const INDENT: usize = 12;
+const INDENT: usize = 16;
 
 /// One line of text without control, invisible and piled-up characters.
 pub fn clean(text: &str) -> String {
@@ -80,6 +80,22 @@ pub fn cut(text: &str, columns: usize) -> String {
     out
 }
 
+/// A line, cut to so many columns.
+pub fn cut_line(line: &Line<'static>, columns: usize) -> Line<'static> {
+    let mut room = columns;
+    let mut spans = Vec::new();
+    for span in &line.spans {
+        let shown = cut(&span.content, room);
+        let whole = width(&span.content) <= room;
+        room = room.saturating_sub(width(&shown));
+        spans.push(Span::styled(shown, span.style));
+        if !whole {
+            break;
+        }
+    }
+    Line::from(spans)
+}
+
 /// Exactly so many columns: cut, or padded at its end.
 pub fn fit(text: &str, columns: usize) -> String {
     let mut out = cut(text, columns);
@@ -105,7 +121,8 @@ pub fn line_width(line: &Line<'_>) -> usize {
     line.spans.iter().map(|span| width(&span.content)).sum()
 }
 
-/// Wraps a line at blanks; what follows the first row is set in like the text of the first, behind its sign.
+/// Wraps a line at blanks. What follows the first row is set in like the text of the first: behind its first span, when that ends
+/// in a blank.
 pub fn wrap(line: &Line<'static>, columns: usize) -> Vec<Line<'static>> {
     if columns == 0 || line_width(line) <= columns {
         return vec![line.clone()];
@@ -114,8 +131,10 @@ pub fn wrap(line: &Line<'static>, columns: usize) -> Vec<Line<'static>> {
         line.spans.iter().flat_map(|span| span.content.graphemes(true).map(move |g| (g, span.style))).collect();
     let blank = |index: usize| cells.get(index).is_none_or(|(g, _)| *g == " ");
     let lead = (0..cells.len()).take_while(|index| blank(*index)).count();
-    // A sign of one column and its blank: `+ text`.
-    let sign = if !blank(lead) && blank(lead + 1) && lead + 1 < cells.len() { 2 } else { 0 };
+    // What the line begins with: a sign, the name of a field, or blanks alone.
+    let head =
+        line.spans.first().filter(|first| first.content.ends_with(' ')).map_or(0, |first| first.content.graphemes(true).count());
+    let sign = head.saturating_sub(lead);
     let indent = (lead + sign).min(INDENT).min(columns / 2);
     let mut rows = Vec::new();
     let mut from = 0;
@@ -175,7 +194,10 @@ mod tests {
 
     #[test]
     fn wide_characters_are_never_halved() {
-        assert_eq!((cut("日本語", 6), cut("日本語", 5), cut("日本語", 4), cut("abc", 0)), ("日本語".into(), "日本~".into(), "日~".into(), String::new()));
+        assert_eq!(
+            (cut("日本語", 6), cut("日本語", 5), cut("日本語", 4), cut("abc", 0)),
+            ("日本語".into(), "日本~".into(), "日~".into(), String::new())
+        );
         assert_eq!((fit("日", 4), right("ab", 4)), ("日  ".into(), "  ab".into()));
     }
 
@@ -188,13 +210,19 @@ mod tests {
 
     #[test]
     fn a_wrapped_line_is_set_in_behind_its_sign() {
-        let rows: Vec<String> = wrap(&line([span("+ connect as www-data is refused", Style::new())]), 16).iter().map(plain).collect();
+        let rows: Vec<String> = wrap(&line([span("+ ", Style::new()), span("connect as www-data is refused", Style::new())]), 16)
+            .iter()
+            .map(plain)
+            .collect();
         assert_eq!(rows, ["+ connect as", "  www-data is", "  refused"]);
     }
 
     #[test]
     fn a_bar_is_full_only_when_it_is() {
-        assert_eq!((bar(0.0, 12), bar(41.0, 12), bar(100.0, 12)), ("[          ]".into(), "[####      ]".into(), "[##########]".into()));
+        assert_eq!(
+            (bar(0.0, 12), bar(41.0, 12), bar(100.0, 12)),
+            ("[          ]".into(), "[####      ]".into(), "[##########]".into())
+        );
         assert_eq!(bar(50.0, 0), "[]");
     }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     model::{BlindSpot, Listener, ListenerTable, Observation, ProcessInfo, Stage},
-    sys::{LISTENERS, ListeningSocket, Outbox, Sys, listen_overflows, local_addresses, listening},
+    sys::{LISTENERS, ListeningSocket, Outbox, Sys, listen_overflows, listening, local_addresses},
 };
 
 /// How often the sockets are read: the pace of probes while something fails.
@@ -26,6 +26,9 @@ const EVERY: Duration = Duration::from_secs(2);
 const OWNERS_EVERY_MS: u64 = 10_000;
 /// How long a socket without any owner (the kernel's own, or hidden from us) is not asked about again, in milliseconds.
 const OWNERLESS_MS: u64 = 60_000;
+
+/// The least time between two looks, however often one is asked for.
+const REST: Duration = Duration::from_millis(250);
 
 /// [`BlindSpot::source`] of the sockets.
 pub const SOCKETS: &str = "listening sockets";
@@ -62,6 +65,10 @@ pub async fn run(sys: Sys, outbox: Outbox, cancel: CancellationToken, again: Opt
         }
         if std::mem::take(&mut first) && !outbox.tell(Observation::Done(Stage::Listeners)).await {
             return;
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(REST) => {}
         }
     }
 }
@@ -102,7 +109,12 @@ impl Watcher {
             }
         };
         if sockets.len() >= LISTENERS {
-            self.hidden(&mut out, SOCKETS, format!("there are more than {LISTENERS}; the rest is not listed"), "look with: ss -lntp");
+            self.hidden(
+                &mut out,
+                SOCKETS,
+                format!("there are more than {LISTENERS}; the rest is not listed"),
+                "look with: ss -lntp",
+            );
         } else {
             self.visible(&mut out, SOCKETS);
         }
@@ -244,7 +256,8 @@ mod tests {
         assert_eq!(listener.owner.map(|owner| owner.pid), Some(std::process::id()));
         let client = TcpStream::connect(socket.local_addr().expect("address")).expect("connect");
         ask.send_modify(|count| *count += 1);
-        let waiting = |seen: &[Observation], count| last(seen).and_then(mine).and_then(|l| l.queue).is_some_and(|q| q.waiting == count);
+        let waiting =
+            |seen: &[Observation], count| last(seen).and_then(mine).and_then(|l| l.queue).is_some_and(|q| q.waiting == count);
         inbox.until("a waiting connection", |seen| waiting(seen, 1)).await;
         drop(socket.accept().expect("accept"));
         ask.send_modify(|count| *count += 1);
@@ -274,7 +287,12 @@ mod tests {
             owner: None,
             queue: Some(crate::model::Queue { waiting, limit: 128 }),
         };
-        let table = |waiting, overflows| ListenerTable { listeners: vec![listener(waiting)], owners_complete: true, overflows: Some(overflows) };
+        let table = |waiting, overflows| ListenerTable {
+            listeners: vec![listener(waiting)],
+            local: vec![],
+            owners_complete: true,
+            overflows: Some(overflows),
+        };
         assert!(!worth_telling(&table(0, 5), &table(0, 5)));
         assert!(worth_telling(&table(0, 5), &table(1, 5)));
         assert!(worth_telling(&table(1, 5), &table(0, 5)));

@@ -33,9 +33,8 @@ impl Inbox {
                 self.seen.push(self.receiver.recv().await.expect("the source lives").observation);
             }
         };
-        if tokio::time::timeout(DEADLINE, wait).await.is_err() {
-            panic!("never seen: {what}; seen: {:#?}", self.seen);
-        }
+        let seen = tokio::time::timeout(DEADLINE, wait).await.is_ok();
+        assert!(seen, "never seen: {what}; seen: {:#?}", self.seen);
     }
 
     /// The batches among what was seen.

@@ -107,7 +107,7 @@ pub fn candidates<'a>(scene: &'a Scene, catalog: &Catalog, upstream: &Address) -
     let possible = |listener: &&Listener| {
         let owner = listener.owner.as_ref();
         let never = owner.is_some_and(|process| catalog.services.never_the_application(process));
-        let serves = owner.is_some_and(|process| catalog.services.serves_applications(process));
+        let serves = owner.is_some_and(|process| catalog.services.may_be_an_application(process));
         let kin = kinship(upstream, &listener.address) > 0.0;
         match &listener.address {
             Address::Unix(_) => !never && (serves || kin) && !taken(listener),
@@ -192,7 +192,10 @@ fn elsewhere<'a>(scene: &'a Scene, catalog: &Catalog, table: &ListenerTable, ups
             if fastcgi && php {
                 score += 0.5;
                 why.push("php-fpm, which is what this location needs".to_owned());
-            } else if catalog.services.serves_applications(process) {
+            } else if catalog.services.application_server(process) {
+                score += 0.3;
+                why.push(format!("{}, which serves applications", process.name));
+            } else if catalog.services.may_be_an_application(process) {
                 score += 0.15;
             }
             let said = |word: &String| {

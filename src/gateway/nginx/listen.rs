@@ -28,6 +28,7 @@ pub fn listens(server: &[Directive], at: &Place, default_port: Option<u16>, prob
                 address,
                 tls: has("ssl") || legacy_tls,
                 proxy_protocol: has("proxy_protocol"),
+                default: has("default_server") || has("default"),
                 at: directive.place(),
             })),
             Err(error) => {
@@ -38,7 +39,7 @@ pub fn listens(server: &[Directive], at: &Place, default_port: Option<u16>, prob
     }
     if let Some(port) = default_port.filter(|_| written.is_empty()) {
         let address = Address::Tcp((Ipv4Addr::UNSPECIFIED, port).into());
-        found.push(Listen { address, tls: legacy_tls, proxy_protocol: false, at: at.clone() });
+        found.push(Listen { address, tls: legacy_tls, proxy_protocol: false, default: false, at: at.clone() });
     }
     found
 }

@@ -5,7 +5,7 @@ use tokio::{sync::mpsc, time::Instant};
 use super::*;
 use crate::{
     model::{Address, HttpRequest, Protocol},
-    probe::lab,
+    probe::tests::lab,
     sys::{Clock, Root, Stamped},
 };
 
@@ -23,14 +23,14 @@ impl Bench {
         let mut sys = Sys::new(Root::host(), probing);
         sys.clock = Clock::starting_at(0);
         let outbox = Outbox::new("probes", sys.clock, sender);
-        let (plans, receiver) = watch::channel(ProbePlan { number: 0, jobs: Vec::new(), period_ms: 1_000_000 });
+        let (plans, receiver) = watch::channel(ProbePlan { number: 0, jobs: Vec::new(), period_ms: 1_000_000, asked: 0 });
         let cancel = CancellationToken::new();
-        let task = tokio::spawn(run(sys, receiver, outbox, cancel.clone()));
+        let task = tokio::spawn(run(Rate::default(), sys, receiver, outbox, cancel.clone()));
         Self { plans, seen, cancel, task }
     }
 
     fn plan(&self, number: u64, jobs: &[ProbeJob], period_ms: u64) {
-        self.plans.send(ProbePlan { number, jobs: jobs.to_vec(), period_ms }).expect("the schedule runs");
+        self.plans.send(ProbePlan { number, jobs: jobs.to_vec(), period_ms, asked: 0 }).expect("the schedule runs");
     }
 
     /// The next observation that is not about the empty plan before the first.
@@ -146,6 +146,15 @@ async fn with_probing_off_each_job_says_so_once_and_paths_are_still_read() {
 }
 
 #[tokio::test]
+async fn a_round_can_be_asked_for() {
+    let mut bench = Bench::start(true);
+    bench.plan(1, &[path("a"), path("b")], 600_000);
+    bench.until(1, 1).await;
+    bench.plans.send_modify(|plan| plan.asked += 1);
+    assert_eq!(bench.until(1, 2).await.len(), 2, "long before the period is over");
+}
+
+#[tokio::test]
 async fn it_ends_when_told_and_when_nobody_listens() {
     let bench = Bench::start(true);
     bench.cancel.cancel();
@@ -163,7 +172,7 @@ async fn an_hour_keeps_cadence_and_caps() {
     let mut schedule = Schedule::new(Rate::default(), sys);
     let addresses: Vec<SocketAddr> = (1..=4).map(|n| SocketAddr::from(([127, 0, 0, 1], n))).collect();
     let jobs: Vec<ProbeJob> = addresses.iter().flat_map(|at| [get(*at, "/a"), get(*at, "/b")]).collect();
-    schedule.replan(ProbePlan { number: 1, jobs, period_ms: 2000 });
+    schedule.replan(ProbePlan { number: 1, jobs, period_ms: 2000, asked: 0 });
     let mut starts: Vec<(u64, Arc<ProbeJob>)> = Vec::new();
     while schedule.now_ms() < 3_600_000 {
         let (ready, wait_ms) = schedule.ready();

@@ -58,7 +58,7 @@ impl<'a> Context<'a> {
         let focus = focus(state);
         let pane = pane::ALL[focus];
         let rows = pane.rows(state);
-        let at = pane::selected(state, pane.id(), &rows);
+        let at = pane::selected(state, pane, &rows);
         Self { state, ui, screen, overlay: state.view.overlay.as_ref(), focus, pane, rows, at }
     }
 
@@ -134,4 +134,3 @@ pub fn pressed(event: KeyEvent) -> Option<Key> {
         _ => None,
     }
 }
-

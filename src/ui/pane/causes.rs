@@ -11,7 +11,7 @@ use crate::{
         doc::Doc,
         header,
         list::List,
-        text::{cut, fit, line, span, width},
+        text::{cut, cut_line, fit, line, span, width, wrap},
     },
 };
 
@@ -27,7 +27,8 @@ pub struct Causes;
 
 /// A row with the lines that it takes.
 enum Entry<'a> {
-    Cause(usize, &'a Cause, usize),
+    /// Its rank, the cause, and the lines below its first.
+    Cause(usize, &'a Cause, Vec<Line<'static>>),
     RuledOut,
     Findings,
     Blind,
@@ -39,7 +40,7 @@ fn key(cause: &Cause) -> String {
 
 fn entries(state: &State) -> Vec<Entry<'_>> {
     let assessment = state.shown().1;
-    let causes = assessment.causes.iter().enumerate().map(|(index, cause)| Entry::Cause(index, cause, 0));
+    let causes = assessment.causes.iter().enumerate().map(|(index, cause)| Entry::Cause(index, cause, Vec::new()));
     causes
         .chain((!assessment.findings.is_empty()).then_some(Entry::Findings))
         .chain((!assessment.ruled_out.is_empty()).then_some(Entry::RuledOut))
@@ -60,13 +61,14 @@ fn entry_key(entry: &Entry<'_>) -> String {
 fn details(ui: &Ui, cause: &Cause, area: Rect) -> Vec<Line<'static>> {
     let styles = &ui.styles;
     let columns = usize::from(area.width).saturating_sub(2);
-    let row = |sign: &str, style: Style, text: &str| {
-        line([span(format!("   {sign} "), style), span(cut(text, columns.saturating_sub(4 + width(sign))), styles.text)])
-    };
+    let row = |sign: &str, style: Style, text: &str| line([span(format!("   {sign} "), style), span(text, styles.text)]);
     let mut out = Vec::new();
     if area.width < ROOMY {
         let counts = format!("{} for, {} against", cause.evidence_for.len(), cause.against.len());
-        out.push(line([span(format!("   {}  {counts}", cut(&cause.subject.0, columns.saturating_sub(width(&counts) + 6))), styles.text)]));
+        out.push(line([span(
+            format!("   {}  {counts}", cut(&cause.subject.0, columns.saturating_sub(width(&counts) + 6))),
+            styles.text,
+        )]));
     }
     out.extend(cause.evidence_for.iter().map(|evidence| row("+", styles.good, &evidence.text)));
     out.extend(cause.against.iter().map(|evidence| row("-", styles.warn, &evidence.text)));
@@ -79,14 +81,13 @@ fn details(ui: &Ui, cause: &Cause, area: Rect) -> Vec<Line<'static>> {
 }
 
 /// The line that says what to do, for when there is room for it.
-fn what_to_do(ui: &Ui, cause: &Cause, area: Rect) -> Option<Line<'static>> {
+fn what_to_do(ui: &Ui, cause: &Cause) -> Option<Line<'static>> {
     let advice = cause.fix.first().or_else(|| cause.mitigate.first())?;
-    let columns = usize::from(area.width).saturating_sub(8);
-    Some(line([span("   DO ", ui.styles.strong), span(cut(&advice.to_string(), columns), ui.styles.command)]))
+    Some(line([span("   DO ", ui.styles.strong), span(advice.to_string(), ui.styles.command)]))
 }
 
-/// All lines of a cause, as many as it was given.
-fn lines(ui: &Ui, index: usize, cause: &Cause, extra: usize, area: Rect) -> Vec<Line<'static>> {
+/// The first line of a cause.
+fn head(ui: &Ui, index: usize, cause: &Cause, area: Rect) -> Line<'static> {
     let styles = &ui.styles;
     // Two decimals without the leading zero: `.93`, and `1.0` for certainty.
     let score = format!("{:.2}", cause.score);
@@ -104,24 +105,32 @@ fn lines(ui: &Ui, index: usize, cause: &Cause, extra: usize, area: Rect) -> Vec<
         first.push(span(fit(&format!("{}{reason}", cause.id), room), styles.strong));
     }
     first.push(span(format!(" {word}"), styles.confidence(cause.confidence)));
-    let mut out = vec![line(first)];
-    let mut below = details(ui, cause, area);
-    if below.len() + 1 > extra && extra >= 2 {
-        below.truncate(extra - 1);
+    line(first)
+}
+
+/// The lines below a cause's first, in so much room: wrapped where all of it fits, else each cut to one line; what to do is the
+/// last, and gives way to no evidence but the first.
+fn below(ui: &Ui, cause: &Cause, area: Rect, room: usize) -> Vec<Line<'static>> {
+    let columns = usize::from(area.width).saturating_sub(2);
+    let mut all = details(ui, cause, area);
+    let advice = what_to_do(ui, cause);
+    let whole: Vec<Line<'static>> = all.iter().chain(&advice).flat_map(|line| wrap(line, columns)).collect();
+    if whole.len() <= room {
+        return whole;
     }
-    below.extend(what_to_do(ui, cause, area));
-    out.extend(below.into_iter().take(extra));
-    out
+    if all.len() + usize::from(advice.is_some()) > room && room >= 2 {
+        all.truncate(room - usize::from(advice.is_some()));
+    }
+    all.into_iter().chain(advice).take(room).map(|line| cut_line(&line, columns)).collect()
 }
 
 /// Shares the free lines out: the first cause gets all it can use, then the second, and so on.
 fn share(ui: &Ui, entries: &mut [Entry<'_>], area: Rect) {
     let mut free = usize::from(area.height).saturating_sub(entries.len());
     for entry in entries {
-        if let Entry::Cause(_, cause, extra) = entry {
-            let wants = details(ui, cause, area).len() + usize::from(what_to_do(ui, cause, area).is_some());
-            *extra = wants.min(free);
-            free -= *extra;
+        if let Entry::Cause(_, cause, lines) = entry {
+            *lines = below(ui, cause, area, free);
+            free -= lines.len();
         }
     }
 }
@@ -129,7 +138,7 @@ fn share(ui: &Ui, entries: &mut [Entry<'_>], area: Rect) {
 fn none_yet(state: &State) -> &'static str {
     let (scene, assessment) = state.shown();
     match assessment.verdict {
-        Verdict::Ok => "nothing fails: there is no cause to look for",
+        Verdict::Ok => "nothing fails: no cause to look for",
         Verdict::Unknown if !header::pending(scene).is_empty() => "still looking",
         Verdict::Unknown => "it could not be told whether anything fails",
         Verdict::Warning | Verdict::Critical => "none found yet: go through the checklist",
@@ -168,7 +177,7 @@ impl Pane for Causes {
             area = Rect { y: area.y + 1, height: area.height - 1, ..area };
         }
         let mut entries = entries(state);
-        let selected = super::selected(state, self.id(), &entries.iter().map(entry_key).collect::<Vec<_>>());
+        let selected = super::selected(state, self, &entries.iter().map(entry_key).collect::<Vec<_>>());
         share(ui, &mut entries, area);
         let columns = usize::from(area.width).saturating_sub(2);
         let tail = |head: String, style: Style, list: &[&str]| {
@@ -180,11 +189,13 @@ impl Pane for Causes {
             area,
             buf,
             |entry| match entry {
-                Entry::Cause(_, _, extra) => 1 + extra,
+                Entry::Cause(_, _, lines) => 1 + lines.len(),
                 Entry::RuledOut | Entry::Findings | Entry::Blind => 1,
             },
             |entry| match entry {
-                Entry::Cause(index, cause, extra) => lines(ui, *index, cause, *extra, area),
+                Entry::Cause(index, cause, lines) => {
+                    std::iter::once(head(ui, *index, cause, area)).chain(lines.iter().cloned()).collect()
+                }
                 Entry::RuledOut => {
                     let list: Vec<&str> = assessment.ruled_out.iter().map(|out| out.id.as_str()).collect();
                     tail(format!("ruled out {}: ", list.len()), styles.good, &list)
@@ -236,7 +247,8 @@ impl Pane for Causes {
 
     fn copy(&self, state: &State, wanted: &str) -> Option<(String, &'static str)> {
         let cause = state.shown().1.causes.iter().find(|cause| key(cause) == wanted)?;
-        let command = |list: &[crate::model::Advice]| list.iter().find_map(|advice| advice.command.as_ref().map(ToString::to_string));
+        let command =
+            |list: &[crate::model::Advice]| list.iter().find_map(|advice| advice.command.as_ref().map(ToString::to_string));
         command(&cause.fix)
             .map(|command| (command, "the command that fixes it"))
             .or_else(|| command(&cause.mitigate).map(|command| (command, "the command that stops the bleeding")))

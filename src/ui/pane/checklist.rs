@@ -21,7 +21,7 @@ const LEAD: usize = 7;
 /// Columns from which on the proof has a column of its own.
 const PROOF: usize = 24;
 /// Columns below which a proof says nothing.
-const PROOF_MIN: usize = 3;
+const PROOF_MIN: usize = 7;
 
 /// The pane.
 pub struct Checklist;
@@ -69,15 +69,20 @@ fn word(state: &State, step: &StepState) -> &'static str {
 /// The proof, for the column.
 fn proof<'a>(state: &State, step: &'a StepState) -> &'a str {
     match step.state {
+        CheckState::Unknown if by_hand(state, step) => "by hand",
         _ if !step.text.is_empty() => &step.text,
         CheckState::Done => "by hand",
         CheckState::Skipped => "skipped",
         CheckState::NotApplicable => "n/a",
         CheckState::Pass => "ok",
         CheckState::Fail => "FAIL",
-        CheckState::Unknown if by_hand(state, step) => "by hand",
         CheckState::Unknown => "?",
     }
+}
+
+/// As much of a proof as says something.
+fn short(proof: &str, room: usize) -> String {
+    if width(proof) > room && room < PROOF_MIN * 2 || room < PROOF_MIN { String::new() } else { cut(proof, room) }
 }
 
 impl Pane for Checklist {
@@ -101,6 +106,16 @@ impl Pane for Checklist {
         state.shown().1.steps.iter().map(|step| step.id.clone()).collect()
     }
 
+    /// The first failed step that says more than that requests fail: those of the first phase always do in an outage.
+    fn home(&self, state: &State) -> usize {
+        let steps = &state.shown().1.steps;
+        let first_phase = steps.first().and_then(|step| spec(state, &step.id)).map(|spec| spec.phase.as_str());
+        let telling = |step: &StepState| {
+            step.state == CheckState::Fail && spec(state, &step.id).map(|spec| spec.phase.as_str()) != first_phase
+        };
+        steps.iter().position(telling).or_else(|| steps.iter().position(|step| step.state == CheckState::Fail)).unwrap_or(0)
+    }
+
     fn draw(&self, state: &State, ui: &Ui, focused: bool, area: Rect, buf: &mut Buffer) {
         let steps = &state.shown().1.steps;
         let phase = |step: &StepState| spec(state, &step.id).map_or("", |spec| spec.phase.as_str());
@@ -119,10 +134,15 @@ impl Pane for Checklist {
         }
         if entries.is_empty() {
             let text = if state.catalog.is_none() { "the steps come with the first assessment" } else { "no step is known" };
-            buf.set_line(area.x, area.y, &line([span(format!(" {text}"), ui.styles.quiet)]), if area.height > 0 { area.width } else { 0 });
+            buf.set_line(
+                area.x,
+                area.y,
+                &line([span(format!(" {text}"), ui.styles.quiet)]),
+                if area.height > 0 { area.width } else { 0 },
+            );
             return;
         }
-        let chosen = super::selected(state, self.id(), &self.rows(state));
+        let chosen = super::selected(state, self, &self.rows(state));
         let selected = entries.iter().position(|entry| matches!(entry, Entry::Step(index, _) if *index == chosen)).unwrap_or(0);
         let title = |step: &StepState| spec(state, &step.id).map_or_else(|| step.id.clone(), |spec| spec.title.clone());
         let rest = usize::from(area.width).saturating_sub(LEAD + 4);
@@ -148,7 +168,7 @@ impl Pane for Checklist {
                             span(format!("{:>3} ", index + 1), ui.styles.quiet),
                             span(title, strong),
                             span("  ", Style::new()),
-                            span(if room < PROOF_MIN { String::new() } else { cut(proof(state, step), room) }, style),
+                            span(short(proof(state, step), room), style),
                         ])
                     }
                 }]

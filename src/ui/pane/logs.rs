@@ -31,6 +31,15 @@ fn key(group: &LogGroup) -> String {
     format!("{}\u{1f}{}", group.source, group.key)
 }
 
+/// Whether a line is about a request that reached for an upstream, or worse than an error. It stands in for the signature, which
+/// is only asked for rows that are seen: two thousand groups at twenty frames a second are too many patterns to match.
+fn telling(group: &LogGroup) -> bool {
+    match group.format {
+        LogFormat::NginxError => ["upstream", "[crit]", "[alert]", "[emerg]"].iter().any(|word| group.first.contains(word)),
+        LogFormat::NginxAccess(_) | LogFormat::Kernel | LogFormat::Plain => true,
+    }
+}
+
 /// How a line's level ranks it: nginx writes it in brackets (ngx_log.c, `err_levels`).
 fn severe(group: &LogGroup) -> bool {
     match &group.format {
@@ -49,11 +58,12 @@ fn status(group: &LogGroup) -> Option<u16> {
 /// What comes first: errors, then failed requests, then the rest; what goes on before what has ended; many before few.
 fn order(state: &State, group: &LogGroup) -> (u8, bool, i64, u64) {
     let class = match (group.kind, severe(group)) {
-        (SourceKind::Error | SourceKind::App | SourceKind::Kernel, true) => 0,
-        (SourceKind::App | SourceKind::Kernel, false) => 1,
-        (SourceKind::Access, true) => 2,
-        (SourceKind::Error, false) => 3,
-        (SourceKind::Access, false) => 4,
+        (SourceKind::Error | SourceKind::App | SourceKind::Kernel, true) if telling(group) => 0,
+        (SourceKind::Error | SourceKind::App | SourceKind::Kernel, true) => 1,
+        (SourceKind::App | SourceKind::Kernel, false) => 2,
+        (SourceKind::Access, true) => 3,
+        (SourceKind::Error, false) => 4,
+        (SourceKind::Access, false) => 5,
     };
     let last = group.last_second().unwrap_or(0);
     let now = is_now(state, last);
@@ -151,12 +161,20 @@ impl Pane for Logs {
         let entries = entries(state);
         if entries.is_empty() {
             let pending = header::pending(state.shown().0).contains(&"logs");
-            let text = if pending { "not read yet" } else if state.following.is_empty() { "no log is known" } else { "no line of interest" };
+            let text = if pending {
+                "not read yet"
+            } else if !state.shown().1.blind.is_empty() {
+                "no line; \"not seen\" in CAUSES tells what could not be read"
+            } else if state.following.is_empty() {
+                "no log is known"
+            } else {
+                "no line of interest"
+            };
             buf.set_line(area.x, area.y, &line([span(format!("  {text}"), styles.quiet)]), area.width);
             return;
         }
         let keys: Vec<String> = entries.iter().map(|group| key(group)).collect();
-        let selected = super::selected(state, self.id(), &keys);
+        let selected = super::selected(state, self, &keys);
         let free = usize::from(area.height).saturating_sub(entries.len());
         let list = Rect { height: area.height.min(u16::try_from(entries.len()).unwrap_or(u16::MAX)), ..area };
         List { items: &entries, selected, focused }.draw(ui, list, buf, |_| 1, |group| vec![row(state, ui, group, area)]);
@@ -184,13 +202,18 @@ impl Pane for Logs {
                 }
                 doc.field("known from", &signature.origin);
             }
-            None if group.key == OVERFLOW_KEY => doc.text("Lines of more kinds than are kept apart: they are counted together here."),
+            None if group.key == OVERFLOW_KEY => {
+                doc.text("Lines of more kinds than are kept apart: they are counted together here.");
+            }
             None if group.kind == SourceKind::Access => doc.text("Requests, as the gateway's access log tells them."),
             None if state.catalog.is_none() => doc.text("The signatures are still being compiled."),
             None => doc.text("No signature knows this line. It is counted, and speaks for no cause."),
         }
         doc.heading("How often");
-        doc.field("lines", &format!("{}, of them {} since we look", figures::thousands(group.count), figures::thousands(group.live)));
+        doc.field(
+            "lines",
+            &format!("{}, of them {} since we look", figures::thousands(group.count), figures::thousands(group.live)),
+        );
         let now = state.shown().0.now.wall_s();
         doc.field("last minute", &figures::thousands(group.since(now - 60)));
         if let (Some(first), Some(last)) = (group.first_second(), group.last_second()) {

@@ -34,6 +34,10 @@ pub trait Pane: Sync {
     fn title(&self, state: &State) -> String;
     /// The keys of its rows, in the order in which they are shown.
     fn rows(&self, state: &State) -> Vec<String>;
+    /// Index of the row that is selected as long as the person has chosen none.
+    fn home(&self, _state: &State) -> usize {
+        0
+    }
     /// Draws what stands below its rule.
     fn draw(&self, state: &State, ui: &Ui, focused: bool, area: Rect, buf: &mut Buffer);
     /// Everything about a row. `None`: there is no such row.
@@ -47,9 +51,10 @@ pub fn by_id(id: &str) -> Option<&'static dyn Pane> {
     ALL.iter().copied().find(|pane| pane.id() == id)
 }
 
-/// Index of the selected one among these keys: the first, when what was selected is gone.
-pub fn selected(state: &State, pane: &str, keys: &[String]) -> usize {
-    state.view.selected.get(pane).and_then(|key| keys.iter().position(|known| known == key)).unwrap_or(0)
+/// Index of the selected one among these keys of a pane: its home, when none was chosen or the chosen one is gone.
+pub fn selected(state: &State, pane: &dyn Pane, keys: &[String]) -> usize {
+    let chosen = state.view.selected.get(pane.id()).and_then(|key| keys.iter().position(|known| known == key));
+    chosen.unwrap_or_else(|| pane.home(state).min(keys.len().saturating_sub(1)))
 }
 
 /// `-1 CHECKLIST 9/14--------`: the line above a pane. The focused one is told by a doubled line.
@@ -63,7 +68,8 @@ pub fn rule(ui: &Ui, title: &str, focused: bool, area: Rect, buf: &mut Buffer) {
     let style = if focused { ui.styles.focus } else { ui.styles.rule };
     let title = cut(title, usize::from(area.width.saturating_sub(2)));
     let rest = usize::from(area.width).saturating_sub(1 + width(&title));
-    let spans = [span(sign, style), span(title, if focused { ui.styles.focus } else { ui.styles.strong }), span(sign.repeat(rest), style)];
+    let spans =
+        [span(sign, style), span(title, if focused { ui.styles.focus } else { ui.styles.strong }), span(sign.repeat(rest), style)];
     buf.set_line(area.x, area.y, &line(spans), area.width);
 }
 

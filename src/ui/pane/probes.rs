@@ -11,7 +11,7 @@ use crate::{
         Slot, Ui,
         doc::Doc,
         list::List,
-        text::{fit, line, right, span, width},
+        text::{clean, fit, line, right, span, width},
     },
 };
 
@@ -49,8 +49,12 @@ fn entries(state: &State) -> Vec<Entry<'_>> {
 /// A short word for the kind: it is the first column.
 fn kind(job: &ProbeJob) -> &str {
     match job.probe.as_str() {
+        "client" => "pub",
         "gateway" => "gw",
         "upstream" => "up",
+        "candidate" => "alt",
+        "name" => "dns",
+        "socket-path" => "sock",
         other => other,
     }
 }
@@ -60,14 +64,21 @@ fn label(job: &ProbeJob, roomy: bool) -> String {
     let label = job.label();
     match &job.request {
         // The gateway is asked on loopback for a name: the name is what tells one probe from another.
-        Some(request) if job.probe == "gateway" && roomy => format!("{}://{}{}  at {}", job.protocol.scheme(), request.host, request.path, job.address),
-        Some(request) if job.probe == "gateway" => format!("{}{}", request.host, request.path),
+        Some(request) if job.probe == "gateway" && roomy => {
+            format!("{}://{}{}  at {}", job.protocol.scheme(), request.host, request.path, job.address)
+        }
+        Some(request) if job.probe == "gateway" => format!("{}{}", request.host, bare(&request.path)),
         _ if roomy => label,
         _ => match &job.address {
             Address::Unix(_) => label.strip_prefix("unix:").unwrap_or(&label).to_owned(),
-            Address::Tcp(_) | Address::Name(..) => label.strip_prefix("http://").unwrap_or(&label).to_owned(),
+            Address::Tcp(_) | Address::Name(..) => bare(label.strip_prefix("http://").unwrap_or(&label)).to_owned(),
         },
     }
+}
+
+/// Without the slash that every request ends with at least.
+fn bare(path: &str) -> &str {
+    path.strip_suffix('/').unwrap_or(path)
 }
 
 /// `!` failed, `.` fine, `-` not tried.
@@ -121,19 +132,31 @@ fn identity(entries: &[Entry<'_>], user: Option<&str>) -> String {
     }
 }
 
-fn row(ui: &Ui, entry: &Entry<'_>, area: Rect) -> Line<'static> {
+/// Columns that the longest result takes, within bounds.
+fn result_columns(entries: &[Entry<'_>], roomy: bool) -> usize {
+    let longest =
+        entries.iter().filter_map(|entry| entry.history).map(|history| width(&clean(&history.last.outcome.to_string()))).max();
+    longest.unwrap_or(0).clamp(if roomy { 6 } else { 3 }, if roomy { 24 } else { 12 })
+}
+
+fn row(ui: &Ui, entry: &Entry<'_>, results: usize, area: Rect) -> Line<'static> {
     let styles = &ui.styles;
     let columns = usize::from(area.width).saturating_sub(2);
     let roomy = area.width >= ROOMY;
     let last = entry.history.map(|history| &history.last);
     let outcome = last.map_or_else(|| "...".to_owned(), |last| last.outcome.to_string());
     let result = last.map_or(styles.unknown, |last| style(ui, &last.outcome));
-    let (kinds, results) = if roomy { (9, 18) } else { (4, 9) };
+    let kinds = if roomy { 6 } else { 5 };
     let strip_columns = if roomy { STRIP } else { (columns / 8).clamp(3, 10) };
     let mut tail = Vec::new();
     if roomy {
         let phases = last.map(|last| last.phases);
-        for phase in [phases.and_then(|p| p.resolve), phases.and_then(|p| p.connect), phases.and_then(|p| p.tls), phases.and_then(|p| p.first_byte)] {
+        for phase in [
+            phases.and_then(|p| p.resolve),
+            phases.and_then(|p| p.connect),
+            phases.and_then(|p| p.tls),
+            phases.and_then(|p| p.first_byte),
+        ] {
             tail.push(span(right(&ms(phase), PHASE), styles.quiet));
         }
     }
@@ -160,7 +183,9 @@ fn by_hand(job: &ProbeJob) -> Option<Command> {
     let host = request.map(|request| request.host.as_str());
     let http = matches!(job.protocol, Protocol::Http | Protocol::Https);
     let mut words: Vec<String> = match (&job.address, http) {
-        (Address::Unix(socket), true) => vec!["--unix-socket".to_owned(), socket.display().to_string(), format!("http://localhost{path}")],
+        (Address::Unix(socket), true) => {
+            vec!["--unix-socket".to_owned(), socket.display().to_string(), format!("http://localhost{path}")]
+        }
         (Address::Tcp(at), true) if job.probe == "gateway" && host.is_some() => {
             let host = host.unwrap_or_default();
             let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
@@ -169,9 +194,15 @@ fn by_hand(job: &ProbeJob) -> Option<Command> {
             vec!["--resolve".to_owned(), format!("{name}:{port}:{}", at.ip()), url]
         }
         (Address::Tcp(_) | Address::Name(..), true) => vec![format!("{}://{}{path}", job.protocol.scheme(), job.address)],
-        (Address::Tcp(at), false) => return Command::new(who.chain(["nc".to_owned(), "-vz".to_owned(), at.ip().to_string(), at.port().to_string()])),
-        (Address::Name(name, port), false) => return Command::new(who.chain(["nc".to_owned(), "-vz".to_owned(), name.clone(), port.to_string()])),
-        (Address::Unix(socket), false) => return Command::new(who.chain(["nc".to_owned(), "-vzU".to_owned(), socket.display().to_string()])),
+        (Address::Tcp(at), false) => {
+            return Command::new(who.chain(["nc".to_owned(), "-vz".to_owned(), at.ip().to_string(), at.port().to_string()]));
+        }
+        (Address::Name(name, port), false) => {
+            return Command::new(who.chain(["nc".to_owned(), "-vz".to_owned(), name.clone(), port.to_string()]));
+        }
+        (Address::Unix(socket), false) => {
+            return Command::new(who.chain(["nc".to_owned(), "-vzU".to_owned(), socket.display().to_string()]));
+        }
     };
     if let Some(host) = host.filter(|_| job.probe != "gateway") {
         words.splice(0..0, ["-H".to_owned(), format!("Host: {host}")]);
@@ -211,18 +242,19 @@ impl Pane for Probes {
             buf.set_line(area.x, area.y, &line([span(format!("  {text}"), ui.styles.quiet)]), area.width);
             return;
         }
+        let results = result_columns(&entries, area.width >= ROOMY);
         let mut area = area;
         if area.width >= ROOMY && usize::from(area.height) > entries.len() {
             let columns = usize::from(area.width).saturating_sub(2);
             let phases: String = ["dns", "tcp", "tls", "first"].iter().map(|name| right(name, PHASE)).collect();
-            let tail = format!(" {}{phases}{}  {}", fit("result", 18), right("ms", PHASE + 1), fit("last", STRIP));
+            let tail = format!(" {}{phases}{}  {}", fit("result", results), right("ms", PHASE + 1), fit("last", STRIP));
             let head = format!("{}{tail}", fit("probe", columns.saturating_sub(width(&tail))));
             buf.set_line(area.x + 1, area.y, &line([span(head, ui.styles.quiet)]), area.width.saturating_sub(1));
             area = Rect { y: area.y + 1, height: area.height - 1, ..area };
         }
         let keys: Vec<String> = entries.iter().map(|entry| key(entry.job)).collect();
-        let selected = super::selected(state, self.id(), &keys);
-        List { items: &entries, selected, focused }.draw(ui, area, buf, |_| 1, |entry| vec![row(ui, entry, area)]);
+        let selected = super::selected(state, self, &keys);
+        List { items: &entries, selected, focused }.draw(ui, area, buf, |_| 1, |entry| vec![row(ui, entry, results, area)]);
     }
 
     fn explain(&self, state: &State, ui: &Ui, wanted: &str) -> Option<Vec<Line<'static>>> {
@@ -244,7 +276,9 @@ impl Pane for Probes {
         let us = state.shown().0.run.as_ref().map_or("ourselves", |run| run.user.as_str());
         let as_gateway = entry.history.is_some_and(|history| history.last.as_gateway);
         match &job.identity {
-            Some(identity) if as_gateway => doc.field("as", &format!("{} (uid {}, gid {}): the gateway's own user", identity.name, identity.uid, identity.gid)),
+            Some(identity) if as_gateway => {
+                doc.field("as", &format!("{} (uid {}, gid {}): the gateway's own user", identity.name, identity.uid, identity.gid));
+            }
             Some(identity) if us == identity.name => doc.field("as", us),
             Some(identity) => doc.field_styled("as", &format!("{us}, not {}: rights may differ", identity.name), ui.styles.unknown),
             None => doc.field("as", us),

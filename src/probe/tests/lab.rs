@@ -13,10 +13,10 @@ use crate::{
 };
 
 /// A plain good answer.
-pub(super) const GOOD: &str = "HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nContent-Length: 2\r\n\r\nok";
+pub(in crate::probe) const GOOD: &str = "HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nContent-Length: 2\r\n\r\nok";
 
 /// A server on loopback that does this with every connection.
-pub(super) async fn serve<F, R>(behave: F) -> SocketAddr
+pub(in crate::probe) async fn serve<F, R>(behave: F) -> SocketAddr
 where
     F: Fn(TcpStream) -> R + Send + Sync + 'static,
     R: Future<Output = ()> + Send + 'static,
@@ -32,7 +32,7 @@ where
 }
 
 /// A server that reads a request and answers with these bytes, then closes.
-pub(super) async fn answering(bytes: impl Into<Vec<u8>>) -> SocketAddr {
+pub(in crate::probe) async fn answering(bytes: impl Into<Vec<u8>>) -> SocketAddr {
     let bytes: Arc<[u8]> = bytes.into().into();
     serve(move |mut stream| {
         let bytes = Arc::clone(&bytes);
@@ -48,7 +48,7 @@ pub(super) async fn answering(bytes: impl Into<Vec<u8>>) -> SocketAddr {
 }
 
 /// Reads once, whatever comes.
-pub(super) async fn read_some(stream: &mut TcpStream) -> Vec<u8> {
+pub(in crate::probe) async fn read_some(stream: &mut TcpStream) -> Vec<u8> {
     let mut buf = vec![0; 8192];
     let len = stream.read(&mut buf).await.unwrap_or(0);
     buf.truncate(len);
@@ -56,19 +56,19 @@ pub(super) async fn read_some(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 /// Reads to the end: closing with unread data would reset.
-pub(super) async fn drain(stream: &mut TcpStream) {
+pub(in crate::probe) async fn drain(stream: &mut TcpStream) {
     let mut buf = [0; 1024];
     while matches!(stream.read(&mut buf).await, Ok(1..)) {}
 }
 
 /// Says nothing for longer than any test.
-pub(super) async fn hang(stream: TcpStream) {
+pub(in crate::probe) async fn hang(stream: TcpStream) {
     let _keep = stream;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
 }
 
 /// A TLS server with a certificate of its own that answers every request well.
-pub(super) async fn tls() -> SocketAddr {
+pub(in crate::probe) async fn tls() -> SocketAddr {
     let signed = rcgen::generate_simple_self_signed(vec!["app.test".to_owned()]).expect("certificate");
     let key = rustls::pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der()).expect("key");
     let config = rustls::ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
@@ -92,7 +92,7 @@ pub(super) async fn tls() -> SocketAddr {
 }
 
 /// A FastCGI responder: answers a request with this header and body, and GET_VALUES with nothing known; closes on all else.
-pub(super) async fn fastcgi(stdout: impl Into<Vec<u8>>) -> SocketAddr {
+pub(in crate::probe) async fn fastcgi(stdout: impl Into<Vec<u8>>) -> SocketAddr {
     let stdout: Arc<[u8]> = stdout.into().into();
     serve(move |mut stream| {
         let stdout = Arc::clone(&stdout);
@@ -113,7 +113,7 @@ pub(super) async fn fastcgi(stdout: impl Into<Vec<u8>>) -> SocketAddr {
 }
 
 /// A FastCGI record, with padding as php-fpm sends it.
-pub(super) fn record(kind: u8, id: u8, content: &[u8]) -> Vec<u8> {
+pub(in crate::probe) fn record(kind: u8, id: u8, content: &[u8]) -> Vec<u8> {
     let len = u16::try_from(content.len()).expect("small").to_be_bytes();
     let padding = (8 - content.len() % 8) % 8;
     let mut out = vec![1, kind, 0, id, len[0], len[1], u8::try_from(padding).expect("small"), 0];
@@ -123,7 +123,7 @@ pub(super) fn record(kind: u8, id: u8, content: &[u8]) -> Vec<u8> {
 }
 
 /// A unix listener whose queue takes one connection, already full: the connections are kept open by what is returned.
-pub(super) async fn full_unix(path: &Path) -> (UnixListener, Vec<tokio::net::UnixStream>) {
+pub(in crate::probe) async fn full_unix(path: &Path) -> (UnixListener, Vec<tokio::net::UnixStream>) {
     let socket = tokio::net::UnixSocket::new_stream().expect("socket");
     socket.bind(path).expect("bind");
     let listener = socket.listen(1).expect("listen");
@@ -136,10 +136,11 @@ pub(super) async fn full_unix(path: &Path) -> (UnixListener, Vec<tokio::net::Uni
 }
 
 /// A job with short deadlines.
-pub(super) fn job(probe: &str, address: Address, protocol: Protocol) -> ProbeJob {
+pub(in crate::probe) fn job(probe: &str, address: Address, protocol: Protocol) -> ProbeJob {
     ProbeJob {
         probe: probe.to_owned(),
         subject: Subject(address.to_string()),
+        upstreams: Vec::new(),
         address,
         protocol,
         request: Some(HttpRequest {
@@ -157,18 +158,18 @@ pub(super) fn job(probe: &str, address: Address, protocol: Protocol) -> ProbeJob
 }
 
 /// The real host.
-pub(super) fn host() -> Sys {
+pub(in crate::probe) fn host() -> Sys {
     Sys::new(Root::host(), true)
 }
 
 /// Makes the upstream probe over this protocol.
-pub(super) async fn upstream(at: SocketAddr, protocol: Protocol) -> ProbeReport {
-    super::make(&host(), &job("upstream", Address::Tcp(at), protocol)).await
+pub(in crate::probe) async fn upstream(at: SocketAddr, protocol: Protocol) -> ProbeReport {
+    crate::probe::make(&host(), &job("upstream", Address::Tcp(at), protocol)).await
 }
 
 /// [`upstream`] with a deadline of its own.
-pub(super) async fn within(at: SocketAddr, protocol: Protocol, ms: u64) -> ProbeReport {
+pub(in crate::probe) async fn within(at: SocketAddr, protocol: Protocol, ms: u64) -> ProbeReport {
     let mut job = job("upstream", Address::Tcp(at), protocol);
     job.total_ms = ms;
-    super::make(&host(), &job).await
+    crate::probe::make(&host(), &job).await
 }

@@ -1,0 +1,108 @@
+//! Numbers and clients' texts out of messages.
+
+/// Appends a text with each number as `#`: digits, `0x...`, and long hexadecimal ids (of containers, of requests).
+pub fn numbers(text: &str, out: &mut String) {
+    // From this length on a word of hexadecimal digits with a decimal one in it is an id and no word.
+    const ID: usize = 8;
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    let mut kept = 0;
+    while let Some(byte) = bytes.get(at) {
+        let word_start = at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
+        let run = |from: usize, hex: bool| {
+            bytes[from..].iter().take_while(|b| if hex { b.is_ascii_hexdigit() } else { b.is_ascii_digit() }).count()
+        };
+        let mut taken = 0;
+        if word_start && byte.is_ascii_hexdigit() {
+            let hex = run(at, true);
+            let ends = bytes.get(at + hex).is_none_or(|next| !next.is_ascii_alphanumeric());
+            if hex >= ID && ends && bytes[at..at + hex].iter().any(u8::is_ascii_digit) {
+                taken = hex;
+            } else if *byte == b'0' && bytes.get(at + 1) == Some(&b'x') && run(at + 2, true) > 0 {
+                taken = 2 + run(at + 2, true);
+            }
+        }
+        if taken == 0 && byte.is_ascii_digit() {
+            taken = run(at, false);
+        }
+        if taken == 0 {
+            at += 1;
+            continue;
+        }
+        out.push_str(&text[kept..at]);
+        out.push('#');
+        at += taken;
+        kept = at;
+        // No line is worth more than what a key can hold.
+        if out.len() > 2 * super::KEY_BYTES {
+            return;
+        }
+    }
+    out.push_str(&text[kept..text.floor_char_boundary(text.len().min(kept + 2 * super::KEY_BYTES))]);
+}
+
+/// Appends a message of nginx's error log without what differs from request to request. `of_request`: paths in it follow from
+/// what a client asked for.
+pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
+    // What nginx quotes from a client (ngx_http_request.c, ngx_http_parse.c): `client sent invalid header line: "..."`.
+    let clients_words = message.starts_with("client sent ") || message.contains("while reading client request");
+    // Files of the client's naming: not found, not a directory, name too long; `"..." is not found`, `is forbidden`.
+    let clients_path =
+        of_request && ["(2: ", "(20: ", "(36: ", "is not found", "is forbidden"].iter().any(|sign| message.contains(sign));
+    let mut rest = message;
+    while let Some(first) = rest.as_bytes().first() {
+        let taken = match first {
+            // `(111: Connection refused)`, `(10:certificate has expired)`, `(SSL: error:0A00010B:SSL routines::...)`: as they are.
+            b'(' if is_error(rest) => rest.find(')').map_or(rest.len(), |end| end + 1),
+            b'"' if let Some(end) = rest[1..].find('"') => {
+                let inner = &rest[1..=end];
+                if clients_words {
+                    out.push_str("\"<text>\"");
+                } else if clients_path && inner.starts_with('/') {
+                    out.push_str("\"<path>\"");
+                } else {
+                    out.push('"');
+                    numbers(inner, out);
+                    out.push('"');
+                }
+                rest = &rest[end + 2..];
+                continue;
+            }
+            // The address of a socket is configuration: `connect() to unix:/run/php8.2.sock failed`, `bind() to 0.0.0.0:80`.
+            b'u' if rest.starts_with("unix:") => word(rest, 0),
+            b't' if rest.starts_with("to ") && out.ends_with("() ") => word(rest, 3),
+            // What a process died of.
+            b's' if rest.starts_with("signal ") => word(rest, 7),
+            b'c' if rest.starts_with("code ") => word(rest, 5),
+            b'H' if rest.starts_with("HTTP/") => word(rest, 0),
+            // A digit inside a word belongs to its name: `app1.internal`, `http2`, `php8`.
+            byte if byte.is_ascii_alphabetic() || *byte == b'_' => {
+                rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())
+            }
+            byte if byte.is_ascii_digit() => {
+                out.push('#');
+                rest = &rest[rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len())..];
+                continue;
+            }
+            _ => rest.chars().next().map_or(1, char::len_utf8),
+        };
+        let (piece, after) = rest.split_at(taken);
+        out.push_str(piece);
+        rest = after;
+        if out.len() > 2 * super::KEY_BYTES {
+            return;
+        }
+    }
+}
+
+/// Whether a parenthesis holds an error of the system or of OpenSSL.
+fn is_error(text: &str) -> bool {
+    let inner = &text[1..];
+    let digits = inner.bytes().take_while(u8::is_ascii_digit).count();
+    inner.starts_with("SSL:") || (digits > 0 && inner[digits..].starts_with(':'))
+}
+
+/// The length of a word that begins after `skip` bytes, with those.
+fn word(text: &str, skip: usize) -> usize {
+    text[skip..].find([' ', ',']).map_or(text.len(), |end| skip + end)
+}

@@ -1,0 +1,115 @@
+//! A probe as another user, by the real program: who the peer sees, and what that user may not reach.
+//!
+//! Needs root, as the program itself does for this; without, there is nothing to test.
+
+use std::{
+    io::{Read as _, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use why502::{
+    model::{Address, HttpRequest, Identity, Outcome, ProbeJob, ProbeReport, Protocol, Subject},
+    sys::PROBE_AS_MODE,
+};
+
+/// `nobody` on every distribution.
+const NOBODY: u32 = 65_534;
+/// A group that only the identity of the job has.
+const GROUP: u32 = 54_321;
+
+fn job(socket: &Path, groups: Vec<u32>) -> ProbeJob {
+    let address = Address::Unix(socket.to_owned());
+    ProbeJob {
+        probe: "upstream".to_owned(),
+        subject: Subject(address.to_string()),
+        upstreams: Vec::new(),
+        address,
+        protocol: Protocol::Http,
+        request: Some(HttpRequest { method: "GET".to_owned(), path: "/".to_owned(), host: "a".to_owned(), params: Vec::new() }),
+        sni: None,
+        identity: Some(Identity { name: "nobody".to_owned(), uid: NOBODY, gid: NOBODY, groups }),
+        connect_ms: 1000,
+        total_ms: 2000,
+        header_limit: None,
+    }
+}
+
+/// What the child writes when it is given these bytes.
+fn child(input: &[u8]) -> (bool, Vec<u8>) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_why502"))
+        .arg(PROBE_AS_MODE)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    // A child that has read enough may have closed its end.
+    let _ = child.stdin.take().expect("stdin").write_all(input);
+    let mut out = Vec::new();
+    child.stdout.take().expect("stdout").read_to_end(&mut out).expect("output");
+    (child.wait().expect("end").success(), out)
+}
+
+fn report(job: &ProbeJob) -> ProbeReport {
+    let (success, out) = child(&serde_json::to_vec(job).expect("job"));
+    assert!(success, "{}", String::from_utf8_lossy(&out));
+    serde_json::from_slice(&out).expect("a report")
+}
+
+fn set(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("mode");
+}
+
+#[test]
+fn the_gateways_user_is_denied_where_root_is_not() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("directory");
+    set(dir.path(), 0o755);
+    let private = dir.path().join("app");
+    std::fs::create_dir(&private).expect("directory");
+    std::os::unix::fs::chown(&private, Some(0), Some(GROUP)).expect("chown");
+    let socket = private.join("app.sock");
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    let listener = {
+        let _in = runtime.enter();
+        tokio::net::UnixListener::bind(&socket).expect("bind")
+    };
+    set(&socket, 0o666);
+    let (seen, peers) = std::sync::mpsc::channel();
+    runtime.spawn(async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let who = stream.peer_cred().expect("credentials");
+            seen.send((who.uid(), who.gid())).expect("the test waits");
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+        }
+    });
+
+    set(&private, 0o750);
+    let denied = report(&job(&socket, vec![NOBODY]));
+    assert_eq!(denied.outcome, Outcome::Denied);
+    assert!(denied.as_gateway);
+    assert!(peers.try_recv().is_err(), "nobody got through");
+
+    let member = report(&job(&socket, vec![NOBODY, GROUP]));
+    assert_eq!(member.outcome, Outcome::Status(200), "the supplementary group opens the directory");
+    assert_eq!(peers.recv().expect("a peer"), (NOBODY, NOBODY), "the application sees the gateway's user");
+
+    set(&private, 0o755);
+    assert_eq!(report(&job(&socket, vec![])).outcome, Outcome::Status(200));
+}
+
+#[test]
+fn a_child_that_is_asked_nonsense_says_nothing() {
+    for input in [&b""[..], b"{", b"[]", &vec![b' '; 1 << 20]] {
+        assert_eq!(child(input), (false, Vec::new()));
+    }
+    let mut nobodys = job(Path::new("/none"), vec![]);
+    nobodys.identity = None;
+    assert_eq!(child(&serde_json::to_vec(&nobodys).expect("job")), (false, Vec::new()), "never as root");
+}

@@ -1,0 +1,279 @@
+//! Screens as a person sees them, and the promise that no size and no foreign text breaks them.
+
+mod common;
+
+use common::{hostile::hostile, incident::Incident};
+use ratatui::{
+    Terminal,
+    backend::TestBackend,
+    buffer::{Buffer, Cell},
+    layout::Rect,
+    style::Color,
+};
+use why502::{
+    app::{Action, Msg, Overlay, State},
+    model::Outcome,
+    report,
+    ui::{Ui, draw, pane},
+};
+
+/// A modern terminal.
+fn modern() -> Ui {
+    Ui::choose(Some("xterm-256color"), false, true, false)
+}
+
+/// The screen of a state.
+fn screen(state: &State, ui: &Ui, width: u16, height: u16) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test backend");
+    terminal.draw(|frame| draw(state, ui, frame)).expect("drawing to memory");
+    terminal.backend().buffer().clone()
+}
+
+/// Its text, one line a row.
+fn text(buffer: &Buffer) -> String {
+    let rows = buffer.content.chunks(usize::from(buffer.area.width).max(1));
+    let rows = rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>().trim_end().to_owned());
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+const SIZES: &[(u16, u16)] = &[(80, 24), (120, 36), (160, 45)];
+
+macro_rules! whole_screens {
+    ($($name:ident: $state:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            let state = $state.state;
+            for (width, height) in SIZES {
+                insta::assert_snapshot!(format!("{}-{width}x{height}", stringify!($name)), text(&screen(&state, &modern(), *width, *height)));
+            }
+        }
+    )*};
+}
+
+whole_screens! {
+    first_frame: Incident::first_frame();
+    broken: Incident::broken();
+    healthy: Incident::healthy();
+    blind: Incident::blind();
+    flooded: Incident::flooded();
+}
+
+whole_screens! {
+    zoomed_checklist: looking_at(Incident::broken(), "checklist", None, true);
+    zoomed_causes: looking_at(Incident::broken(), "causes", None, true);
+    zoomed_probes: looking_at(Incident::broken(), "probes", None, true);
+    zoomed_load: looking_at(Incident::broken(), "load", None, true);
+    zoomed_logs: looking_at(Incident::broken(), "logs", None, true);
+}
+
+/// The same, as somebody looks at it who has pressed a few keys.
+fn looking_at(mut incident: Incident, pane: &'static str, overlay: Option<Overlay>, zoom: bool) -> Incident {
+    incident.feed(Msg::Act(Action::Focus(pane)));
+    if zoom {
+        incident.feed(Msg::Act(Action::Zoom));
+    }
+    if let Some(overlay) = overlay {
+        incident.feed(Msg::Act(Action::Open(overlay)));
+    }
+    incident
+}
+
+/// The keys of a pane's rows.
+fn rows(state: &State, id: &str) -> Vec<String> {
+    pane::by_id(id).expect("a pane").rows(state)
+}
+
+#[test]
+fn every_kind_of_row_is_explained() {
+    for pane in pane::ALL {
+        for (name, incident) in [("broken", Incident::broken()), ("blind", Incident::blind())] {
+            let id = pane.id();
+            let picks: Vec<String> = match id {
+                // One of each kind: a failed step, the first cause and what was not seen.
+                "checklist" => vec!["upstream-runs".to_owned(), rows(&incident.state, id)[0].clone()],
+                _ => rows(&incident.state, id),
+            };
+            for (index, key) in picks.into_iter().filter(|key| rows(&incident.state, id).contains(key)).enumerate().take(4) {
+                let mut incident = looking_at(Incident { state: incident.state.clone(), at_ms: incident.at_ms }, id, None, false);
+                incident.feed(Msg::Act(Action::Open(Overlay::Explain { pane: id, key })));
+                let shown = text(&screen(&incident.state, &modern(), 100, 44));
+                insta::assert_snapshot!(format!("why-{name}-{id}-{index}"), shown);
+            }
+        }
+    }
+}
+
+#[test]
+fn help_shows_what_is_possible_here() {
+    let incident = looking_at(Incident::broken(), "checklist", Some(Overlay::Help), false);
+    insta::assert_snapshot!("help-80x24", text(&screen(&incident.state, &modern(), 80, 24)));
+    insta::assert_snapshot!("help-120x36", text(&screen(&incident.state, &modern(), 120, 36)));
+}
+
+#[test]
+fn a_terminal_without_utf_8_gets_ascii() {
+    let ui = Ui::choose(Some("xterm"), false, false, false);
+    for incident in [Incident::broken(), Incident::blind()] {
+        for (width, height) in SIZES {
+            let shown = text(&screen(&incident.state, &ui, *width, *height));
+            assert!(shown.is_ascii(), "{shown}");
+        }
+    }
+    insta::assert_snapshot!("ascii-80x24", text(&screen(&Incident::broken().state, &ui, 80, 24)));
+}
+
+/// The styles of a screen: for each row the runs of cells that are not plain.
+fn styles(buffer: &Buffer) -> String {
+    let mut out = String::new();
+    for (y, row) in buffer.content.chunks(usize::from(buffer.area.width)).enumerate() {
+        let mut runs: Vec<(String, String)> = Vec::new();
+        for cell in row {
+            let style = format!("{:?} {:?}", cell.fg, cell.modifier);
+            match runs.last_mut() {
+                Some((known, text)) if *known == style => text.push_str(cell.symbol()),
+                _ => runs.push((style, cell.symbol().to_owned())),
+            }
+        }
+        for (style, text) in runs.iter().filter(|(style, text)| style != "Reset NONE" && !text.trim().is_empty()) {
+            out.push_str(&format!("{y:2} {style}: {}\n", text.trim()));
+        }
+    }
+    out
+}
+
+#[test]
+fn colours_are_the_terminals_own_and_no_background_is_painted() {
+    for ui in [modern(), Ui::choose(Some("xterm"), true, true, false)] {
+        for incident in [Incident::broken(), Incident::healthy(), Incident::blind(), Incident::flooded()] {
+            let buffer = screen(&incident.state, &ui, 160, 45);
+            assert!(buffer.content.iter().all(|cell| cell.bg == Color::Reset), "a background is painted");
+            let own = |color| !matches!(color, Color::Rgb(..) | Color::Indexed(_));
+            assert!(buffer.content.iter().all(|cell| own(cell.fg)));
+        }
+    }
+    insta::assert_snapshot!("styles-colour-80x24", styles(&screen(&Incident::broken().state, &modern(), 80, 24)));
+}
+
+#[test]
+fn without_colours_the_same_is_told_by_signs_words_and_modifiers() {
+    let mono = Ui::choose(Some("xterm"), true, true, false);
+    for incident in [Incident::broken(), Incident::healthy(), Incident::blind()] {
+        let (plain, coloured) = (screen(&incident.state, &mono, 120, 36), screen(&incident.state, &modern(), 120, 36));
+        assert!(plain.content.iter().all(|cell| cell.fg == Color::Reset));
+        assert_eq!(text(&plain), text(&coloured));
+    }
+    insta::assert_snapshot!("styles-mono-80x24", styles(&screen(&Incident::broken().state, &mono, 80, 24)));
+}
+
+#[test]
+fn no_size_breaks_any_pane() {
+    // Hundreds of groups take their time to sort in a debug build: every seventh width will do for them.
+    let incidents = [(Incident::first_frame(), 1), (Incident::broken(), 1), (Incident::blind(), 1), (Incident::flooded(), 7)];
+    for (incident, step) in &incidents {
+        for pane in pane::ALL {
+            for (width, height) in (1..=60).step_by(*step).flat_map(|width| (1..=20).map(move |height| (width, height))) {
+                let area = Rect::new(0, 0, width, height);
+                pane.draw(&incident.state, &modern(), true, area, &mut Buffer::empty(area));
+            }
+        }
+    }
+}
+
+#[test]
+fn no_size_breaks_the_screen() {
+    let odd = [(1, 200), (300, 1), (200, 3), (79, 24), (80, 19), (109, 30), (149, 40), (300, 100)];
+    let sizes = (1..=60).flat_map(|width| (1..=20).map(move |height| (width, height))).chain(odd);
+    let plain = Incident::broken().state;
+    let zoomed = looking_at(Incident::broken(), "causes", None, true).state;
+    let help = looking_at(Incident::broken(), "causes", Some(Overlay::Help), false).state;
+    let key = rows(&plain, "causes")[0].clone();
+    let why = looking_at(Incident::broken(), "causes", Some(Overlay::Explain { pane: "causes", key }), false).state;
+    for (width, height) in sizes {
+        for state in [&plain, &zoomed, &help, &why] {
+            screen(state, &modern(), width, height);
+        }
+    }
+}
+
+#[test]
+fn a_tiny_screen_still_tells_the_verdict() {
+    let state = Incident::broken().state;
+    assert!(text(&screen(&state, &modern(), 40, 1)).starts_with("CRITICAL  confirmed upstream-down"));
+    insta::assert_snapshot!("tiny-40x10", text(&screen(&state, &modern(), 40, 10)));
+    insta::assert_snapshot!("small-60x18", text(&screen(&state, &modern(), 60, 18)));
+}
+
+#[test]
+fn the_broken_hop_is_marked_at_every_width() {
+    let state = Incident::broken().state;
+    for width in 20..200 {
+        let shown = text(&screen(&state, &modern(), width, 10));
+        let path = shown.lines().nth(2).expect("the third line");
+        assert!(path.contains("tcp REFUSED!"), "{width}: {path}");
+    }
+}
+
+#[test]
+fn a_frozen_view_stands_still_and_says_so() {
+    let mut incident = Incident::broken();
+    incident.feed(Msg::Act(Action::Freeze));
+    let before = text(&screen(&incident.state, &modern(), 80, 24));
+    incident.rounds(4, |_| Outcome::Status(200));
+    let after = text(&screen(&incident.state, &modern(), 80, 24));
+    let (_, body_before) = before.split_once('\n').expect("rows");
+    let (_, body_after) = after.split_once('\n').expect("rows");
+    assert!(after.lines().next().expect("the first line").contains("FROZEN"), "{after}");
+    assert_eq!(body_before, body_after);
+    incident.feed(Msg::Act(Action::Freeze));
+    assert!(!text(&screen(&incident.state, &modern(), 80, 24)).contains("FROZEN"));
+}
+
+#[test]
+fn what_was_dropped_is_counted_on_the_screen() {
+    assert!(text(&screen(&Incident::flooded().state, &modern(), 80, 24)).contains("1,234,609 dropped"));
+}
+
+#[test]
+fn the_selection_follows_its_row_when_others_come() {
+    let mut incident = looking_at(Incident::broken(), "logs", None, true);
+    let key = rows(&incident.state, "logs").into_iter().next_back().expect("a group");
+    incident.feed(Msg::Act(Action::Select { pane: "logs", key }));
+    let flooded = Incident::flooded().state.scene;
+    incident.state.scene = flooded;
+    let shown = text(&screen(&incident.state, &modern(), 80, 24));
+    assert!(shown.lines().any(|line| line.starts_with('>') && line.contains("502 GET /")), "{shown}");
+}
+
+/// Nothing of it may reach a terminal: clipboard, colours, reversal, zero width, tags, C1, and marks that pile up.
+const HOSTILE: &str = "\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{200b}\u{feff}\u{e0041}\u{ad}\r\n\t\u{0}日\u{301}\u{301}\u{301}\u{301}\u{301}é'`|*";
+
+#[test]
+fn no_foreign_byte_reaches_the_terminal() {
+    let state = hostile(HOSTILE);
+    let bad = |cell: &Cell| cell.symbol().chars().any(|c| c.is_control() || why502::model::text::is_invisible(c));
+    for ui in [modern(), Ui::choose(Some("xterm"), false, false, false)] {
+        for (width, height) in [(40, 10), (80, 24), (160, 45), (300, 80)] {
+            let area = Rect::new(0, 0, width, height);
+            for pane in pane::ALL {
+                let mut buffer = Buffer::empty(area);
+                // The pane by itself: the screen's last door is not what saves it.
+                pane.draw(&state, &ui, true, area, &mut buffer);
+                assert!(!buffer.content.iter().any(bad), "{}", pane.id());
+                assert!(text(&buffer).contains("\\x1b"), "{} does not show its foreign text at {width}x{height}", pane.id());
+                for key in pane.rows(&state) {
+                    let lines = pane.explain(&state, &ui, &key).expect("each row is explained");
+                    let said: String = lines.iter().map(ToString::to_string).collect();
+                    assert!(!said.chars().any(|c| c.is_control() || why502::model::text::is_invisible(c)), "{}", pane.id());
+                    let copied = pane.copy(&state, &key).map_or_else(String::new, |(text, _)| text);
+                    assert!(!copied.chars().any(|c| c.is_control() || why502::model::text::is_invisible(c)), "{}", pane.id());
+                }
+            }
+            let whole = screen(&state, &ui, width, height);
+            assert!(!whole.content.iter().any(bad));
+        }
+    }
+    for report in [report::text(&state, 5), report::markdown(&state, 5), report::json(&state, 5)] {
+        assert!(!report.chars().any(|c| c != '\n' && (c.is_control() || why502::model::text::is_invisible(c))), "{report}");
+        assert!(report.contains("\\x1b") || report.contains("\\\\x1b"));
+    }
+}
