@@ -73,6 +73,8 @@ pub struct Target {
 pub enum Command {
     /// One pass without a terminal, for scripts, monitors and tests. Exit status: 0 ok, 1 warning, 2 critical, 3 unknown.
     Check(Check),
+    /// The console on a real small gateway of its own on loopback, broken on purpose.
+    Demo(Demo),
     /// The console over a recorded incident.
     Replay(Replay),
 }
@@ -99,6 +101,26 @@ pub struct Check {
     /// Keep every observation in this file, one JSON object a line; it must not exist yet.
     #[arg(long, value_name = "PATH")]
     pub record: Option<PathBuf>,
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// What is to be broken; see --list.
+    #[arg(value_name = "FAULT", value_parser = parse_fault)]
+    pub fault: Option<&'static crate::demo::Fault>,
+
+    /// List what can be broken.
+    #[arg(long, conflicts_with_all = ["fault", "serve"])]
+    pub list: bool,
+
+    /// No console: print where it runs, heal on a line "heal", end with standard input. For tests and for a second terminal.
+    #[arg(long)]
+    pub serve: bool,
+
+    /// Draw with ASCII characters only.
+    #[arg(long)]
+    pub ascii: bool,
 }
 
 /// Options of `replay`.
@@ -130,6 +152,11 @@ fn parse_url(text: &str) -> Result<Url, String> {
         return Err("it holds a user name or password; leave them out, they would be shown and recorded".to_owned());
     }
     Ok(url)
+}
+
+/// A fault of the demo by its id.
+fn parse_fault(text: &str) -> Result<&'static crate::demo::Fault, String> {
+    crate::demo::by_id(text).ok_or_else(|| "the demo knows no such fault; see: why502 demo --list".to_owned())
 }
 
 /// `10s`, `500ms`, `5m`.

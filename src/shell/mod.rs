@@ -9,6 +9,7 @@
 mod check;
 mod collect;
 mod console;
+mod demo;
 mod effects;
 mod record;
 mod replay;
@@ -39,6 +40,9 @@ pub fn run() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|arg| arg == PROBE_AS_MODE) {
         return probe::child::serve();
     }
+    if let Some(mode) = crate::demo::mode(std::env::args_os()) {
+        return crate::demo::serve(mode, demo::load);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -50,6 +54,7 @@ pub fn run() -> ExitCode {
     // A panic is UNKNOWN too: 101 would be CRITICAL to no monitor and OK to none.
     let result = std::panic::catch_unwind(|| match cli.command {
         Some(Command::Check(check)) => check::run(&check),
+        Some(Command::Demo(demo)) => demo::run(&demo),
         Some(Command::Replay(replay)) => replay::run(&replay),
         None => console::run(&cli),
     });
