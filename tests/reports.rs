@@ -84,8 +84,8 @@ fn the_first_line_fits_a_pager_and_a_monitor() {
     let healthy = "OK - http://shop.example.com/ is served; nothing fails | share=0%;;;0;100 tried=6 took=1.83s";
     assert_eq!(first(Incident::healthy().state), healthy);
     assert_eq!(first(Incident::first_frame().state), "UNKNOWN - nothing could be told | share=U tried=0 took=1.83s");
-    let hostile = first(hostile("a | share=0% \u{1b}[2J\nOK - fine |"));
-    assert_eq!(hostile.matches('|').count(), 1, "{hostile}");
+    let bent = first(hostile("a | share=0% \u{1b}[2J\nOK - fine |"));
+    assert_eq!(bent.matches('|').count(), 1, "{bent}");
     let long = first(hostile(&"x".repeat(10_000)));
     assert!(long.len() < 400 && long.contains("... | share="), "{long}");
 }

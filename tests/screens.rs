@@ -241,7 +241,7 @@ fn the_selection_follows_its_row_when_others_come() {
     let flooded = Incident::flooded().state.scene;
     incident.state.scene = flooded;
     let shown = text(&screen(&incident.state, &modern(), 80, 24));
-    assert!(shown.lines().any(|line| line.starts_with('>') && line.contains("502 GET /")), "{shown}");
+    assert!(shown.lines().any(|line| line.starts_with('>') && line.contains("502 GET up=")), "{shown}");
 }
 
 /// Nothing of it may reach a terminal: clipboard, colours, reversal, zero width, tags, C1, and marks that pile up.

@@ -70,14 +70,21 @@ pub fn first_pass_complete(state: &State) -> bool {
     if state.catalog.is_none() || ![Stage::Gateways, Stage::Listeners, Stage::Logs, Stage::Load].iter().all(done) {
         return false;
     }
+    // Dead, or dying again and again? Only more looks tell.
+    let named = |id: &str| state.assessment.causes.iter().any(|cause| cause.id == id);
+    let unsettled = named("upstream-crashing") && (named("upstream-down") || named("upstream-socket-missing"));
     let enough = |job: &ProbeJob| {
         state.scene.history(job).is_some_and(|history| {
             let fails = history.results.iter().any(|result| failed(&result.outcome));
-            history.tries >= tries_wanted(&job.probe, fails)
+            history.tries >= if unsettled && job.probe == "upstream" { TRIES_UNSETTLED } else { tries_wanted(&job.probe, fails) }
         })
     };
     state.plan.number > 0 && state.plan.jobs.iter().all(enough)
 }
+
+/// How often an upstream is tried before a first pass is complete when it may be restarting: with the rounds of `check`, a
+/// second, in which a supervisor has started it again.
+const TRIES_UNSETTLED: u64 = 10;
 
 /// How often a probe is made at least before a first pass is complete: what a client sees needs more than an anecdote, and more
 /// of it when it fails; what only explains it is looked at once more to see whether it holds.

@@ -14,14 +14,18 @@ mod glob;
 mod nginx;
 mod watcher;
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use crate::{
     model::{Address, BlindSpot, Command, Gateway, ProcessInfo},
-    sys::{Root, Sys, Users},
+    sys::{FileKind, Root, Sys, Users},
 };
 
 pub use watcher::run;
@@ -87,11 +91,13 @@ async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 }
 
 /// The blind spot of a file that we may not read, with the least that would open it.
-fn denied(root: &Root, path: &std::path::Path, what: &str) -> BlindSpot {
+fn denied(root: &Root, path: &Path, what: &str) -> BlindSpot {
     // The owner of /proc/self is our effective user (proc(5)): no system call of our own is needed for a name to show.
-    let me = root.stat(std::path::Path::new("/proc/self")).map_or_else(|_| "USER".to_owned(), |it| Users::read(root).name(it.uid));
-    let shown = path.display().to_string();
-    let grant = Command::new(["setfacl", "-m", &format!("u:{me}:r"), &shown]);
+    let me = root.stat(Path::new("/proc/self")).map_or_else(|_| "USER".to_owned(), |it| Users::read(root).name(it.uid));
+    // What can't even be looked up lies in a directory that we may not enter: the last that we can see is the one.
+    let entry = path.ancestors().find(|one| root.stat(one).is_ok()).unwrap_or(path);
+    let right = if root.stat(entry).is_ok_and(|info| info.kind == FileKind::Directory) { "rx" } else { "r" };
+    let grant = Command::new(["setfacl", "-m", &format!("u:{me}:{right}"), &entry.display().to_string()]);
     let remedy = grant.map_or_else(|| "run as root".to_owned(), |command| format!("run as root, or as root: {command}"));
-    BlindSpot { source: shown, reason: format!("{what}: permission denied"), remedy }
+    BlindSpot { source: path.display().to_string(), reason: format!("{what}: permission denied"), remedy }
 }

@@ -76,8 +76,9 @@ impl Watcher {
             due |= now.masters != pulse.masters || edited;
             pulse = now;
             let age = self.sys.clock.now().run_ms.saturating_sub(self.scanned_ms);
-            let calm = self.told.as_ref().is_some_and(|told| told.iter().any(Gateway::running));
-            let scan = age >= if due || !calm { SCAN_AT_MOST_MS } else { SCAN_AT_LEAST_MS };
+            // What is known to be here says by its pid file when it starts; the scan is saved for that moment.
+            let known = self.told.as_ref().is_some_and(|told| !told.is_empty());
+            let scan = age >= if due || !known { SCAN_AT_MOST_MS } else { SCAN_AT_LEAST_MS };
             if scan {
                 self.scan().await?;
                 due = false;

@@ -29,6 +29,10 @@ pub fn serve() -> ExitCode {
     if sys::assume(identity).is_err() {
         return ExitCode::FAILURE;
     }
+    // Only now: a change of ids forgets it (prctl(2), PR_SET_PDEATHSIG).
+    if sys::die_with_parent().is_err() {
+        return ExitCode::FAILURE;
+    }
     let Some(report) = probe(&job) else { return ExitCode::FAILURE };
     let written = serde_json::to_vec(&report).ok().map(|bytes| std::io::stdout().lock().write_all(&bytes));
     if matches!(written, Some(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::FAILURE }

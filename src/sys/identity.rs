@@ -54,6 +54,17 @@ pub fn assume(identity: &Identity) -> io::Result<()> {
     Ok(())
 }
 
+/// Lets the kernel kill this process when the one that started it ends: a probe must not outlive the run that wanted it.
+pub fn die_with_parent() -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    // It may have ended before that; then init or a subreaper is the parent, and nobody reads the answer.
+    if rustix::process::getppid().is_none_or(rustix::process::Pid::is_init) {
+        Err(io::ErrorKind::BrokenPipe.into())
+    } else {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

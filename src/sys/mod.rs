@@ -33,7 +33,7 @@ pub use clock::{Clock, Stopwatch};
 pub use dns::{Dns, NameError};
 pub use files::{FILE_BYTES, FileError, FileInfo, FileKind, Root};
 pub use gauges::{DiskUse, disk_use};
-pub use identity::{assume, can_assume, is_ours, ourselves};
+pub use identity::{assume, can_assume, die_with_parent, is_ours, ourselves};
 pub use kmsg::{KernelLog, KernelRead};
 pub use net::{ConnectError, Stream};
 pub use outbox::{OUTBOX_CAPACITY, Outbox, Stamped};

@@ -3,6 +3,7 @@
 //! To add a producer: a file here with `NAMES`, `FAMILIES` and `produce`, and its line in [`PRODUCERS`].
 
 mod gateway;
+mod life;
 mod listen;
 mod load;
 mod logs;
@@ -32,6 +33,7 @@ const PRODUCERS: &[Producer] = &[
     Producer { names: probes::names, produce: probes::produce },
     Producer { names: load::names, produce: load::produce },
     Producer { names: logs::names, produce: logs::produce },
+    Producer { names: life::names, produce: life::produce },
     Producer { names: listen::names, produce: listen::produce },
 ];
 

@@ -68,15 +68,24 @@ pub struct Instances {
 pub fn find(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Overrides, builds: &Builds) -> Instances {
     let mut out = Instances::default();
     let list = processes.unwrap_or_default();
-    let masters: Vec<&ProcessInfo> = list.iter().filter(|process| is_master(process, list)).collect();
+    // Masters elsewhere: whether they see our files, and their configuration.
+    let mut abroad: Vec<(bool, PathBuf)> = Vec::new();
+    let mut masters: Vec<&ProcessInfo> = list.iter().filter(|process| is_master(process, list)).collect();
+    // Between fork and ngx_setproctitle a worker bears its master's title; it has no children.
+    let titled = masters.clone();
+    masters.retain(|one| !titled.iter().any(|other| other.pid == one.ppid) || list.iter().any(|child| child.ppid == one.pid));
     for master in &masters {
         // During an upgrade (USR2) the new master is a child of the old one, and it is the one that stays.
         if masters.iter().any(|other| other.ppid == master.pid) {
             continue;
         }
+        let one = running(root, master, list, builds);
         match elsewhere(root, master) {
-            Some(spot) => out.blind.push(spot),
-            None => out.all.push(running(root, master, list, builds)),
+            Some(other) => {
+                abroad.push((other.same_files, one.config));
+                out.blind.push(other.spot);
+            }
+            None => out.all.push(one),
         }
     }
     if let Some(config) = &overrides.config {
@@ -92,7 +101,12 @@ pub fn find(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Override
     // On any kernel process 1 is there to be seen, unless /proc is mounted with hidepid (proc(5)).
     let hidden = processes.is_none_or(|list| !list.iter().any(|process| process.pid == 1));
     if out.all.is_empty() {
-        match idle(root, builds) {
+        // What serves from another network namespace by this very configuration is not stopped; and beside a container that
+        // serves, an installed binary alone says nothing.
+        let served = |one: &(Instance, bool)| {
+            abroad.iter().any(|(same_files, config)| if *same_files { *config == one.0.config } else { !one.1 })
+        };
+        match idle(root, builds).filter(|one| !served(one)).map(|(one, _)| one) {
             Some(one) if hidden => unseen(root, one, &mut out),
             Some(one) => out.all.push(one),
             None => {}
@@ -186,8 +200,15 @@ impl Arguments {
     }
 }
 
-/// Why a master is not this host's: its addresses and files mean something else there.
-fn elsewhere(root: &Root, master: &ProcessInfo) -> Option<BlindSpot> {
+/// A master in another namespace.
+struct Elsewhere {
+    spot: BlindSpot,
+    /// Whether it sees the same files as we do.
+    same_files: bool,
+}
+
+/// Why a master is not this host's: its addresses, and perhaps its files, mean something else there.
+fn elsewhere(root: &Root, master: &ProcessInfo) -> Option<Elsewhere> {
     if !root.is_host() {
         return None;
     }
@@ -200,19 +221,21 @@ fn elsewhere(root: &Root, master: &ProcessInfo) -> Option<BlindSpot> {
     let (ours, theirs) = (root_of("/".to_owned()), root_of(format!("/proc/{pid}/root")));
     // A service's own mount namespace (PrivateTmp) has the same root; a container's has another.
     if pid_spaces > 1 || (theirs.is_some() && theirs != ours) {
-        return Some(BlindSpot {
-            source,
-            reason: "it runs in a container: its files and addresses are not this host's".to_owned(),
-            remedy: "copy why502 into the container (docker cp, kubectl cp) and run it there".to_owned(),
-        });
+        let reason = "it runs in a container: its files and addresses are not this host's".to_owned();
+        let remedy = "copy why502 into the container (docker cp, kubectl cp) and run it there".to_owned();
+        return Some(Elsewhere { spot: BlindSpot { source, reason, remedy }, same_files: false });
     }
     let net = root.readlink(Path::new("/proc/self/ns/net")).ok()?;
     let net = net.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse::<u64>().ok()?;
-    (master.net_ns? != net).then(|| BlindSpot {
-        source,
-        reason: "it runs in another network namespace: its addresses are not this host's".to_owned(),
-        remedy: Command::new(["nsenter", "--target", &pid.to_string(), "--net", "why502"])
-            .map_or_else(String::new, |command| format!("run it there: {command}")),
+    let mounts = |of: &str| root.readlink(Path::new(&format!("/proc/{of}/ns/mnt"))).ok();
+    (master.net_ns? != net).then(|| Elsewhere {
+        spot: BlindSpot {
+            source,
+            reason: "it runs in another network namespace: its addresses are not this host's".to_owned(),
+            remedy: Command::new(["nsenter", "--target", &pid.to_string(), "--net", "why502"])
+                .map_or_else(String::new, |command| format!("run it there: {command}")),
+        },
+        same_files: mounts("self") == mounts(&pid.to_string()),
     })
 }
 
@@ -294,8 +317,8 @@ fn resting(root: &Root, builds: &Builds, binary: Option<PathBuf>, config: Option
     }
 }
 
-/// An instance that something says should run.
-fn idle(root: &Root, builds: &Builds) -> Option<Instance> {
+/// An instance that something says should run, and whether an enabled unit is among what says so.
+fn idle(root: &Root, builds: &Builds) -> Option<(Instance, bool)> {
     let binary = first_binary(root);
     let there = |path: &Path| root.stat(path).is_ok();
     let enabled = ["nginx.service", "openresty.service"].iter().find(|unit| root.lstat(&Path::new(ENABLED).join(unit)).is_ok());
@@ -311,7 +334,7 @@ fn idle(root: &Root, builds: &Builds) -> Option<Instance> {
     } else {
         return None;
     };
-    Some(Instance { state: RunState::Stopped { why_expected }, ..one })
+    Some((Instance { state: RunState::Stopped { why_expected }, ..one }, enabled.is_some()))
 }
 
 /// An installed nginx where processes can't be seen: its pid file tells whether it runs, and nothing tells that it doesn't.

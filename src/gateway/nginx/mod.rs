@@ -25,11 +25,14 @@ mod units;
 mod vars;
 mod world;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use futures_util::future::BoxFuture;
 
-use self::{binary::Builds, instance::Instance, load::Loaded, scope::Scope, world::World};
+use self::{binary::Builds, instance::Instance, load::Loaded, scope::Scope, tree::Directive, world::World};
 use super::{Found, Kind, LOOK_DEADLINE, Overrides, off_thread};
 use crate::{
     model::{BlindSpot, Gateway, Identity, LogSource, Place, ProcessInfo, RunState, Site, SourceKind},
@@ -40,12 +43,12 @@ use crate::{
 const ID: &str = "nginx";
 
 /// The kind.
-pub static NGINX: Nginx = Nginx { builds: std::sync::LazyLock::new(Arc::default) };
+pub static NGINX: Nginx = Nginx { builds: LazyLock::new(Arc::default) };
 
 /// nginx.
 #[derive(Debug)]
 pub struct Nginx {
-    builds: std::sync::LazyLock<Arc<Builds>>,
+    builds: LazyLock<Arc<Builds>>,
 }
 
 impl Kind for Nginx {
@@ -74,10 +77,11 @@ impl Kind for Nginx {
 fn look(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Overrides, builds: &Builds) -> Found {
     let instances = instance::find(root, processes, overrides, builds);
     let mut found = Found { blind: instances.blind, ..Found::default() };
-    // A stopped one is started by its pid file's coming; where none is found at all, the next scan has to see it.
+    // The pid file's coming tells of a start, before any scan does.
     for instance in instances.all {
-        found.watch.push(instance.build.pid.clone());
         let loaded = load::load(root, &instance.config, instance.globals.as_deref());
+        let pid = loaded.tree.iter().rev().find(|one| one.name == "pid").and_then(|one| one.arg(0));
+        found.watch.push(pid.map_or_else(|| instance.build.pid.clone(), |path| instance.prefix.join(path)));
         found.watch.extend(loaded.directories.iter().cloned());
         found.gateways.push(gateway(root, instance, loaded, overrides));
     }
@@ -116,6 +120,7 @@ fn gateway(root: &Root, instance: Instance, loaded: Loaded, overrides: &Override
         let routes = route::of_operator(&overrides.upstreams, &at);
         sites.push(Site { names: vec!["--upstream".to_owned()], listens: Vec::new(), routes, at: at.clone() });
     }
+    // What is named by hand may be one site's file, which has none.
     if complete && !tree.iter().any(|one| one.name == "events") && overrides.config.as_ref() != Some(&instance.config) {
         problems.add(at, "no \"events\" section in configuration");
     }
@@ -155,7 +160,7 @@ fn identity(root: &Root, instance: &Instance, main: &Scope<'_>) -> Option<Identi
 }
 
 /// Name servers of `resolver`, at any level, without its options.
-fn resolvers(tree: &[crate::gateway::nginx::tree::Directive]) -> Vec<String> {
+fn resolvers(tree: &[Directive]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for directive in tree {
         if directive.name == "resolver" {

@@ -11,7 +11,7 @@ use super::{
     target::{Authority, Module, Target, address},
     tree::Directive,
     units,
-    vars::{Variables, static_head},
+    vars::{Variables, server_part, static_head},
     world::World,
 };
 use crate::model::{Address, Pool, Protocol, Role, Route, Server, Setting, Site};
@@ -164,9 +164,11 @@ pub fn route<'a>(world: &mut World<'a>, scope: &Scope<'a>, here: &Here, module: 
     let known = here.variables(scope, world.version);
     let variables = Variables { scope, maps: &world.maps, known: &known };
     // A path made of variables replaces the whole path; what server it goes to is known all the same.
-    let (written, replaces) = match static_head(text) {
-        Some(head) => (Some(head.to_owned()), true),
-        None => (variables.expand(text), text.contains('$')),
+    let (written, replaces) = if let Some(head) = static_head(text) {
+        (Some(head.to_owned()), true)
+    } else {
+        let server = || server_part(text).and_then(|server| variables.expand(server));
+        (variables.expand(text).or_else(server), text.contains('$'))
     };
     let parsed = written.as_deref().map(|written| Target::parse(module, written)).transpose();
     let target = match parsed {
@@ -182,11 +184,17 @@ pub fn route<'a>(world: &mut World<'a>, scope: &Scope<'a>, here: &Here, module: 
     if let Some(problem) = problem {
         world.problems.add(pass.place(), problem);
     }
-    if let (Some(uri), Some(Match::Pattern(..) | Match::Named(_)), false) =
-        (target.as_ref().and_then(|target| target.uri.as_ref()), &here.matched, replaces)
-    {
+    let apart = here.conditional || matches!(here.matched, Some(Match::Pattern(..) | Match::Named(_)));
+    if let Some(uri) = target.as_ref().and_then(|target| target.uri.as_ref()).filter(|_| apart && !replaces) {
         let what = "\"proxy_pass\" cannot have URI part in location given by regular expression, or inside named location, or inside \"if\" statement, or inside \"limit_except\" block";
         world.problems.add(pass.place(), format!("{what}: {uri}"));
+    }
+    for name in ["connect_timeout", "read_timeout", "send_timeout", "timeout"] {
+        let key = format!("{}{name}", module.prefix);
+        let wrong = |one: &&Directive| one.arg(0).is_some_and(|value| !value.contains('$') && units::milliseconds(value).is_none());
+        if let Some(one) = scope.get(&key).filter(wrong) {
+            world.problems.add(one.place(), format!("\"{key}\" directive invalid value"));
+        }
     }
     if !world.room_for(servers.len()) {
         return None;
@@ -265,9 +273,16 @@ fn host_header(scope: &Scope<'_>, module: Module, target: Option<&Target>, varia
     let own = || target.map(Target::proxy_host);
     match host.and_then(|one| one.arg(1)) {
         None | Some("$proxy_host") => own(),
-        Some(value) if ["$host", "$http_host", "${host}", "${http_host}"].iter().any(|client| value.starts_with(client)) => None,
+        Some(value) if is_clients(value) => None,
         Some(value) => variables.expand(value),
     }
+}
+
+/// Whether a Host is the client's own, perhaps with a port; `$hostname` is another variable.
+fn is_clients(value: &str) -> bool {
+    ["$host", "$http_host", "${host}", "${http_host}"].iter().any(|client| {
+        value.strip_prefix(client).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
+    })
 }
 
 /// The TLS server name; nginx sends none unless told to, and never an IP address (ngx_http_upstream_ssl_name).

@@ -66,7 +66,9 @@ impl Match {
             Self::Pattern(pattern, compiled) => {
                 let made = generate(pattern);
                 let mut paths = vec!["/".to_owned(), "/index.php".to_owned()];
-                paths.extend([made.clone(), format!("/{made}"), format!("/x{made}"), format!("/index{made}")]);
+                // `\.png$` asks for a name before it.
+                let stem = if made.starts_with('.') { "/x" } else { "/" };
+                paths.extend([made.clone(), format!("{stem}{made}"), format!("/x{made}"), format!("/index{made}")]);
                 paths.retain(|path| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()));
                 match compiled {
                     Some(regex) => paths.retain(|path| regex.is_match(path)),
@@ -146,8 +148,11 @@ fn branches(chars: &[char], at: &mut usize, depth: usize, out: &mut String) {
             }
             '^' | '$' => continue,
             '(' if depth > 0 => {
-                group_head(chars, at);
+                let looks = group_head(chars, at);
                 branches(chars, at, depth - 1, out);
+                if looks {
+                    out.truncate(before);
+                }
             }
             '[' => out.extend(class(chars, at)),
             '.' => out.push('x'),
@@ -182,21 +187,22 @@ fn branches(chars: &[char], at: &mut usize, depth: usize, out: &mut String) {
     }
 }
 
-/// Passes over `?:`, `?<name>`, `?i)`.
-fn group_head(chars: &[char], at: &mut usize) {
+/// Passes over `?:`, `?<name>`, `?i)`. Whether the group only looks around, and so adds nothing to the path.
+fn group_head(chars: &[char], at: &mut usize) -> bool {
     if chars.get(*at) != Some(&'?') {
-        return;
+        return false;
     }
     *at += 1;
     while let Some(c) = chars.get(*at).copied() {
         if c == ')' {
-            return;
+            return false;
         }
         *at += 1;
         if matches!(c, ':' | '>' | '=' | '!') {
-            return;
+            return matches!(c, '=' | '!');
         }
     }
+    false
 }
 
 /// After a `[`: a character of the class.
@@ -261,9 +267,9 @@ mod tests {
             (r"location ~ [^/]\.php(/|$) {}", "/index.php"),
             (r"location ~ ^/api/v[0-9]+/(.*)$ {}", "/api/v0/"),
             (r"location ~* \.(png|jpe?g)$ {}", "/x.png"),
-            (r"location ~ ^/(foo|bar)/(?<id>\d{3}) {}", "/foo/111"),
+            (r#"location ~ "^/(foo|bar)/(?<id>\d{3})" {}"#, "/foo/111"),
             (r"location ~ ^/user/(?:[a-z]+)-x {}", "/user/a-x"),
-            (r"location ~ ^/(?!static)app {}", "/index.php"),
+            (r"location ~ ^/(?!static)app {}", "/app"),
             ("location @app {}", ""),
         ] {
             assert_eq!(samples(text)[0], sample, "{text}");

@@ -57,8 +57,8 @@ fn routes<'a>(world: &mut World<'a>, outer: &Scope<'a>, server: &'a [Directive],
     let scope = outer.within(server);
     let locations = Locations::of(server);
     let here = Here::server("", &scope, world, site);
-    let named = fallbacks(server, &locations);
-    let mut walk = Walk { world, named, routes: Vec::new() };
+    let inner = redirects(server, &locations);
+    let mut walk = Walk { world, inner, routes: Vec::new() };
     let mut number = 0;
     for directive in server {
         if directive.name == "location" && directive.block.is_some() {
@@ -70,12 +70,13 @@ fn routes<'a>(world: &mut World<'a>, outer: &Scope<'a>, server: &'a [Directive],
     walk.routes
 }
 
-/// Paths that lead to named locations: those of the locations whose `try_files` or `error_page` names them.
-fn fallbacks(server: &[Directive], locations: &Locations) -> HashMap<String, String> {
+/// Paths that lead to named and internal locations: those of the locations whose requests are redirected there.
+fn redirects(server: &[Directive], locations: &Locations) -> HashMap<String, String> {
     let mut found = HashMap::new();
     let mut note = |block: &[Directive], sample: &str| {
-        for directive in block.iter().filter(|one| matches!(one.name.as_str(), "try_files" | "error_page")) {
-            if let Some(name) = directive.args.last().filter(|arg| arg.starts_with('@')) {
+        let leads = |name: &str| matches!(name, "try_files" | "error_page" | "auth_request" | "mirror");
+        for directive in block.iter().filter(|one| leads(&one.name)) {
+            if let Some(name) = directive.args.last().filter(|arg| arg.starts_with(['@', '/'])) {
                 found.entry(name.clone()).or_insert_with(|| sample.to_owned());
             }
         }
@@ -91,16 +92,22 @@ fn fallbacks(server: &[Directive], locations: &Locations) -> HashMap<String, Str
 
 struct Walk<'w, 'a> {
     world: &'w mut World<'a>,
-    named: HashMap<String, String>,
+    /// Paths that lead to named and internal locations.
+    inner: HashMap<String, String>,
     routes: Vec<Route>,
 }
 
 impl<'a> Walk<'_, 'a> {
     fn location(&mut self, directive: &'a Directive, outer: &Scope<'a>, around: &Here, sample: Option<String>) {
         let matched = Match::of(directive);
+        // An internal one is reached by another location's request only: auth_request, error_page.
+        let internal = directive.children().iter().any(|one| one.name == "internal");
         let own = match &matched {
-            Match::Named(name) => self.named.get(name).cloned(),
-            Match::Exact(_) | Match::Prefix { .. } | Match::Pattern(..) => sample,
+            Match::Named(name) => self.inner.get(name).cloned(),
+            Match::Exact(name) | Match::Prefix { prefix: name, .. } if internal => self.inner.get(name).cloned(),
+            Match::Exact(_) | Match::Prefix { .. } | Match::Pattern(..) => {
+                sample.or_else(|| matched.candidates().into_iter().next())
+            }
         };
         let sample = own.unwrap_or_else(|| around.sample.clone());
         let scope = outer.within(directive.children());
@@ -118,8 +125,7 @@ impl<'a> Walk<'_, 'a> {
             }
             match directive.name.as_str() {
                 "location" => {
-                    let sample = Match::of(directive).candidates().into_iter().next();
-                    self.location(directive, scope, here, sample);
+                    self.location(directive, scope, here, None);
                 }
                 // They inherit what is around them, and pass on by themselves only if they say so.
                 "if" | "limit_except" => {

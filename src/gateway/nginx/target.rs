@@ -82,12 +82,12 @@ impl Target {
         Ok(Self { protocol, authority: authority(host)?, uri })
     }
 
-    /// The port where none is written; FastCGI and its kin have none.
+    /// The port where none is written; FastCGI and its kin have none, and the grpc module sets none either.
     pub fn default_port(protocol: Protocol) -> Option<u16> {
         match protocol {
-            Protocol::Http | Protocol::Grpc => Some(80),
-            Protocol::Https | Protocol::Grpcs => Some(443),
-            Protocol::Fastcgi | Protocol::Uwsgi | Protocol::Scgi | Protocol::Stream => None,
+            Protocol::Http => Some(80),
+            Protocol::Https => Some(443),
+            Protocol::Grpc | Protocol::Grpcs | Protocol::Fastcgi | Protocol::Uwsgi | Protocol::Scgi | Protocol::Stream => None,
         }
     }
 
@@ -180,7 +180,8 @@ mod tests {
             (1, "127.0.0.1:9000", "fastcgi 127.0.0.1:9000 - 127.0.0.1:9000"),
             (1, "php", "fastcgi no port - php"),
             (2, "uwsgi://10.0.0.1:3031", "uwsgi 10.0.0.1:3031 - 10.0.0.1:3031"),
-            (4, "grpcs://a.b", "grpcs a.b:443 - a.b"),
+            (4, "grpcs://a.b:443", "grpcs a.b:443 - a.b:443"),
+            (4, "grpc://a.b", "grpc no port - a.b"),
             (4, "a.b:50051", "grpc a.b:50051 - a.b:50051"),
         ] {
             assert_eq!(show(module, text), expected, "{text}");

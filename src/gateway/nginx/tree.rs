@@ -12,6 +12,9 @@ pub const PROBLEMS: usize = 100;
 /// Directives of one configuration at most, all includes together: 200 bytes each, and 2,000 vhosts have half of it.
 pub const DIRECTIVES: usize = 200_000;
 
+/// Parameters of one directive that are kept: `server_name` has a few hundred on the hosts of large resellers.
+const WORDS: usize = 10_000;
+
 /// A directive with its parameters and its block.
 #[derive(Debug, Clone)]
 pub struct Directive {
@@ -44,14 +47,22 @@ impl Directive {
 
 /// What is wrong, and where; bounded.
 #[derive(Debug, Default)]
-pub struct Problems(pub Vec<(Place, String)>);
+pub struct Problems(pub Vec<(Place, String)>, usize);
 
 impl Problems {
     /// Notes a problem, unless there are enough.
     pub fn add(&mut self, place: Place, what: impl Into<String>) {
-        if self.0.len() < PROBLEMS {
-            self.0.push((place, what.into()));
+        // A file that is included twice has its problems once.
+        let problem = (place, what.into());
+        if !self.full() && !self.0.contains(&problem) {
+            self.0.push(problem);
         }
+        self.1 += 1;
+    }
+
+    /// Whether there are enough, or so many of the same that it is not worth making the words for another.
+    pub fn full(&self) -> bool {
+        self.0.len() >= PROBLEMS || self.1 >= PROBLEMS * 10
     }
 }
 
@@ -116,8 +127,8 @@ pub fn parse(file: &Arc<PathBuf>, bytes: &[u8], depth: usize, budget: &mut usize
     for token in lexer.by_ref() {
         match token {
             Token::Word(word) => {
-                // A statement of more words than the whole budget of directives is none: drop what exceeds it.
-                if words.len() < DIRECTIVES.min(*parser.budget) {
+                // What exceeds it is passed over, as are its directives when there are too many.
+                if words.len() < WORDS {
                     words.push(word);
                 }
             }
@@ -159,6 +170,9 @@ pub fn parse(file: &Arc<PathBuf>, bytes: &[u8], depth: usize, budget: &mut usize
 
 impl Parser<'_> {
     fn bad(&mut self, line: u32, what: impl Into<String>) {
+        if self.problems.full() {
+            return;
+        }
         self.problems.add(Place { file: self.file.as_ref().clone(), line }, what);
     }
 
@@ -266,7 +280,7 @@ mod tests {
                 "server[proxy_read_timeout location[root]]",
                 vec!["2: directive \"proxy_read_timeout\" is not terminated by \";\""],
             ),
-            (";;a;", "a", vec!["1: unexpected \";\"", "1: unexpected \";\""]),
+            (";;a;", "a", vec!["1: unexpected \";\""]),
             ("{ a; }", "[a]", vec!["1: unexpected \"{\""]),
             ("a b", "a", vec!["1: unexpected end of file, expecting \";\" or \"}\": directive \"a\" has no end"]),
         ] {
@@ -281,7 +295,7 @@ mod tests {
         assert!(shape(&tree).len() < DEPTH * 4 && problems.len() == 1, "{problems:?}");
         let (tree, problems) = read(&"a;".repeat(DIRECTIVES + 5));
         assert_eq!((tree.len(), problems.len()), (DIRECTIVES, 1));
-        let (_, problems) = read(&"}".repeat(100_000));
+        let (_, problems) = read(&"}\n".repeat(100_000));
         assert_eq!(problems.len(), PROBLEMS);
     }
 }

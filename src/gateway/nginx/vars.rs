@@ -65,6 +65,14 @@ pub fn is_dynamic(text: &str) -> bool {
     pieces(text).any(|piece| matches!(piece, Piece::Variable(_)))
 }
 
+/// Scheme and server of a target whose path begins with a `/`.
+pub fn server_part(text: &str) -> Option<&str> {
+    let start = text.find("://").map_or(0, |at| at + 3);
+    let rest = &text[start..];
+    let end = rest.find(['/', '?']).filter(|_| !rest.starts_with("unix:"))?;
+    Some(&text[..start + end])
+}
+
 /// Whether the part that names the server is static, and only the path is made from variables.
 pub fn static_head(text: &str) -> Option<&str> {
     let start = text.find("://").map_or(0, |at| at + 3);

@@ -1,1 +1,130 @@
+use std::path::Path;
 
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::sys::Stamped;
+
+const CONF: &str = "events {} http { server { listen 80; location / { proxy_pass http://127.0.0.1:PORT; } } }";
+
+struct Host {
+    dir: tempfile::TempDir,
+}
+
+impl Host {
+    /// A tree with an installed nginx and process 1.
+    fn new() -> Self {
+        let host = Self { dir: tempfile::tempdir().expect("temporary directory") };
+        host.write(
+            "usr/sbin/nginx",
+            "nginx version: nginx/1.22.1\n\0configure arguments: --conf-path=/etc/nginx/nginx.conf --pid-path=/run/nginx.pid\0",
+        );
+        host.write("etc/nginx/nginx.conf", &CONF.replace("PORT", "8000"));
+        host.write("run/nginx.pid", "");
+        host.process(1, 0, "/sbin/init");
+        host
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.dir.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("parent")).expect("directory");
+        std::fs::write(path, text).expect("file");
+    }
+
+    fn process(&self, pid: u32, ppid: u32, title: &str) {
+        let dir = format!("proc/{pid}");
+        self.write(&format!("{dir}/stat"), &format!("{pid} (nginx) S {ppid} 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 500 0 0"));
+        self.write(&format!("{dir}/status"), "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t0\n");
+        self.write(&format!("{dir}/cmdline"), &format!("{title}\0"));
+        self.write("proc/stat", "btime 1000\n");
+    }
+
+    fn start(&self) {
+        self.process(70, 1, "nginx: master process /usr/sbin/nginx");
+        self.process(71, 70, "nginx: worker process");
+        self.write("run/nginx.pid", "70\n");
+    }
+
+    fn run(&self) -> (mpsc::Receiver<Stamped>, CancellationToken, tokio::task::JoinHandle<()>) {
+        let sys = Sys::new(Root::below(self.dir.path()), false);
+        let (sender, receiver) = mpsc::channel(64);
+        let cancel = CancellationToken::new();
+        let outbox = Outbox::new("gateway", sys.clock, sender);
+        (receiver, cancel.clone(), tokio::spawn(run(sys, Overrides::default(), outbox, cancel)))
+    }
+}
+
+async fn next(receiver: &mut mpsc::Receiver<Stamped>) -> Stamped {
+    tokio::time::timeout(Duration::from_mins(2), receiver.recv()).await.expect("told in time").expect("still running")
+}
+
+fn gateways(stamped: Stamped) -> Vec<Gateway> {
+    match stamped.observation {
+        Observation::Gateways(list) => list,
+        other => panic!("not gateways: {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_is_told_within_two_seconds_and_nothing_twice() {
+    let host = Host::new();
+    host.start();
+    let (mut receiver, cancel, task) = host.run();
+    let first = gateways(next(&mut receiver).await);
+    assert!(first[0].running() && first[0].version.as_deref() == Some("1.22.1"));
+    assert_eq!(next(&mut receiver).await.observation, Observation::Done(Stage::Gateways));
+    // Nothing changes for a minute, with two scans in it: nothing is told.
+    assert!(tokio::time::timeout(Duration::from_secs(61), receiver.recv()).await.is_err());
+    let begin = tokio::time::Instant::now();
+    host.write("etc/nginx/nginx.conf", &CONF.replace("PORT", "18080"));
+    let edited = gateways(next(&mut receiver).await);
+    assert!(begin.elapsed() <= PULSE, "{:?}", begin.elapsed());
+    assert_eq!(edited[0].sites[0].routes[0].servers[0].address.port(), Some(18080));
+    cancel.cancel();
+    task.await.expect("ends when cancelled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_and_a_start_are_seen() {
+    let host = Host::new();
+    host.start();
+    let (mut receiver, _cancel, task) = host.run();
+    assert!(gateways(next(&mut receiver).await)[0].running());
+    next(&mut receiver).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let begin = tokio::time::Instant::now();
+    std::fs::remove_dir_all(host.dir.path().join("proc/70")).expect("ended");
+    std::fs::remove_dir_all(host.dir.path().join("proc/71")).expect("ended");
+    std::fs::remove_file(host.dir.path().join("run/nginx.pid")).expect("removed, as nginx does when it ends");
+    assert!(!gateways(next(&mut receiver).await)[0].running());
+    assert!(begin.elapsed() <= PULSE, "{:?}", begin.elapsed());
+    let begin = tokio::time::Instant::now();
+    host.start();
+    assert!(gateways(next(&mut receiver).await)[0].running());
+    assert!(begin.elapsed() <= Duration::from_millis(SCAN_AT_MOST_MS) + PULSE, "{:?}", begin.elapsed());
+    drop(receiver);
+    // Nobody listens: it ends with the next thing it has to tell.
+    host.write("etc/nginx/nginx.conf", &CONF.replace("PORT", "18080"));
+    tokio::time::timeout(Duration::from_mins(1), task).await.expect("ends").expect("without panic");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_process_list_is_a_blind_spot_and_the_stage_is_done() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (mut receiver, _cancel, _task) = Host { dir }.run();
+    let Observation::Blind(spot) = next(&mut receiver).await.observation else { panic!("a blind spot first") };
+    assert_eq!(spot.source, "process list");
+    assert_eq!(gateways(next(&mut receiver).await), []);
+    assert_eq!(next(&mut receiver).await.observation, Observation::Done(Stage::Gateways));
+}
+
+#[tokio::test]
+async fn what_hangs_is_given_up() {
+    tokio::time::pause();
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    // The clock stands still while a blocking thread runs, so this one ends by itself at the end of the test.
+    let answer = off_thread(move || wait.recv_timeout(Duration::from_millis(10)).is_ok()).await;
+    assert_eq!(answer, Some(false));
+    drop(release);
+    assert_eq!(off_thread(|| assert!(Path::new("/").is_relative())).await, None, "a panic is no answer");
+}

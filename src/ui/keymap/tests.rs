@@ -132,7 +132,7 @@ fn a_step_is_ticked_and_unticked() {
 #[test]
 fn what_the_footer_offers_does_something() {
     let mut states = vec![state(0), state(5)];
-    states[1].plan = ProbePlan { number: 1, period_ms: 0, ..ProbePlan::default() };
+    states[1].plan = ProbePlan { number: 1, ..ProbePlan::default() };
     let mut help = state(5);
     help.view.overlay = Some(Overlay::Help);
     states.push(help);

@@ -86,6 +86,26 @@ fn message(group: &LogGroup) -> &str {
     if group.key.is_empty() { &group.first } else { &group.key }
 }
 
+/// What a row says: the message without its level (the order and the sign tell it), and the upstream that it names, which must not
+/// be what is cut.
+fn told(group: &LogGroup) -> (&str, &str) {
+    let text = message(group);
+    let text = text.strip_prefix("[error] ").unwrap_or(text);
+    let text_end = [", server: ", ", upstream: "].iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
+    let upstream = text.rsplit_once(", upstream: \"").map_or("", |(_, rest)| rest.trim_end_matches('"'));
+    (&text[..text_end], upstream.split_once("://").map_or(upstream, |(_, address)| address))
+}
+
+/// Message and upstream in so many columns.
+fn told_in(group: &LogGroup, columns: usize) -> String {
+    let (text, upstream) = told(group);
+    let upstream = cut(upstream, columns / 3);
+    if upstream.is_empty() {
+        return fit(text, columns);
+    }
+    format!("{}  {upstream}", fit(text, columns.saturating_sub(width(&upstream) + 2)))
+}
+
 fn kind(kind: SourceKind) -> &'static str {
     match kind {
         SourceKind::Error => "error",
@@ -117,13 +137,13 @@ fn row(state: &State, ui: &Ui, group: &LogGroup, area: Rect) -> Line<'static> {
         return line([
             span(count, style),
             span(format!(" {} {}", fit(&times, TIMES), fit(kind(group.kind), 7)), styles.quiet),
-            span(fit(message(group), room), text),
+            span(told_in(group, room), text),
             span(causes, styles.strong),
         ]);
     }
     let times = if width(&times) + COUNT + 20 > columns { String::new() } else { format!("  {times}") };
     let room = columns.saturating_sub(COUNT + 1 + width(&times));
-    line([span(count, style), span(" ", Style::new()), span(fit(message(group), room), text), span(times, styles.quiet)])
+    line([span(count, style), span(" ", Style::new()), span(told_in(group, room), text), span(times, styles.quiet)])
 }
 
 impl Pane for Logs {
