@@ -11,8 +11,8 @@ use ratatui::{
     style::Color,
 };
 use why502::{
-    app::{Action, Msg, Overlay, State},
-    model::Outcome,
+    app::{Action, Msg, Options, Overlay, State},
+    model::{LogBatch, LogCount, LogFormat, Observation, Outcome, SourceKind},
     report,
     ui::{Ui, draw, pane},
 };
@@ -226,6 +226,34 @@ fn a_frozen_view_stands_still_and_says_so() {
     assert_eq!(body_before, body_after);
     incident.feed(Msg::Act(Action::Freeze));
     assert!(!text(&screen(&incident.state, &modern(), 80, 24)).contains("FROZEN"));
+}
+
+#[test]
+fn before_the_first_message_there_is_no_time() {
+    let shown = text(&screen(&State::new(Options::default(), "checklist"), &modern(), 80, 24));
+    assert!(shown.contains("--:--:--Z") && !shown.contains("00:00:00"), "{shown}");
+}
+
+#[test]
+fn what_the_kernel_tells_at_boot_stands_below_errors() {
+    let mut incident = Incident::broken();
+    for (key, first) in
+        [("EXT#-fs (vda): mounted", "EXT4-fs (vda1): mounted filesystem"), ("oom", "Out of memory: Killed process 3121 (node)")]
+    {
+        let count = LogCount { second: None, key: key.into(), count: 900_000, first: first.into(), last: None };
+        let batch = LogBatch {
+            source: "kernel".into(),
+            kind: SourceKind::Kernel,
+            format: LogFormat::Kernel,
+            counts: vec![count],
+            lookback: true,
+            dropped: 0,
+        };
+        incident.observe(Observation::Log(batch));
+    }
+    let keys = rows(&incident.state, "logs");
+    let at = |word: &str| keys.iter().position(|key| key.contains(word)).expect(word);
+    assert!(at("oom") < at("502 GET") && at("connect() failed") < at("EXT#-fs"), "{keys:?}");
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub fn assess(scene: &Scene, catalog: &Catalog, ticked: &BTreeMap<String, CheckS
         verdict,
         headline: symptom::headline(scene, &symptom, verdict, &causes),
         hops: hops::hops(scene, &symptom, &causes),
-        steps: checklist::steps(scene, catalog, &book, ticked),
+        steps: checklist::steps(scene, catalog, &book, causes.first().map(|cause| &cause.subject), ticked),
         findings: Vec::new(),
         url: symptom.url.clone(),
         symptom: symptom.told,

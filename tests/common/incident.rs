@@ -202,7 +202,7 @@ pub fn nginx() -> Gateway {
         dynamic: None,
         at: place(14),
     };
-    let listen = Listen { address: address("0.0.0.0:80"), tls: false, proxy_protocol: false, default: true, at: place(3) };
+    let listen = Listen { address: address("0.0.0.0:80"), tls: false, proxy_protocol: false, default: false, at: place(3) };
     let log = |path: &str, kind, format| LogSource { path: path.into(), kind, format };
     Gateway {
         kind: "nginx".into(),

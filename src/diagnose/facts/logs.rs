@@ -38,7 +38,7 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
         };
         let last = group.last_second().unwrap_or(now);
         let at = Stamp { run_ms: group.seen.run_ms, wall_ms: last * 1000 };
-        let text = format!("{} × {}, last {} ago", text::thousands(recent), signature.explain, text::duration(now - last));
+        let text = format!("{}, {} lines, last {} ago", signature.explain, text::thousands(recent), text::duration(now - last));
         let fields = BTreeMap::from([("count".to_owned(), recent.to_string()), ("line".to_owned(), group.last.clone())]);
         match book.facts.iter_mut().find(|fact| fact.name == name && fact.subject == subject) {
             Some(known) if known.at >= at => {}
