@@ -25,21 +25,21 @@ const BIG_HEADER: usize = 6 << 10;
 
 /// Serves until the starter has gone.
 pub(super) fn serve(words: &[String]) -> ExitCode {
-    let [address, behaviour] = words else { return ExitCode::FAILURE };
+    let [address, behaviour, name] = words else { return ExitCode::FAILURE };
     let Some(behaviour) = Behaviour::of(behaviour) else { return ExitCode::FAILURE };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return ExitCode::FAILURE };
     let end = lifeline::end_of(io::stdin());
     let served = runtime.block_on(async {
         tokio::select! {
             _ = end => Ok(()),
-            served = listen(address, behaviour) => served,
+            served = listen(address, behaviour, name) => served,
         }
     });
     runtime.shutdown_background();
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn listen(address: &str, behaviour: Behaviour) -> io::Result<()> {
+async fn listen(address: &str, behaviour: Behaviour, name: &str) -> io::Result<()> {
     let backlog = if behaviour == Behaviour::Full { SHORT_BACKLOG } else { BACKLOG };
     if let Some(path) = address.strip_prefix("unix:") {
         let path = Path::new(path);
@@ -60,7 +60,7 @@ async fn listen(address: &str, behaviour: Behaviour) -> io::Result<()> {
         let mut running = JoinSet::new();
         loop {
             let (stream, _) = listener.accept().await?;
-            admit(&mut running, answer(stream, behaviour)).await;
+            admit(&mut running, answer(stream, behaviour, name.to_owned())).await;
         }
     }
     let at: SocketAddr = address.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
@@ -72,7 +72,7 @@ async fn listen(address: &str, behaviour: Behaviour) -> io::Result<()> {
     let mut running = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await?;
-        admit(&mut running, answer(stream, behaviour)).await;
+        admit(&mut running, answer(stream, behaviour, name.to_owned())).await;
     }
 }
 
@@ -103,12 +103,20 @@ fn ready(address: &str) -> io::Result<()> {
     out.flush()
 }
 
-async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, behaviour: Behaviour) {
-    let Ok(Some(path)) = tokio::time::timeout(PATIENCE, request(&mut stream)).await else {
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, behaviour: Behaviour, name: String) {
+    let Ok(Some(Asked { path, host })) = tokio::time::timeout(PATIENCE, request(&mut stream)).await else {
         // What a server of node or python says to a ClientHello, too.
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
         return;
     };
+    // A site by name, as on any server with several: the gateway of another demo on this host must not take this
+    // application for its own. By address everything is there, for whoever tries it by hand.
+    let bare = host.rsplit_once(':').map_or(host.as_str(), |(host, _)| host);
+    let ours = bare.is_empty() || bare == name || bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok();
+    if !ours && behaviour == Behaviour::Healthy {
+        let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+        return;
+    }
     let body = format!("<!doctype html>\n<title>Shop</title>\n<h1>Shop</h1>\n<p>This is {}\n", super::page::escaped(&path));
     let head = |more: &str| {
         let length = body.len();
@@ -132,8 +140,14 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, behaviour: Beha
     }
 }
 
-/// The path of a request that came whole. `None`: it is no HTTP, or too large.
-async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
+/// What is asked for.
+struct Asked {
+    path: String,
+    host: String,
+}
+
+/// A request that came whole. `None`: it is no HTTP, or too large.
+async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Asked> {
     let mut bytes = Vec::new();
     loop {
         let mut part = [0; 2048];
@@ -142,7 +156,11 @@ async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut request = httparse::Request::new(&mut headers);
         match request.parse(&bytes) {
-            Ok(httparse::Status::Complete(_)) => return request.path.map(str::to_owned),
+            Ok(httparse::Status::Complete(_)) => {
+                let host = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case("host"));
+                let host = host.map_or_else(String::new, |header| String::from_utf8_lossy(header.value).into_owned());
+                return request.path.map(|path| Asked { path: path.to_owned(), host });
+            }
             Ok(httparse::Status::Partial) if bytes.len() < REQUEST_BYTES => {}
             Ok(httparse::Status::Partial) | Err(_) => return None,
         }

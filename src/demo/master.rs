@@ -69,7 +69,8 @@ fn listen(at: SocketAddr) -> Result<std::net::TcpListener, String> {
 /// A worker; it ends when the pipe does.
 struct Worker {
     child: Child,
-    _control: PipeWriter,
+    pid: u32,
+    control: PipeWriter,
 }
 
 struct Master {
@@ -106,8 +107,8 @@ async fn run(instance: Instance, load: Load) -> Result<(), String> {
             died = master.worker.child.wait() => master.replace(died).await?,
         }
     }
-    let Worker { mut child, _control } = master.worker;
-    drop(_control);
+    let Worker { mut child, control, .. } = master.worker;
+    drop(control);
     let _ = child.wait().await;
     // With the whole directory gone this fails, and says nothing.
     let _ = std::fs::remove_file(master.instance.pid_file());
@@ -132,11 +133,9 @@ impl Master {
         match hire(&self.instance, &gateway, &self.listener, &logs) {
             Ok(worker) => {
                 // The old one goes on with what it has, and ends.
-                let mut old = std::mem::replace(&mut self.worker, worker);
-                tokio::spawn(async move {
-                    drop(old._control);
-                    let _ = old.child.wait().await;
-                });
+                let Worker { mut child, control, .. } = std::mem::replace(&mut self.worker, worker);
+                drop(control);
+                tokio::spawn(async move { child.wait().await });
                 (self.gateway, self.logs) = (gateway, logs);
             }
             Err(error) => {
@@ -147,11 +146,11 @@ impl Master {
 
     async fn replace(&mut self, died: io::Result<std::process::ExitStatus>) -> Result<(), String> {
         use std::os::unix::process::ExitStatusExt as _;
-        let pid = self.worker.child.id().map_or_else(String::new, |pid| format!("{pid} "));
+        let pid = self.worker.pid;
         if let Ok(status) = died {
             let text = match (status.signal(), status.code()) {
-                (Some(number), _) => format!("worker process {pid}exited on signal {number}"),
-                (None, code) => format!("worker process {pid}exited with code {}", code.unwrap_or(0)),
+                (Some(number), _) => format!("worker process {pid} exited on signal {number}"),
+                (None, code) => format!("worker process {pid} exited with code {}", code.unwrap_or(0)),
             };
             self.logs.error(if status.success() { Level::Notice } else { Level::Alert }, None, &text);
         }
@@ -174,11 +173,12 @@ fn hire(instance: &Instance, gateway: &Gateway, listener: &std::net::TcpListener
     }
     let child = command.spawn()?;
     logs.error(Level::Notice, None, "start worker processes");
-    logs.error(Level::Notice, None, &format!("start worker process {}", child.id().unwrap_or(0)));
+    let pid = child.id().unwrap_or(0);
+    logs.error(Level::Notice, None, &format!("start worker process {pid}"));
     let mut line = serde_json::to_vec(gateway)?;
     line.push(b'\n');
     control.write_all(&line)?;
-    Ok(Worker { child, _control: control })
+    Ok(Worker { child, pid, control })
 }
 
 /// The program as a person runs it.

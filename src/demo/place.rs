@@ -122,6 +122,12 @@ impl Place {
         Instance { program: self.dir.join(super::NGINX), config: self.dir.join("nginx.conf"), prefix: self.dir.clone() }
     }
 
+    /// The name of its pool of servers, which no other demo on this host has. nginx sends it as the Host header.
+    pub(super) fn name(&self) -> String {
+        let own = self.dir.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)).unwrap_or_default();
+        format!("shop-{own}")
+    }
+
     /// Where the application lives.
     pub(super) fn app_dir(&self) -> PathBuf {
         self.dir.join("shop")

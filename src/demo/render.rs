@@ -7,6 +7,8 @@ use super::{Fault, Instance};
 pub(super) struct Config<'a> {
     /// Whose it is.
     pub(super) instance: &'a Instance,
+    /// The name of its pool.
+    pub(super) name: &'a str,
     /// What is broken.
     pub(super) fault: &'a Fault,
     /// The user of the workers, where root starts them.
@@ -37,19 +39,19 @@ pub(super) enum Upstream {
 impl Config<'_> {
     /// The text.
     pub(super) fn render(&self) -> String {
-        let Self { instance, fault, user, port, upstream, large_buffer, broken } = self;
+        let Self { instance, name, fault, user, port, upstream, large_buffer, broken } = self;
         let (program, config, pid) = (instance.program.display(), instance.config.display(), instance.pid_file());
         let user = user.map_or_else(String::new, |user| format!("user {user};\n"));
-        let pool = |server: &str| format!("    upstream shop {{\n        server {server};\n    }}\n");
+        let pool = |server: &str| format!("    upstream {name} {{\n        server {server};\n    }}\n");
         let (before, pass) = match upstream {
-            Upstream::Port(port) => (pool(&format!("127.0.0.1:{port}")), "proxy_pass http://shop;"),
-            Upstream::TlsPort(port) => (pool(&format!("127.0.0.1:{port}")), "proxy_pass https://shop;"),
-            Upstream::Socket(path) => (pool(&format!("unix:{path}")), "proxy_pass http://shop;"),
+            Upstream::Port(port) => (pool(&format!("127.0.0.1:{port}")), format!("proxy_pass http://{name};")),
+            Upstream::TlsPort(port) => (pool(&format!("127.0.0.1:{port}")), format!("proxy_pass https://{name};")),
+            Upstream::Socket(path) => (pool(&format!("unix:{path}")), format!("proxy_pass http://{name};")),
             // A name in a variable is resolved for each request; elsewhere nginx would not even start with it. This gateway
             // asks the name servers of the host, whatever `resolver` says.
             Upstream::NoName => (
                 "    resolver 127.0.0.53;\n".to_owned(),
-                "set $backend shop.invalid:8000;\n            proxy_pass http://$backend;",
+                "set $backend shop.invalid:8000;\n            proxy_pass http://$backend;".to_owned(),
             ),
         };
         let buffer = if *large_buffer { "\n            proxy_buffer_size 16k;" } else { "" };

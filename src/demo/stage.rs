@@ -215,7 +215,7 @@ impl Stage {
         self.place.as_user(command.as_std_mut());
         command
             .arg0("shop-app: demo application")
-            .args([APPLICATION, &address, behaviour.word()])
+            .args([APPLICATION, &address, behaviour.word(), &self.place.name()])
             .current_dir(self.place.app_dir());
         let (child, at) = ready("application", command).await?;
         self.app = Some(child);
@@ -269,7 +269,8 @@ impl Stage {
         let instance = self.place.instance();
         let user = self.place.user.as_ref().map(|user| user.name.as_str());
         let (port, upstream) = (self.port, upstream.clone());
-        let config = Config { instance: &instance, fault: self.fault, user, port, upstream, large_buffer, broken };
+        let name = self.place.name();
+        let config = Config { instance: &instance, name: &name, fault: self.fault, user, port, upstream, large_buffer, broken };
         self.place.write_config(&config.render()).map_err(io_error("writing nginx.conf"))
     }
 
