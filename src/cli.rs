@@ -75,6 +75,8 @@ pub enum Command {
     Check(Box<Check>),
     /// Causes from a pasted log excerpt alone, on any host.
     Explain(Explain),
+    /// The console on a real small gateway of its own on loopback, broken on purpose.
+    Demo(Demo),
     /// The console over a recorded incident.
     Replay(Replay),
 }
@@ -115,6 +117,26 @@ pub struct Explain {
     pub json: bool,
 }
 
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// What is to be broken; see --list.
+    #[arg(value_name = "FAULT", value_parser = parse_fault)]
+    pub fault: Option<&'static crate::demo::Fault>,
+
+    /// List what can be broken.
+    #[arg(long, conflicts_with_all = ["fault", "serve"])]
+    pub list: bool,
+
+    /// No console: print where it runs, heal on a line "heal", end with standard input. For tests and for a second terminal.
+    #[arg(long)]
+    pub serve: bool,
+
+    /// Draw with ASCII characters only.
+    #[arg(long)]
+    pub ascii: bool,
+}
+
 /// Options of `replay`.
 #[derive(Debug, Args)]
 pub struct Replay {
@@ -144,6 +166,11 @@ fn parse_url(text: &str) -> Result<Url, String> {
         return Err("it holds a user name or password; leave them out, they would be shown and recorded".to_owned());
     }
     Ok(url)
+}
+
+/// A fault of the demo by its id.
+fn parse_fault(text: &str) -> Result<&'static crate::demo::Fault, String> {
+    crate::demo::by_id(text).ok_or_else(|| "the demo knows no such fault; see: why502 demo --list".to_owned())
 }
 
 /// `10s`, `500ms`, `5m`.

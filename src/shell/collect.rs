@@ -26,6 +26,8 @@ pub struct Collectors {
     pub seen: mpsc::Receiver<Stamped>,
     /// The knowledge, when it is ready.
     pub catalog: tokio::sync::oneshot::Receiver<Arc<Catalog>>,
+    /// Where to ask for the demo's healing. `None`: there is no demo.
+    pub heal: Option<mpsc::Sender<()>>,
     plans: watch::Sender<ProbePlan>,
     sources: watch::Sender<Vec<LogSource>>,
     cancel: CancellationToken,
@@ -88,7 +90,14 @@ impl Collectors {
                 }
             }
         });
-        Self { seen, catalog, plans, sources, cancel }
+        Self { seen, catalog, heal: None, plans, sources, cancel }
+    }
+
+    /// Heal the demo. Asked twice at once, it is done once.
+    pub fn heal(&self) {
+        if let Some(heal) = &self.heal {
+            let _ = heal.try_send(());
+        }
     }
 
     /// Probe by this plan from now on.

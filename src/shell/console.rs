@@ -113,7 +113,7 @@ fn input(frames_done: mpsc::Receiver<()>, link: Link) -> anyhow::Result<impl Str
 }
 
 /// Parts the collectors from what they send, and keeps a recording of it on the way.
-fn split(mut collectors: Collectors, mut recorder: Option<Recorder>) -> (Collectors, impl Stream<Item = Feed>) {
+pub fn split(mut collectors: Collectors, mut recorder: Option<Recorder>) -> (Collectors, impl Stream<Item = Feed>) {
     let (_, nothing) = mpsc::channel(1);
     let seen = std::mem::replace(&mut collectors.seen, nothing);
     let (_, never) = tokio::sync::oneshot::channel();

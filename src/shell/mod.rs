@@ -9,6 +9,7 @@
 mod check;
 mod collect;
 mod console;
+mod demo;
 mod effects;
 mod explain;
 mod record;
@@ -40,6 +41,9 @@ pub fn run() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|arg| arg == PROBE_AS_MODE) {
         return probe::child::serve();
     }
+    if let Some(mode) = crate::demo::mode(std::env::args_os()) {
+        return crate::demo::serve(mode, demo::load);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -52,6 +56,7 @@ pub fn run() -> ExitCode {
     let result = std::panic::catch_unwind(|| match cli.command {
         Some(Command::Check(check)) => check::run(&check),
         Some(Command::Explain(explain)) => explain::run(&explain),
+        Some(Command::Demo(demo)) => demo::run(&demo),
         Some(Command::Replay(replay)) => replay::run(&replay),
         None => console::run(&cli),
     });

@@ -211,6 +211,14 @@ pub static KEYS: &[Binding] = &[
         run: |_, _| Some(Action::ProbeNow),
     },
     Binding {
+        keys: &[plain('H')],
+        label: "H",
+        what: "heal what is broken; in the demo only",
+        hint: Some("heal"),
+        possible: |at| at.state.options.demo.is_some(),
+        run: |_, _| Some(Action::Heal),
+    },
+    Binding {
         keys: &[plain('Z')],
         label: "Z",
         what: "hold the view still while collection goes on, or let it run again",
