@@ -72,7 +72,7 @@ pub struct Target {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// One pass without a terminal, for scripts, monitors and tests. Exit status: 0 ok, 1 warning, 2 critical, 3 unknown.
-    Check(Check),
+    Check(Box<Check>),
     /// The console on a real small gateway of its own on loopback, broken on purpose.
     Demo(Demo),
     /// The console over a recorded incident.
