@@ -73,6 +73,8 @@ pub struct Target {
 pub enum Command {
     /// One pass without a terminal, for scripts, monitors and tests. Exit status: 0 ok, 1 warning, 2 critical, 3 unknown.
     Check(Box<Check>),
+    /// Causes from a pasted log excerpt alone, on any host.
+    Explain(Explain),
     /// The console on a real small gateway of its own on loopback, broken on purpose.
     Demo(Demo),
     /// The console over a recorded incident.
@@ -101,6 +103,18 @@ pub struct Check {
     /// Keep every observation in this file, one JSON object a line; it must not exist yet.
     #[arg(long, value_name = "PATH")]
     pub record: Option<PathBuf>,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The file with the excerpt; -: standard input.
+    #[arg(default_value = "-")]
+    pub file: PathBuf,
+
+    /// The result as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `demo`.
@@ -193,7 +207,7 @@ mod tests {
     #[test]
     fn durations_as_people_type_them() {
         assert_eq!(parse_duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(parse_duration("5m"), Ok(Duration::from_mins(5)));
         for bad in ["", "x", "-1s", "0s", "1ms"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }

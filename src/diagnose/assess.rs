@@ -38,7 +38,7 @@ pub fn assess(scene: &Scene, catalog: &Catalog, ticked: &BTreeMap<String, CheckS
     let book = FactBook::of(scene, catalog);
     let symptom = symptom::symptom(scene);
     let (causes, ruled_out) = rank::rank(scene, catalog, &book, &symptom);
-    let verdict = symptom::verdict(scene, &symptom, &causes);
+    let verdict = symptom::verdict(scene, &symptom, &causes, book.tells_of_failure(catalog));
     let mut blind: Vec<BlindSpot> = scene.blind.values().cloned().collect();
     blind.extend(scene.gateways.iter().flat_map(|gateway| gateway.blind.iter().cloned()));
     blind.sort_by(|a, b| a.source.cmp(&b.source));

@@ -129,6 +129,10 @@ pub fn sys(target: &Target) -> anyhow::Result<Sys> {
             root
         }
     };
+    if let Some(config) = &target.config {
+        // Whoever names a file wants to hear that it cannot be read, and not what follows from that.
+        root.open(config).map_err(|error| anyhow::anyhow!("--config: {error}"))?;
+    }
     Ok(Sys::new(root, !target.no_probe))
 }
 
@@ -144,6 +148,7 @@ fn run_info(sys: &Sys, target: &Target) -> RunInfo {
         host: host.unwrap_or_else(|_| "?".to_owned()),
         url: target.url.as_ref().map(ToString::to_string),
         probing: sys.probing,
+        excerpt: false,
         user: Users::read(&sys.root).name(rustix::process::geteuid().as_raw()),
     }
 }

@@ -11,6 +11,7 @@ mod collect;
 mod console;
 mod demo;
 mod effects;
+mod explain;
 mod record;
 mod replay;
 mod run_loop;
@@ -54,6 +55,7 @@ pub fn run() -> ExitCode {
     // A panic is UNKNOWN too: 101 would be CRITICAL to no monitor and OK to none.
     let result = std::panic::catch_unwind(|| match cli.command {
         Some(Command::Check(check)) => check::run(&check),
+        Some(Command::Explain(explain)) => explain::run(&explain),
         Some(Command::Demo(demo)) => demo::run(&demo),
         Some(Command::Replay(replay)) => replay::run(&replay),
         None => console::run(&cli),
@@ -71,7 +73,7 @@ pub fn run() -> ExitCode {
 /// One line on standard error.
 #[expect(clippy::print_stderr, reason = "the one place at which the program says why it ends")]
 fn complain(error: &anyhow::Error) {
-    eprintln!("why502: {}", crate::model::text::printable(&format!("{error:#}")));
+    eprintln!("why502: {}", crate::model::text::printable(&error.to_string()));
 }
 
 /// The runtime that collectors run on. Two threads: one stuck in a long parse must not hold up the other collectors, and the

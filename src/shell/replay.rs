@@ -19,8 +19,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs it. The value is the exit status.
 pub fn run(replay: &Replay) -> anyhow::Result<u8> {
-    console::require_terminal()?;
     let recording = Recording::read(&replay.record)?;
+    console::require_terminal()?;
     let catalog = std::sync::Arc::new(Catalog::embedded()?);
     let mut state = State::new(Options::default(), ui::first_pane());
     let damage = damage(&recording);

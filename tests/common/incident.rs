@@ -6,10 +6,9 @@ use why502::{
     app::{Event, Msg, Options, State, update},
     catalog::Catalog,
     model::{
-        Address, Advice, BlindSpot, Cause, Confidence, Evidence, Finding, Gateway, HostLoad, Identity, Listen, Listener,
-        ListenerTable, LogBatch, LogCount, LogFormat, LogSource, Observation, Outcome, Phases, Place, Pool, Pressure, ProbeJob,
-        ProbeReport, ProcessInfo, Protocol, Queue, Role, Route, RuledOut, RunInfo, RunState, Server, Site, SourceKind, Stage,
-        Stamp, Subject,
+        Address, BlindSpot, Gateway, HostLoad, Identity, Listen, Listener, ListenerTable, LogBatch, LogCount, LogFormat, LogSource,
+        Observation, Outcome, Phases, Place, Pool, Pressure, ProbeJob, ProbeReport, ProcessInfo, Protocol, Queue, Role, Route,
+        RunInfo, RunState, Server, Site, SourceKind, Stage, Stamp,
     },
 };
 
@@ -41,7 +40,8 @@ impl Incident {
     pub fn begun(probing: bool, user: &str) -> Self {
         let mut incident = Self::first_frame();
         incident.feed(Msg::Catalog(catalog()));
-        let run = RunInfo { version: "0.1.0".into(), host: "gw1.fra".into(), url: None, probing, user: user.into() };
+        let run =
+            RunInfo { version: "0.1.0".into(), host: "gw1.fra".into(), url: None, probing, user: user.into(), excerpt: false };
         incident.observe(Observation::Run(run));
         incident
     }
@@ -93,7 +93,9 @@ impl Incident {
             blind("owners of sockets", "only root may see those of other users", "run it with sudo"),
             blind("/proc/811/environ", "permission denied", "run it with sudo"),
         ];
-        spots.into_iter().for_each(|spot| incident.observe(Observation::Blind(spot)));
+        for spot in spots {
+            incident.observe(Observation::Blind(spot));
+        }
         incident.done(&[Stage::Gateways, Stage::Listeners, Stage::Load, Stage::Logs]);
         incident.rounds(3, |job| {
             if job.probe == "gateway" { Outcome::Status(502) } else { Outcome::Skipped("setuid needs root".into()) }
@@ -134,7 +136,9 @@ impl Incident {
 
     /// These parts of the first pass are complete.
     pub fn done(&mut self, stages: &[Stage]) {
-        stages.iter().for_each(|stage| self.observe(Observation::Done(*stage)));
+        for stage in stages {
+            self.observe(Observation::Done(*stage));
+        }
     }
 
     /// So many rounds of the plan that is in force, 2 s each.

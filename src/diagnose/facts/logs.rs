@@ -24,7 +24,8 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     for group in scene.logs.values() {
         book.look("log", &Subject(group.source.clone()));
         let Some(signature) = catalog.signatures.of(&group.format, &group.first) else { continue };
-        let recent = group.since(now - LOG_WINDOW_S);
+        // In an excerpt everything counts: somebody chose it.
+        let recent = if scene.excerpt() { group.count } else { group.since(now - LOG_WINDOW_S) };
         if recent == 0 {
             continue;
         }
@@ -38,7 +39,8 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
         };
         let last = group.last_second().unwrap_or(now);
         let at = Stamp { run_ms: group.seen.run_ms, wall_ms: last * 1000 };
-        let text = format!("{}, {} lines, last {} ago", signature.explain, text::thousands(recent), text::duration(now - last));
+        let lines = if recent == 1 { "1 line".to_owned() } else { format!("{} lines", text::thousands(recent)) };
+        let text = format!("{}, {lines}, last {} ago", signature.explain, text::duration(now - last));
         let fields = BTreeMap::from([("count".to_owned(), recent.to_string()), ("line".to_owned(), group.last.clone())]);
         match book.facts.iter_mut().find(|fact| fact.name == name && fact.subject == subject) {
             Some(known) if known.at >= at => {}

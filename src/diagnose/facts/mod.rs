@@ -17,7 +17,7 @@ pub use probes::{PROBES, window};
 
 use super::Scene;
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, Rank},
     model::{Fact, Subject, Truth},
 };
 
@@ -84,6 +84,12 @@ impl FactBook {
             None if self.looked_at(family(name), subjects) => Truth::No,
             None => Truth::Unknown,
         }
+    }
+
+    /// Whether some line of a log tells of a failure, be it only of what follows from one.
+    pub fn tells_of_failure(&self, catalog: &Catalog) -> bool {
+        let signatures = self.facts.iter().filter_map(|fact| catalog.signatures.by_id(fact.name.strip_prefix("log:")?));
+        signatures.into_iter().any(|signature| signature.rank != Rank::Context)
     }
 
     fn look(&mut self, family: &str, subject: &Subject) {
