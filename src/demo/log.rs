@@ -118,7 +118,7 @@ fn expand(format: &str, value: impl Fn(&str) -> Option<String>) -> String {
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
-        if byte < b' ' || byte > b'~' || byte == b'"' || byte == b'\\' {
+        if !(b' '..=b'~').contains(&byte) || byte == b'"' || byte == b'\\' {
             out.push_str(&format!("\\x{byte:02X}"));
         } else {
             out.push(char::from(byte));

@@ -139,7 +139,8 @@ impl Master {
                 (self.gateway, self.logs) = (gateway, logs);
             }
             Err(error) => {
-                self.logs.error(Level::Alert, None, &format!("fork() failed while spawning \"worker process\" ({error})"))
+                let text = format!("fork() failed while spawning \"worker process\" ({error})");
+                self.logs.error(Level::Alert, None, &text);
             }
         }
     }

@@ -137,13 +137,12 @@ impl Stage {
     }
 
     async fn set_up(&mut self) -> Result<(), StageError> {
-        match self.fault.app {
-            Some((socket, behaviour)) => self.start_app(socket, behaviour).await?,
+        if let Some((socket, behaviour)) = self.fault.app {
+            self.start_app(socket, behaviour).await?;
+        } else {
             // The port that it would have, kept from others without listening on it.
-            None => {
-                let (socket, port) = bound().map_err(io_error("a port for the application"))?;
-                (self.old_port, self.upstream) = (Some(socket), Upstream::Port(port));
-            }
+            let (socket, port) = bound().map_err(io_error("a port for the application"))?;
+            (self.old_port, self.upstream) = (Some(socket), Upstream::Port(port));
         }
         let first = match self.fault.target {
             Target::App => self.upstream.clone(),
@@ -299,14 +298,12 @@ async fn ready(who: &'static str, mut command: Command) -> Result<(Child, String
     let out = child.stdout.take().ok_or_else(|| io_error("pipe")(io::ErrorKind::BrokenPipe.into()))?;
     let mut line = String::new();
     let said = tokio::time::timeout(READY, BufReader::new(out).read_line(&mut line)).await;
-    match line.trim_end().strip_prefix("ready ") {
-        Some(at) => Ok((child, at.to_owned())),
-        None => {
-            let _ = child.kill().await;
-            let why = line.trim_end().strip_prefix("failed ").unwrap_or(if said.is_err() { "it says nothing" } else { "it ended" });
-            Err(StageError::Child { who, why: why.to_owned() })
-        }
+    if let Some(at) = line.trim_end().strip_prefix("ready ") {
+        return Ok((child, at.to_owned()));
     }
+    let _ = child.kill().await;
+    let why = line.trim_end().strip_prefix("failed ").unwrap_or(if said.is_err() { "it says nothing" } else { "it ended" });
+    Err(StageError::Child { who, why: why.to_owned() })
 }
 
 /// A free port of 127.0.0.1, bound but not listened on: whoever connects is refused, and nobody else is given it.

@@ -35,10 +35,7 @@ pub fn run(demo: &cli::Demo) -> anyhow::Result<u8> {
         check::print(&list())?;
         return Ok(0);
     }
-    let fault = match (demo.fault, FAULTS.first()) {
-        (Some(fault), _) | (None, Some(fault)) => fault,
-        (None, None) => anyhow::bail!("there is nothing to show"),
-    };
+    let Some(fault) = demo.fault.or(FAULTS.first()) else { anyhow::bail!("there is nothing to show") };
     if !demo.serve {
         console::require_terminal()?;
     }
