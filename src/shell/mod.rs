@@ -13,6 +13,7 @@ mod effects;
 mod record;
 mod replay;
 mod run_loop;
+mod screen;
 mod signals;
 mod term;
 mod writer;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-pub use record::{RecordError, Recording};
+pub use record::{RecordError, Recorder, Recording};
 pub use run_loop::{Feed, Input, Ports, run_loop};
 
 use crate::{

@@ -238,23 +238,18 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_once() {
-        let mut recorder = Recorder::create(Path::new("/dev/full")).map_or_else(
-            |_| {
-                // create_new refuses a device, so write to it through the same code.
-                let (lines, waiting) = sync_channel(WAITING);
-                let (fail, failed) = sync_channel(1);
-                let (finish, finished) = sync_channel(1);
-                let out = BufWriter::with_capacity(16, OpenOptions::new().write(true).open("/dev/full").expect("/dev/full"));
-                let writer = std::thread::spawn(move || {
-                    if let Err(error) = write_all(out, &waiting) {
-                        let _ = fail.try_send(error);
-                    }
-                    let _ = finish.try_send(());
-                });
-                Recorder { path: "/dev/full".into(), lines: Some(lines), failed, finished, writer: Some(writer) }
-            },
-            |recorder| recorder,
-        );
+        // create_new refuses a device, so write to it through the same code.
+        let (lines, waiting) = sync_channel(WAITING);
+        let (fail, failed) = sync_channel(1);
+        let (finish, finished) = sync_channel(1);
+        let out = BufWriter::with_capacity(16, OpenOptions::new().write(true).open("/dev/full").expect("/dev/full"));
+        let writer = std::thread::spawn(move || {
+            if let Err(error) = write_all(out, &waiting) {
+                let _ = fail.try_send(error);
+            }
+            let _ = finish.try_send(());
+        });
+        let mut recorder = Recorder { path: "/dev/full".into(), lines: Some(lines), failed, finished, writer: Some(writer) };
         let told: Vec<Observation> = (0..100_000).filter_map(|run_ms| recorder.keep(&stamped(run_ms))).collect();
         let blind = told.iter().filter(|observation| matches!(observation, Observation::Blind(_))).count();
         assert_eq!(blind, 1, "{told:?}");
