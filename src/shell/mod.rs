@@ -16,6 +16,7 @@ mod hand_over;
 mod record;
 mod replay;
 mod run_loop;
+mod screen;
 mod signals;
 mod term;
 mod writer;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 pub use hand_over::fold;
-pub use record::{RecordError, Recording};
+pub use record::{RecordError, Recorder, Recording};
 pub use run_loop::{Feed, Input, Ports, run_loop};
 
 use crate::{
