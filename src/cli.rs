@@ -79,6 +79,8 @@ pub enum Command {
     Demo(Demo),
     /// The console over a recorded incident.
     Replay(Replay),
+    /// What a recorded incident says at its end, as a document.
+    Report(Report),
 }
 
 /// Options of `check`.
@@ -150,6 +152,21 @@ pub struct Replay {
     /// Draw with ASCII characters only.
     #[arg(long)]
     pub ascii: bool,
+}
+
+/// Options of `report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The file that `--record` made.
+    pub record: PathBuf,
+
+    /// As JSON.
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+
+    /// As Markdown.
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 /// A URL as people type it: `shop.example.com/cart` means http.

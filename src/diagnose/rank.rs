@@ -254,7 +254,7 @@ fn weigh(
     let advise = |list: &[AdviceSpec]| list.iter().filter_map(|spec| advice(spec, &fields, scope.gateway)).collect();
     Some(Cause {
         id: spec.id.clone(),
-        reason: speaking_for.iter().find_map(|(_, spec, _)| spec.reason.clone()),
+        reason: speaking_for.iter().find_map(|(_, spec, fact)| fill(spec.reason.as_ref()?, &fact.fields)),
         confidence,
         score: (score * 100.0).round() / 100.0,
         subject: scope.subject.clone(),

@@ -95,9 +95,21 @@ pub fn symptom(scene: &Scene) -> View {
     if !failing && logged.failing { View { url: view.url, subject: view.subject, ..logged } } else { view }
 }
 
+/// Since when our own requests through the gateway were all served, in seconds since the Unix epoch: failures before that are
+/// over. `None`: they are not, or none was made.
+fn served_since(scene: &Scene) -> Option<i64> {
+    let mut begin = None;
+    for history in scene.probes_of("gateway") {
+        let streak = history.results.iter().rev().take_while(|result| !failed(&result.outcome)).last()?;
+        begin = begin.max(Some(streak.at.wall_s()));
+    }
+    begin
+}
+
 /// What the access log says of the requests of others, since we look.
 fn from_log(scene: &Scene, since: Option<i64>) -> View {
-    let from = scene.now.wall_s() - NOW_S;
+    // The second in which they began to be served may hold failures of before.
+    let from = (scene.now.wall_s() - NOW_S).max(served_since(scene).map_or(i64::MIN, |second| second + 1));
     let (mut fails, mut all, mut worst) = (0, 0, None);
     for group in scene.logs.values().filter(|group| group.kind == crate::model::SourceKind::Access && group.live > 0) {
         let count = group.since(from).min(group.live);

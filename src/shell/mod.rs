@@ -12,6 +12,7 @@ mod console;
 mod demo;
 mod effects;
 mod explain;
+mod hand_over;
 mod record;
 mod replay;
 mod run_loop;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+pub use hand_over::fold;
 pub use record::{RecordError, Recording};
 pub use run_loop::{Feed, Input, Ports, run_loop};
 
@@ -57,6 +59,7 @@ pub fn run() -> ExitCode {
         Some(Command::Check(check)) => check::run(&check),
         Some(Command::Explain(explain)) => explain::run(&explain),
         Some(Command::Demo(demo)) => demo::run(&demo),
+        Some(Command::Report(asked)) => hand_over::run(&asked),
         Some(Command::Replay(replay)) => replay::run(&replay),
         None => console::run(&cli),
     });

@@ -191,6 +191,22 @@ impl Recording {
     }
 }
 
+impl Recording {
+    /// The stamp of its first observation.
+    pub fn begin(&self) -> Stamp {
+        self.seen.first().map(|stamped| stamped.at).unwrap_or_default()
+    }
+
+    /// What of it was lost, as a blind spot.
+    pub fn damage(&self) -> Option<Stamped> {
+        let (number, why) = self.damaged.first()?;
+        let reason = format!("{} lines are damaged, the first is line {number}: {why}", self.damaged.len());
+        let remedy = "the others are shown; a recording that was cut off ends early".to_owned();
+        let spot = BlindSpot { source: "recording".to_owned(), reason, remedy };
+        Some(Stamped { at: self.begin(), observation: Observation::Blind(spot) })
+    }
+}
+
 /// Reads the next line, without its end; `false`: there is none. A line that is too long is cut, and so damaged.
 fn next_line(reader: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();

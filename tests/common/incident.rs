@@ -217,6 +217,7 @@ pub fn nginx() -> Gateway {
         config: "/etc/nginx/nginx.conf".into(),
         files: vec![("/etc/nginx/nginx.conf".into(), None), ("/etc/nginx/conf.d/shop.conf".into(), None)],
         problems: Vec::new(),
+        test: None,
         sites: vec![Site { names: vec!["shop.example.com".into()], listens: vec![listen], routes: vec![route], at: place(1) }],
         pools: Vec::<Pool>::new(),
         logs: vec![

@@ -211,6 +211,9 @@ new_workers() {
     pgrep -P "$1" >/dev/null
 }
 
+# later: file times and the starts of processes are compared in whole seconds; what comes next is younger beyond doubt.
+later() { sleep 2.1; }
+
 # address IP/LEN: one more address of this host.
 address() { ip address add "$1" dev lo; }
 

@@ -2,6 +2,7 @@
 //!
 //! To add a producer: a file here with `NAMES`, `FAMILIES` and `produce`, and its line in [`PRODUCERS`].
 
+mod conf;
 mod gateway;
 mod life;
 mod listen;
@@ -31,6 +32,7 @@ struct Producer {
 const PRODUCERS: &[Producer] = &[
     Producer { names: gateway::names, produce: gateway::produce },
     Producer { names: probes::names, produce: probes::produce },
+    Producer { names: conf::names, produce: conf::produce },
     Producer { names: load::names, produce: load::produce },
     Producer { names: logs::names, produce: logs::produce },
     Producer { names: life::names, produce: life::produce },

@@ -6,7 +6,7 @@ use super::FactBook;
 use crate::{
     catalog::Catalog,
     diagnose::{ProbeHistory, ProbeResult, Scene},
-    model::{Address, Fact, Outcome, ProbeReport},
+    model::{Address, Fact, Outcome, ProbeReport, Protocol},
 };
 
 /// Probes by id. The planner plans these; `probe::ALL` makes them; a test holds the two together.
@@ -104,6 +104,20 @@ fn sentence(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize)
     format!("{found}, {count} of {tries}: {what}{detail}")
 }
 
+/// What kind of a mix-up it is to speak `ours` to a peer that speaks this: the reasons of `protocol-mismatch`.
+fn mismatch(ours: Protocol, peer: &str) -> &'static str {
+    match (ours, peer) {
+        (_, "proxy-protocol") => "proxy-protocol",
+        (Protocol::Http | Protocol::Fastcgi | Protocol::Uwsgi | Protocol::Scgi | Protocol::Grpc, "tls") => "plain-to-tls",
+        (Protocol::Http | Protocol::Https, "fastcgi") => "http-to-fastcgi",
+        (Protocol::Http | Protocol::Https, "uwsgi") => "http-to-uwsgi",
+        (Protocol::Http | Protocol::Https, "http/2") | (Protocol::Grpc | Protocol::Grpcs, "http/1") => "http-version",
+        (Protocol::Fastcgi, "http/1" | "http/2") => "fastcgi-to-http",
+        (Protocol::Uwsgi, "http/1" | "http/2") => "uwsgi-to-http",
+        _ => "other",
+    }
+}
+
 /// What a sentence or command about it can use.
 fn fields(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize) -> BTreeMap<String, String> {
     let job = &report.job;
@@ -136,6 +150,7 @@ fn fields(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize) -
     match outcome {
         Outcome::Speaks(what) => {
             set("peer", what.clone());
+            set("mismatch", mismatch(job.protocol, what).to_owned());
         }
         Outcome::HeaderTooBig { bytes, limit } => {
             set("bytes", bytes.to_string());
