@@ -2,7 +2,10 @@
 
 use std::{
     io::{Read as _, Write as _},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The program on a terminal.
 struct Console {
     screen: Arc<Mutex<vt100::Parser>>,
+    /// Nobody reads on: the reader lets go of its end of the terminal after what it is waiting for.
+    hung_up: Arc<AtomicBool>,
     master: Option<Box<dyn MasterPty + Send>>,
     keys: Option<Box<dyn std::io::Write + Send>>,
     child: Box<dyn Child + Send + Sync>,
@@ -33,16 +38,20 @@ impl Console {
         let child = pair.slave.spawn_command(command).expect("the program starts");
         drop(pair.slave);
         let screen = Arc::new(Mutex::new(vt100::Parser::default()));
+        let hung_up = Arc::<AtomicBool>::default();
         let mut output = pair.master.try_clone_reader().expect("reader");
-        let theirs = Arc::clone(&screen);
+        let (theirs, until) = (Arc::clone(&screen), Arc::clone(&hung_up));
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = output.read(&mut bytes) {
                 theirs.lock().expect("not poisoned").process(&bytes[..count]);
+                if until.load(Ordering::SeqCst) {
+                    break;
+                }
             }
         });
         let keys = pair.master.take_writer().expect("writer");
-        Self { screen, master: Some(pair.master), keys: Some(keys), child }
+        Self { screen, hung_up, master: Some(pair.master), keys: Some(keys), child }
     }
 
     fn text(&self) -> String {
@@ -65,6 +74,17 @@ impl Console {
     fn signal(&self, signal: nix::sys::signal::Signal) {
         let pid = i32::try_from(self.child.process_id().expect("it runs")).expect("a pid");
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("signalled");
+    }
+
+    /// Waits until it is stopped: state T of proc_pid_stat(5).
+    fn wait_until_stopped(&self) {
+        let stat = format!("/proc/{}/stat", self.child.process_id().expect("it runs"));
+        let state = || std::fs::read_to_string(&stat).ok()?.rsplit_once(") ")?.1.chars().next();
+        let end = Instant::now() + PATIENCE;
+        while state() != Some('T') {
+            assert!(Instant::now() < end, "it is not stopped after {PATIENCE:?}: {:?}", state());
+            std::thread::yield_now();
+        }
     }
 
     /// Waits for the end, and gives the exit code.
@@ -105,8 +125,9 @@ fn it_starts_says_what_it_found_helps_and_quits() {
     let (mut console, _root) = started(&[]);
     console.wait_for("verdict", |screen| screen.contents().contains("no gateway"));
     console.press("?");
-    console.wait_for("help", |screen| screen.contents().contains("quit"));
+    console.wait_for("help", |screen| screen.contents().contains("KEYS"));
     console.press("\u{1b}");
+    // Only then the next key: Esc and a letter at once are Alt with that letter.
     console.wait_for("panes again", |screen| screen.contents().contains("CHECKLIST"));
     console.press("q");
     assert_eq!(console.ended(), 0);
@@ -131,6 +152,8 @@ fn ctrl_c_and_the_signals_give_the_terminal_back() {
 #[test]
 fn it_goes_when_the_terminal_goes() {
     let (mut console, _root) = started(&[]);
+    // The last ones to hold the terminal are these three; the reader goes with the next second of the clock on the screen.
+    console.hung_up.store(true, Ordering::SeqCst);
     console.keys = None;
     console.master = None;
     console.ended();
@@ -149,6 +172,7 @@ fn a_panic_gives_the_terminal_back_and_is_told() {
 fn it_stops_and_comes_back() {
     let (mut console, _root) = started(&[]);
     console.press("\u{1a}");
+    console.wait_until_stopped();
     console.assert_restored();
     console.signal(nix::sys::signal::Signal::SIGCONT);
     console.wait_for("screen again", |screen| screen.alternate_screen() && screen.contents().contains("CHECKLIST"));
@@ -170,7 +194,7 @@ fn any_size_will_do() {
         console.master.as_ref().expect("terminal is there").resize(size).expect("resized");
     }
     console.press("?");
-    console.wait_for("help", |screen| screen.contents().contains("quit"));
+    console.wait_for("help", |screen| screen.contents().contains("KEYS"));
     console.press("qq");
     console.ended();
     console.assert_restored();

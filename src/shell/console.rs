@@ -8,7 +8,7 @@ use crossterm::{
     execute,
 };
 use futures_util::{Stream, StreamExt as _, stream};
-use ratatui::{Terminal, backend::CrosstermBackend};
+use ratatui::Terminal;
 use tokio::sync::mpsc;
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
     effects,
     record::Recorder,
     run_loop::{Feed, Input, Ports, run_loop},
+    screen::Screen,
     signals, term,
     writer::{FrameWriter, Link},
 };
@@ -74,7 +75,7 @@ pub async fn on_terminal(
     let (writer, link) = FrameWriter::new(io::stdout(), move || {
         let _ = drawn.try_send(());
     });
-    let mut terminal = Terminal::new(CrosstermBackend::new(writer))?;
+    let mut terminal = Terminal::new(Screen::new(writer))?;
     let mut ports = Live { clock, control, link: link.clone() };
     let left = run_loop(&mut terminal, &ui, state, &mut ports, feed, input(frames_done, link.clone())?).await;
     match left {
@@ -99,8 +100,14 @@ fn input(frames_done: mpsc::Receiver<()>, link: Link) -> anyhow::Result<impl Str
     let keys = EventStream::new().filter_map(|event| async move {
         match event {
             Ok(TerminalEvent::Key(key)) => (key.kind != KeyEventKind::Release).then_some(Input::Key(key)),
-            Ok(TerminalEvent::Resize(..)) => Some(Input::Resize),
-            Ok(TerminalEvent::FocusGained | TerminalEvent::FocusLost | TerminalEvent::Mouse(_) | TerminalEvent::Paste(_)) => None,
+            // The size comes by its signal.
+            Ok(
+                TerminalEvent::Resize(..)
+                | TerminalEvent::FocusGained
+                | TerminalEvent::FocusLost
+                | TerminalEvent::Mouse(_)
+                | TerminalEvent::Paste(_),
+            ) => None,
             Err(_) => Some(Input::End),
         }
     });
@@ -138,6 +145,12 @@ struct Live {
 impl Ports for Live {
     fn now(&self) -> Stamp {
         self.clock.now()
+    }
+
+    #[cfg(debug_assertions)]
+    fn pressed(&self) {
+        // For tests/pty.rs: the thread that draws fails in the middle of its work.
+        assert!(std::env::var_os("WHY502_TEST_PANIC").is_none(), "as WHY502_TEST_PANIC asks");
     }
 
     fn carry_out(&mut self, effect: &Effect) {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::{
     app::{self, Effect, Event, Msg, State},
     catalog::Catalog,
-    model::Stamp,
+    model::{Observation, SourceKind, Stage, Stamp},
     sys::Stamped,
     ui::{self, Ui},
 };
@@ -57,6 +57,8 @@ pub trait Ports {
     fn now(&self) -> Stamp;
     /// Carries an effect out. `Quit`, `Redraw` and `Suspend` are the loop's own and never come here.
     fn carry_out(&mut self, effect: &Effect);
+    /// A key is about to be taken in. There for tests of what a defect does; a build for users has nothing here.
+    fn pressed(&self) {}
     /// Whether the terminal can take a frame.
     fn can_draw(&self) -> bool;
     /// Stops in the background, and takes the terminal again afterwards.
@@ -87,6 +89,7 @@ where
             biased;
             given = input.next() => match given {
                 Some(Input::Key(key)) => {
+                    ports.pressed();
                     if let Some(action) = ui::keymap::action(state, ui, terminal.size()?, key) {
                         effects = app::update(state, Event { at: ports.now(), msg: Msg::Act(action) });
                         (dirty, pause) = (true, FRAME);
@@ -94,6 +97,8 @@ where
                 }
                 Some(Input::Resize) => {
                     terminal.autoresize()?;
+                    // Also when the size is the old one again: between two resizes the terminal cut off what did not fit.
+                    terminal.clear()?;
                     (dirty, pause) = (true, FRAME);
                 }
                 Some(Input::Stop) => effects.push(Effect::Suspend),
@@ -103,15 +108,14 @@ where
             },
             fed = feed.next(), if open => {
                 match fed {
-                    Some(fed) => effects = take(state, fed, ports.now()),
+                    Some(fed) => dirty |= take(state, fed, ports.now(), &mut effects),
                     None => open = false,
                 }
                 // Under a flood the rest of what is there is taken in one go, and drawn once.
                 for _ in 1..BATCH {
                     let Some(Some(fed)) = feed.next().now_or_never() else { break };
-                    effects.extend(take(state, fed, ports.now()));
+                    dirty |= take(state, fed, ports.now(), &mut effects);
                 }
-                dirty = true;
             }
             _ = ticks.tick() => dirty = true,
             () = tokio::time::sleep_until(last_frame + pause), if dirty && ports.can_draw() => {}
@@ -142,11 +146,32 @@ where
     }
 }
 
-/// Takes in what came.
-fn take(state: &mut State, fed: Feed, now: Stamp) -> Vec<Effect> {
-    let event = match fed {
-        Feed::Seen(stamped) => Event { at: stamped.at, msg: Msg::Observed(stamped.observation) },
-        Feed::Catalog(catalog) => Event { at: now, msg: Msg::Catalog(catalog) },
+/// Takes in what came. `true`: it is news, and worth a frame of its own; the rest is drawn with the next second, so that a
+/// healthy host costs one frame a second whatever its collectors say.
+fn take(state: &mut State, fed: Feed, now: Stamp, effects: &mut Vec<Effect>) -> bool {
+    let (news, event) = match fed {
+        Feed::Seen(stamped) => {
+            (is_news(state, &stamped.observation), Event { at: stamped.at, msg: Msg::Observed(stamped.observation) })
+        }
+        Feed::Catalog(catalog) => (true, Event { at: now, msg: Msg::Catalog(catalog) }),
     };
-    app::update(state, event)
+    effects.extend(app::update(state, event));
+    news
+}
+
+/// Whether an observation tells more than that everything goes on as it did.
+fn is_news(state: &State, observation: &Observation) -> bool {
+    match observation {
+        Observation::Probe(report) => state.scene.history(&report.job).is_none_or(|known| known.last.outcome != report.outcome),
+        Observation::Log(batch) => batch.lookback || batch.kind != SourceKind::Access,
+        Observation::Load(_) => state.scene.loads.is_empty(),
+        Observation::Done(Stage::Probes { round, .. }) => *round <= 1,
+        Observation::Run(_)
+        | Observation::Gateways(_)
+        | Observation::Listeners(_)
+        | Observation::Blind(_)
+        | Observation::Seen { .. }
+        | Observation::Dropped { .. }
+        | Observation::Done(Stage::Gateways | Stage::ConfigTest | Stage::Listeners | Stage::Logs | Stage::Load) => true,
+    }
 }

@@ -16,6 +16,9 @@ pub fn stream() -> std::io::Result<impl Stream<Item = Input>> {
         each(SignalKind::interrupt(), || Input::End)?,
         each(SignalKind::quit(), || Input::End)?,
         each(SignalKind::hangup(), || Input::End)?,
+        // Not by crossterm's events: its reader loses a resize that comes together with a key (mio's events are edge-triggered,
+        // and it returns at the key).
+        each(SignalKind::window_change(), || Input::Resize)?,
         // SIGTSTP from elsewhere; Ctrl-Z itself comes as a key in raw mode.
         each(SignalKind::from_raw(nix::sys::signal::Signal::SIGTSTP as i32), || Input::Stop)?,
         each(SignalKind::from_raw(nix::sys::signal::Signal::SIGCONT as i32), || Input::Resume)?,

@@ -10,6 +10,7 @@ use why502::{
         Observation, Outcome, Phases, Place, Pool, Pressure, ProbeJob, ProbeReport, ProcessInfo, Protocol, Queue, Role, Route,
         RunInfo, RunState, Server, Site, SourceKind, Stage, Stamp,
     },
+    sys::Stamped,
 };
 
 /// 2026-11-20 02:26:58 UTC: when the run begins.
@@ -26,12 +27,14 @@ pub struct Incident {
     pub state: State,
     /// Milliseconds since the run began.
     pub at_ms: u64,
+    /// What was observed, as collectors would have sent it.
+    pub seen: Vec<Stamped>,
 }
 
 impl Incident {
     /// The first frame: nothing is known, not even the catalogue.
     pub fn first_frame() -> Self {
-        let mut incident = Self { state: State::new(Options::default(), "checklist"), at_ms: 0 };
+        let mut incident = Self { state: State::new(Options::default(), "checklist"), at_ms: 0, seen: Vec::new() };
         incident.feed(Msg::Tick);
         incident
     }
@@ -127,6 +130,9 @@ impl Incident {
     pub fn feed(&mut self, msg: Msg) {
         self.at_ms += 100;
         let at = Stamp { run_ms: self.at_ms, wall_ms: BEGIN_MS + i64::try_from(self.at_ms).expect("a short run") };
+        if let Msg::Observed(observation) = &msg {
+            self.seen.push(Stamped { at, observation: observation.clone() });
+        }
         update(&mut self.state, Event { at, msg });
     }
 
@@ -156,7 +162,7 @@ impl Incident {
 }
 
 /// The catalogue, compiled once for all tests.
-fn catalog() -> Arc<Catalog> {
+pub fn catalog() -> Arc<Catalog> {
     static CATALOG: OnceLock<Arc<Catalog>> = OnceLock::new();
     CATALOG.get_or_init(|| Arc::new(Catalog::embedded().expect("the embedded catalogue is whole"))).clone()
 }

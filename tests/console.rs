@@ -1,0 +1,295 @@
+//! The console's own loop with an injected feed and keys, a terminal of memory and paused time: what a person meets who sits
+//! before it. What only a real terminal can show is in `pty.rs`, how screens look in `screens.rs`.
+
+#[path = "console/hands.rs"]
+mod hands;
+#[path = "common/incident.rs"]
+mod incident;
+
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyModifiers};
+use hands::{Hands, loop_with};
+use incident::{Incident, UPSTREAM};
+use tokio::time::Instant;
+use why502::{
+    app::Effect,
+    model::{LogBatch, Observation},
+    shell::{Feed, Input},
+};
+
+/// An incident as it comes to the console that was just started.
+fn feed(hands: &Hands, incident: Incident) {
+    hands.feed(Feed::Catalog(incident::catalog()));
+    incident.seen.into_iter().for_each(|stamped| hands.feed(Feed::Seen(stamped)));
+}
+
+/// A screen on which the verdict of [`Incident::broken`] stands.
+async fn broken(hands: &Hands) {
+    feed(hands, Incident::broken());
+    hands.wait_for("the verdict", |screen| screen.contains("CRITICAL")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_verdict_comes_when_the_evidence_does() {
+    let (left, state) = loop_with(async |hands| {
+        hands.wait_for("the first frame", |screen| screen.contains("CHECKLIST")).await;
+        assert!(hands.began.elapsed() < Duration::from_millis(20), "the first frame waits for nothing");
+        assert!(!hands.screen().contains("CRITICAL"), "nothing is known yet");
+        let fed = Instant::now();
+        broken(&hands).await;
+        assert!(fed.elapsed() < Duration::from_millis(200), "the verdict took {:?}", fed.elapsed());
+        assert!(hands.screen().contains("upstream-down"), "{}", hands.screen());
+        hands.press('q');
+    })
+    .await;
+    assert_eq!(left, Ok(false));
+    assert_eq!(state.assessment.causes.first().map(|cause| cause.id.as_str()), Some("upstream-down"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_lead_to_the_screens() {
+    let (left, state) = loop_with(async |hands| {
+        broken(&hands).await;
+        hands.press('?');
+        hands.wait_for("the keys", |screen| screen.contains("KEYS") && screen.contains("No key changes the host")).await;
+        hands.key(KeyCode::Esc, KeyModifiers::NONE);
+        hands.wait_for("the panes again", |screen| screen.contains("CHECKLIST")).await;
+        // By number to the causes, and why.
+        hands.press('2');
+        hands.key(KeyCode::Enter, KeyModifiers::NONE);
+        hands.wait_for("the explanation", |screen| screen.contains("WHY: causes") && screen.contains("Stop the bleeding")).await;
+        hands.key(KeyCode::Esc, KeyModifiers::NONE);
+        hands.wait_for("the panes again", |screen| screen.contains("CHECKLIST")).await;
+        // The pane after the causes, alone.
+        hands.key(KeyCode::Tab, KeyModifiers::NONE);
+        hands.press('z');
+        hands.wait_for("the probes alone", |screen| screen.contains("PROBES") && !screen.contains("CHECKLIST")).await;
+        hands.press('z');
+        hands.wait_for("all panes", |screen| screen.contains("CHECKLIST")).await;
+        hands.press('q');
+    })
+    .await;
+    assert_eq!((left, state.view.focus), (Ok(false), "probes"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_answered_within_a_tenth_of_a_second() {
+    loop_with(async |hands| {
+        broken(&hands).await;
+        for _ in 0..20 {
+            for (key, sign) in [('?', "KEYS"), ('?', "CHECKLIST")] {
+                let pressed = Instant::now();
+                hands.press(key);
+                hands.wait_for(sign, |screen| screen.contains(sign)).await;
+                assert!(pressed.elapsed() <= Duration::from_millis(100), "{:?}", pressed.elapsed());
+            }
+        }
+    })
+    .await
+    .0
+    .expect("it runs on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frozen_view_stands_still_while_collection_goes_on() {
+    loop_with(async |hands| {
+        broken(&hands).await;
+        hands.press('Z');
+        hands.settle().await;
+        let dropped = Observation::Dropped { collector: "logs".into(), count: 4242 };
+        hands.observe(dropped);
+        hands.settle().await;
+        assert!(!hands.screen().contains("4,242 dropped"), "the view is frozen:\n{}", hands.screen());
+        hands.press('Z');
+        hands.wait_for("what came meanwhile", |screen| screen.contains("4,242 dropped")).await;
+    })
+    .await
+    .0
+    .expect("it runs on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_end_ends_it() {
+    let ends: [(&str, fn(&Hands), bool); 5] = [
+        ("q", |hands| hands.press('q'), false),
+        ("Q leaves the screen", |hands| hands.press('Q'), true),
+        ("Ctrl-C", |hands| hands.key(KeyCode::Char('c'), KeyModifiers::CONTROL), false),
+        ("a signal, or the terminal's end", |hands| hands.input(Input::End), false),
+        ("no more input", Hands::hang_up, false),
+    ];
+    for (what, end, keeps) in ends {
+        // From behind every overlay, too.
+        for before in ["", "?", "2\n", "z", "Z"] {
+            let began = Instant::now();
+            let (left, _) = loop_with(async |hands| {
+                broken(&hands).await;
+                before.chars().for_each(|c| if c == '\n' { hands.key(KeyCode::Enter, KeyModifiers::NONE) } else { hands.press(c) });
+                end(&hands);
+                hands.ended().await;
+            })
+            .await;
+            assert_eq!(left, Ok(keeps), "{what} after {before:?}");
+            assert!(began.elapsed() < Duration::from_secs(1), "{what} after {before:?}");
+        }
+    }
+}
+
+/// Log lines as they come in an outage, by the thousand.
+fn flood() -> Observation {
+    let incident = Incident::flooded();
+    let batches = incident.seen.into_iter().filter_map(|stamped| match stamped.observation {
+        Observation::Log(batch) if batch.counts.len() > 100 => Some(LogBatch { lookback: false, ..batch }),
+        _ => None,
+    });
+    Observation::Log(batches.last().expect("a flood has a large batch"))
+}
+
+// Real time: a flood leaves no idle moment in which paused time would go on.
+#[tokio::test]
+async fn a_flood_starves_neither_keys_nor_frames() {
+    let batch = flood();
+    let (left, state) = loop_with(async |hands| {
+        broken(&hands).await;
+        let done = hands.flood(move || batch.clone());
+        hands.wait_for("the flood on the screen", |screen| screen.contains("300 groups") || screen.contains("303 groups")).await;
+        for (key, sign) in [('?', "KEYS"), ('?', "CHECKLIST"), ('5', "═5 LOGS"), ('?', "KEYS")] {
+            let pressed = Instant::now();
+            hands.press(key);
+            hands.wait_for(sign, |screen| screen.contains(sign)).await;
+            // A debug build on a busy machine; a person would not wait longer.
+            assert!(pressed.elapsed() < Duration::from_secs(2), "{sign} after {:?}", pressed.elapsed());
+        }
+        assert!(!done.is_finished(), "the flood went on all the time");
+        hands.press('q');
+        hands.ended().await;
+        done.abort();
+    })
+    .await;
+    assert_eq!(left, Ok(false));
+    assert!(state.scene.logs.len() >= 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_terminal_that_is_stuck_gets_no_frame_and_then_the_newest() {
+    loop_with(async |hands| {
+        feed(&hands, Incident::first_frame());
+        hands.wait_for("the first frame", |screen| screen.contains("CHECKLIST")).await;
+        hands.settle().await;
+        hands.block_terminal();
+        let frames = hands.frames();
+        broken_unseen(&hands);
+        hands.press('?');
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(hands.frames(), frames, "no frame while the terminal is busy");
+        let freed = Instant::now();
+        hands.free_terminal();
+        hands.wait_for("the newest state", |screen| screen.contains("CRITICAL") && screen.contains("KEYS")).await;
+        assert!(freed.elapsed() <= Duration::from_millis(100), "{:?}", freed.elapsed());
+        assert_eq!(hands.frames(), frames + 1, "what lay between is not drawn");
+    })
+    .await
+    .0
+    .expect("it runs on");
+}
+
+fn broken_unseen(hands: &Hands) {
+    Incident::broken().seen.into_iter().for_each(|stamped| hands.feed(Feed::Seen(stamped)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_idle_it_draws_at_most_once_a_second() {
+    loop_with(async |hands| {
+        feed(&hands, Incident::healthy());
+        hands.settle().await;
+        let frames = hands.frames();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let drawn = hands.frames() - frames;
+        assert!((55..=60).contains(&drawn), "{drawn} frames in a minute: the clock goes on, and nothing else");
+        // What every collector of a healthy host sends: load every 2 s, a probe's round every 10 s.
+        let quiet = Incident::healthy();
+        let load = Observation::Load(Box::new(incident::load()));
+        let round: Vec<Observation> = quiet.seen.into_iter().map(|stamped| stamped.observation).collect();
+        let probes: Vec<&Observation> = round.iter().filter(|seen| matches!(seen, Observation::Probe(_))).take(2).collect();
+        let frames = hands.frames();
+        for tenth in 0..600 {
+            if tenth % 20 == 7 {
+                hands.observe(load.clone());
+            }
+            if tenth % 100 == 33 {
+                probes.iter().for_each(|probe| hands.observe((*probe).clone()));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let drawn = hands.frames() - frames;
+        assert!(drawn <= 61, "{drawn} frames in a minute of a healthy host");
+    })
+    .await
+    .0
+    .expect("it runs on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_stop_and_on_request_everything_is_drawn_anew() {
+    loop_with(async |hands| {
+        broken(&hands).await;
+        for (what, ask, stops) in [
+            ("Ctrl-Z", Input::Key(hands::ctrl('z')), 1),
+            ("SIGTSTP", Input::Stop, 1),
+            ("SIGCONT", Input::Resume, 0),
+            ("Ctrl-L", Input::Key(hands::ctrl('l')), 0),
+        ] {
+            let (stopped, clears) = (hands.stops(), hands.clears());
+            hands.input(ask);
+            hands.settle().await;
+            assert_eq!(hands.stops() - stopped, stops, "{what}");
+            assert_eq!(hands.clears() - clears, 1, "{what}: what other programs wrote is wiped out");
+            assert!(hands.screen().contains("CRITICAL"), "{what}:\n{}", hands.screen());
+        }
+    })
+    .await
+    .0
+    .expect("it runs on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_size_is_drawn_at_once() {
+    loop_with(async |hands| {
+        feed(&hands, Incident::blind());
+        hands.settle().await;
+        for (width, height) in [(160, 45), (1, 1), (40, 10), (80, 24)] {
+            hands.resize(width, height);
+            hands.wait_for_size(width, height).await;
+        }
+        assert!(hands.screen().contains("CHECKLIST"));
+    })
+    .await
+    .0
+    .expect("it runs on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_to_be_done_is_handed_out() {
+    loop_with(async |hands| {
+        broken(&hands).await;
+        let follow = |effect: &Effect| matches!(effect, Effect::Follow(logs) if logs.len() == 2);
+        let probe = |effect: &Effect| {
+            matches!(effect, Effect::Probe(plan) if plan.jobs.iter().any(|job| job.address.to_string() == UPSTREAM))
+        };
+        assert!(hands.effects().iter().any(follow), "the gateway's logs are followed: {:?}", hands.effects());
+        assert!(hands.effects().iter().any(probe), "the upstream is asked: {:?}", hands.effects());
+        let done = hands.effects().len();
+        hands.press('r');
+        hands.settle().await;
+        assert!(hands.effects()[done..].iter().any(probe), "r asks for a round now");
+        hands.press('2');
+        hands.press('y');
+        hands.settle().await;
+        let copied = |effect: &Effect| matches!(effect, Effect::Copy(text) if !text.is_empty());
+        assert!(hands.effects().iter().any(copied), "{:?}", hands.effects());
+        hands.wait_for("a word about it", |screen| screen.contains("copied to the terminal's clipboard")).await;
+    })
+    .await
+    .0
+    .expect("it runs on");
+}
