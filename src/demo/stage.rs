@@ -165,6 +165,7 @@ impl Stage {
                 self.write(&self.upstream, false, false)?;
             }
             Twist::BreakConfig => {
+                tokio::time::sleep(LATER).await;
                 self.write(&first, false, true)?;
                 self.reload()?;
             }
