@@ -72,9 +72,15 @@ pub struct Target {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// One pass without a terminal, for scripts, monitors and tests. Exit status: 0 ok, 1 warning, 2 critical, 3 unknown.
-    Check(Check),
+    Check(Box<Check>),
+    /// Causes from a pasted log excerpt alone, on any host.
+    Explain(Explain),
+    /// The console on a real small gateway of its own on loopback, broken on purpose.
+    Demo(Demo),
     /// The console over a recorded incident.
     Replay(Replay),
+    /// What a recorded incident says at its end, as a document.
+    Report(Report),
 }
 
 /// Options of `check`.
@@ -101,6 +107,38 @@ pub struct Check {
     pub record: Option<PathBuf>,
 }
 
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The file with the excerpt; -: standard input.
+    #[arg(default_value = "-")]
+    pub file: PathBuf,
+
+    /// The result as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// What is to be broken; see --list.
+    #[arg(value_name = "FAULT", value_parser = parse_fault)]
+    pub fault: Option<&'static crate::demo::Fault>,
+
+    /// List what can be broken.
+    #[arg(long, conflicts_with_all = ["fault", "serve"])]
+    pub list: bool,
+
+    /// No console: print where it runs, heal on a line "heal", end with standard input. For tests and for a second terminal.
+    #[arg(long)]
+    pub serve: bool,
+
+    /// Draw with ASCII characters only.
+    #[arg(long)]
+    pub ascii: bool,
+}
+
 /// Options of `replay`.
 #[derive(Debug, Args)]
 pub struct Replay {
@@ -114,6 +152,21 @@ pub struct Replay {
     /// Draw with ASCII characters only.
     #[arg(long)]
     pub ascii: bool,
+}
+
+/// Options of `report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The file that `--record` made.
+    pub record: PathBuf,
+
+    /// As JSON.
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+
+    /// As Markdown.
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 /// A URL as people type it: `shop.example.com/cart` means http.
@@ -130,6 +183,11 @@ fn parse_url(text: &str) -> Result<Url, String> {
         return Err("it holds a user name or password; leave them out, they would be shown and recorded".to_owned());
     }
     Ok(url)
+}
+
+/// A fault of the demo by its id.
+fn parse_fault(text: &str) -> Result<&'static crate::demo::Fault, String> {
+    crate::demo::by_id(text).ok_or_else(|| "the demo knows no such fault; see: why502 demo --list".to_owned())
 }
 
 /// `10s`, `500ms`, `5m`.
@@ -166,7 +224,7 @@ mod tests {
     #[test]
     fn durations_as_people_type_them() {
         assert_eq!(parse_duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(parse_duration("5m"), Ok(Duration::from_mins(5)));
         for bad in ["", "x", "-1s", "0s", "1ms"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }

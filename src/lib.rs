@@ -21,6 +21,7 @@
 //! | 4 | [`app`] | State, Msg, Action, Effect, `update` |
 //! | 3 | [`diagnose`] | facts to ranked causes; the checklist |
 //! | 2 | [`probe`], [`watch`], [`gateway`] | collectors: they only emit observations, and don't know each other |
+//! | 2 | [`demo`] | a small gateway to look at, broken on purpose |
 //! | 1 | [`catalog`], [`sys`] | the embedded knowledge; the only door to the host |
 //! | 0 | [`model`] | plain data |
 //!
@@ -34,6 +35,7 @@
 //! | fact from several sources | a function in a file of `src/diagnose/facts/`, its name in that file's list | the world is closed by a test |
 //! | probe | a file in `src/probe/` and its line in `probe::ALL` | tests walk the list |
 //! | source | a file in `src/watch/` and its line in `shell/collect.rs` | |
+//! | fault of the demo | an entry in `demo::FAULTS` | `tests/demo.rs` walks the table |
 //! | gateway | a folder in `src/gateway/` and its line in `gateway::ALL` | tests walk the list |
 //! | pane | a file in `src/ui/pane/` and its line in `pane::ALL` | snapshots walk the list |
 //! | key | a row of `ui::keymap::KEYS` | help, footer and README come from it |
@@ -43,6 +45,7 @@
 pub mod app;
 pub mod catalog;
 pub mod cli;
+pub mod demo;
 pub mod diagnose;
 pub mod gateway;
 pub mod model;

@@ -11,8 +11,8 @@ use ratatui::{
     style::Color,
 };
 use why502::{
-    app::{Action, Msg, Overlay, State},
-    model::Outcome,
+    app::{Action, Msg, Options, Overlay, State},
+    model::{LogBatch, LogCount, LogFormat, Observation, Outcome, SourceKind},
     report,
     ui::{Ui, draw, pane},
 };
@@ -94,7 +94,12 @@ fn every_kind_of_row_is_explained() {
                 _ => rows(&incident.state, id),
             };
             for (index, key) in picks.into_iter().filter(|key| rows(&incident.state, id).contains(key)).enumerate().take(4) {
-                let mut incident = looking_at(Incident { state: incident.state.clone(), at_ms: incident.at_ms }, id, None, false);
+                let mut incident = looking_at(
+                    Incident { state: incident.state.clone(), at_ms: incident.at_ms, seen: Vec::new() },
+                    id,
+                    None,
+                    false,
+                );
                 incident.feed(Msg::Act(Action::Open(Overlay::Explain { pane: id, key })));
                 let shown = text(&screen(&incident.state, &modern(), 100, 44));
                 insta::assert_snapshot!(format!("why-{name}-{id}-{index}"), shown);
@@ -226,6 +231,34 @@ fn a_frozen_view_stands_still_and_says_so() {
     assert_eq!(body_before, body_after);
     incident.feed(Msg::Act(Action::Freeze));
     assert!(!text(&screen(&incident.state, &modern(), 80, 24)).contains("FROZEN"));
+}
+
+#[test]
+fn before_the_first_message_there_is_no_time() {
+    let shown = text(&screen(&State::new(Options::default(), "checklist"), &modern(), 80, 24));
+    assert!(shown.contains("--:--:--Z") && !shown.contains("00:00:00"), "{shown}");
+}
+
+#[test]
+fn what_the_kernel_tells_at_boot_stands_below_errors() {
+    let mut incident = Incident::broken();
+    for (key, first) in
+        [("EXT#-fs (vda): mounted", "EXT4-fs (vda1): mounted filesystem"), ("oom", "Out of memory: Killed process 3121 (node)")]
+    {
+        let count = LogCount { second: None, key: key.into(), count: 900_000, first: first.into(), last: None };
+        let batch = LogBatch {
+            source: "kernel".into(),
+            kind: SourceKind::Kernel,
+            format: LogFormat::Kernel,
+            counts: vec![count],
+            lookback: true,
+            dropped: 0,
+        };
+        incident.observe(Observation::Log(batch));
+    }
+    let keys = rows(&incident.state, "logs");
+    let at = |word: &str| keys.iter().position(|key| key.contains(word)).expect(word);
+    assert!(at("oom") < at("502 GET") && at("connect() failed") < at("EXT#-fs"), "{keys:?}");
 }
 
 #[test]

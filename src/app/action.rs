@@ -65,4 +65,6 @@ pub enum Action {
     },
     /// Start another round of probes now.
     ProbeNow,
+    /// Heal what is broken in the demo.
+    Heal,
 }

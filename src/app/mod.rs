@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use action::{Action, Overlay};
 pub use plan::{PlanLimits, plan};
-pub use state::{Options, State, View};
+pub use state::{Demo, Options, State, View};
 pub use update::{first_pass_complete, update};
 
 use crate::{
@@ -46,6 +46,8 @@ pub enum Effect {
     Follow(Vec<LogSource>),
     /// Put this on the terminal's clipboard.
     Copy(String),
+    /// Heal what is broken in the demo.
+    Heal,
     /// Draw everything anew.
     Redraw,
     /// Stop in the background.

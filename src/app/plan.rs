@@ -10,8 +10,8 @@ use crate::{
     catalog::Catalog,
     diagnose::{self, Scene},
     model::{
-        Address, Gateway, HttpRequest, Listen, LogSource, Outcome, ProbeJob, ProbePlan, Protocol, Role, Route, Server, Site,
-        SourceKind, Subject,
+        Address, Gateway, HttpRequest, Listen, LogSource, NginxErrorLine, Outcome, ProbeJob, ProbePlan, Protocol, Role, Route,
+        Server, Site, SourceKind, Subject,
     },
 };
 
@@ -186,15 +186,16 @@ fn logged<'a>(scene: &'a Scene, gateway: &'a Gateway) -> Vec<Target<'a>> {
         .logs
         .values()
         .filter(|group| group.kind == SourceKind::Error && gateway.logs.iter().any(|log| log.id() == group.source))
-        .filter(|group| group.last.contains(", upstream: \""))
+        .filter(|group| diagnose::upstream_of(&group.last).is_some())
         .collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.last_second()));
     groups
         .into_iter()
         .filter_map(|group| {
-            let path = safe_path(quoted(&group.last, "request")?)?;
+            let line = NginxErrorLine::parse(&group.last)?;
+            let path = safe_path(line.request?)?;
             let upstream = diagnose::upstream_of(&group.last);
-            let host = quoted(&group.last, "host").unwrap_or("localhost");
+            let host = line.host.unwrap_or("localhost");
             let uses = |route: &&Route| route.servers.iter().any(|server| Some(&server.address) == upstream.as_ref());
             let (site, route) = gateway
                 .sites
@@ -218,12 +219,6 @@ fn logged<'a>(scene: &'a Scene, gateway: &'a Gateway) -> Vec<Target<'a>> {
 /// Whether a request for this path comes to this route.
 fn reaches(site: &Site, route: &Route, path: &str) -> bool {
     site.route_for(path).is_some_and(|found| found.at == route.at)
-}
-
-/// The value of `name: "value"` in an nginx error line.
-fn quoted<'a>(line: &'a str, name: &str) -> Option<&'a str> {
-    let start = line.find(&format!(", {name}: \""))? + name.len() + 5;
-    line.get(start..)?.split('"').next()
 }
 
 /// The path of a request line that can be repeated without harm: GET or HEAD, no query, nothing that looks like an action.

@@ -18,6 +18,17 @@ pub struct Options {
     pub upstreams: Vec<Address>,
     /// Bounds of the probe plan.
     pub limits: PlanLimits,
+    /// The demo that is looked at. `None`: a real host, or a recording.
+    pub demo: Option<Demo>,
+}
+
+/// What a person has to know of the demo.
+#[derive(Debug, Clone)]
+pub struct Demo {
+    /// What is broken.
+    pub fault: String,
+    /// What the key does that heals it: `starts the application`.
+    pub heal: String,
 }
 
 /// What the person looks at.

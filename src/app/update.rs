@@ -108,6 +108,11 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.plan.number += 1;
             return vec![Effect::Probe(state.plan.clone())];
         }
+        Action::Heal => {
+            let Some(demo) = &state.options.demo else { return Vec::new() };
+            view.message = Some((state.now, format!("the demo heals itself: it {}", demo.heal)));
+            return vec![Effect::Heal];
+        }
         Action::Copy { text, what } => {
             view.message = Some((state.now, format!("{what} copied to the terminal's clipboard")));
             return vec![Effect::Copy(text)];

@@ -15,7 +15,7 @@ pub struct EvidenceSpec {
     /// Whether it is direct proof when it holds now.
     #[serde(default)]
     pub proof: bool,
-    /// The reason of the cause when this is what speaks for it.
+    /// The reason of the cause when this is what speaks for it; `{mismatch}` and the like stand for fields of the fact.
     #[serde(default)]
     pub reason: Option<String>,
 }

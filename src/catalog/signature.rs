@@ -4,7 +4,7 @@ use regex::{Regex, RegexSet};
 use serde::Deserialize;
 
 use super::CatalogError;
-use crate::model::LogFormat;
+use crate::model::{LogFormat, NginxErrorLine};
 
 /// What a signature's line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -42,7 +42,7 @@ pub struct Signature {
     pub about: About,
     /// Root, symptom or context.
     pub rank: Rank,
-    /// The pattern, matched anywhere in the line's text.
+    /// The pattern, matched against the line's text; for nginx against `[level] message`.
     pub pattern: String,
     /// What the line means, in a sentence that ends with a full stop.
     pub explain: String,
@@ -114,9 +114,15 @@ impl Signatures {
         Ok(Self { families })
     }
 
-    /// The signature of a line: the first in the order of the file that matches.
+    /// The signature of a line: the first in the order of the file that matches. Of an nginx line only level and message
+    /// count: what stands behind them is of the client's choosing.
     pub fn of(&self, format: &LogFormat, line: &str) -> Option<&Signature> {
         let family = Family::of(format)?;
+        let message = match family {
+            Family::NginxError => NginxErrorLine::parse(line).map(|parsed| format!("[{}] {}", parsed.level, parsed.message))?,
+            Family::Kernel | Family::Plain => line.to_owned(),
+        };
+        let line = message.as_str();
         self.families
             .iter()
             .filter(|(of, ..)| *of == family)

@@ -38,7 +38,7 @@ pub fn assess(scene: &Scene, catalog: &Catalog, ticked: &BTreeMap<String, CheckS
     let book = FactBook::of(scene, catalog);
     let symptom = symptom::symptom(scene);
     let (causes, ruled_out) = rank::rank(scene, catalog, &book, &symptom);
-    let verdict = symptom::verdict(scene, &symptom, &causes);
+    let verdict = symptom::verdict(scene, &symptom, &causes, book.tells_of_failure(catalog));
     let mut blind: Vec<BlindSpot> = scene.blind.values().cloned().collect();
     blind.extend(scene.gateways.iter().flat_map(|gateway| gateway.blind.iter().cloned()));
     blind.sort_by(|a, b| a.source.cmp(&b.source));
@@ -47,7 +47,7 @@ pub fn assess(scene: &Scene, catalog: &Catalog, ticked: &BTreeMap<String, CheckS
         verdict,
         headline: symptom::headline(scene, &symptom, verdict, &causes),
         hops: hops::hops(scene, &symptom, &causes),
-        steps: checklist::steps(scene, catalog, &book, ticked),
+        steps: checklist::steps(scene, catalog, &book, causes.first().map(|cause| &cause.subject), ticked),
         findings: Vec::new(),
         url: symptom.url.clone(),
         symptom: symptom.told,

@@ -2,19 +2,36 @@
 
 use std::collections::BTreeMap;
 
-use super::{FactBook, Scene};
+use super::{FactBook, Scene, facts::family};
 use crate::{
     catalog::{AdviceSpec, Catalog, StepSpec},
-    model::{Advice, CheckState, Command, StepState},
+    model::{Advice, CheckState, Command, StepState, Subject},
 };
 
-/// Each step of the catalogue with its state.
-pub fn steps(scene: &Scene, catalog: &Catalog, book: &FactBook, ticked: &BTreeMap<String, CheckState>) -> Vec<StepState> {
-    catalog.steps.iter().map(|step| state(scene, step, book, ticked)).collect()
+/// Each step of the catalogue with its state. `about`: what the first cause is about, if there is one.
+pub fn steps(
+    scene: &Scene,
+    catalog: &Catalog,
+    book: &FactBook,
+    about: Option<&Subject>,
+    ticked: &BTreeMap<String, CheckState>,
+) -> Vec<StepState> {
+    catalog.steps.iter().map(|step| state(scene, step, book, about, ticked)).collect()
 }
 
-fn state(scene: &Scene, step: &StepSpec, book: &FactBook, ticked: &BTreeMap<String, CheckState>) -> StepState {
-    let first = |names: &[String]| names.iter().find_map(|name| book.any(name));
+fn state(
+    scene: &Scene,
+    step: &StepSpec,
+    book: &FactBook,
+    about: Option<&Subject>,
+    ticked: &BTreeMap<String, CheckState>,
+) -> StepState {
+    // Where the failing upstream itself was looked at, another one that is well proves nothing.
+    let find = |name: &String| match about {
+        Some(subject) if book.looked_at(family(name), &[subject]) => book.find(name, &[subject]),
+        Some(_) | None => book.any(name),
+    };
+    let first = |names: &[String]| names.iter().find_map(find);
     let looked = !step.looked.is_empty() && step.looked.iter().all(|family| book.looked_at(family, &[]));
     let (state, text, at) = if let Some(state) = ticked.get(&step.id) {
         (*state, String::new(), None)
@@ -29,7 +46,7 @@ fn state(scene: &Scene, step: &StepSpec, book: &FactBook, ticked: &BTreeMap<Stri
     } else if step.fail.is_empty() && step.pass.is_empty() && step.looked.is_empty() {
         (CheckState::Unknown, "for a person to check".to_owned(), None)
     } else {
-        (CheckState::Unknown, "not looked at yet".to_owned(), None)
+        (CheckState::Unknown, "not looked at".to_owned(), None)
     };
     StepState { id: step.id.clone(), state, text, at, command: command(&step.check, scene) }
 }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{FactBook, Scene, facts, symptom};
 use crate::{
-    catalog::{About, AdviceSpec, Catalog, CauseSpec, EvidenceSpec},
+    catalog::{About, AdviceSpec, Catalog, CauseSpec, EvidenceSpec, Rank},
     model::{Address, Advice, Cause, Command, Confidence, Evidence, Fact, Gateway, Outcome, Role, Route, RuledOut, Site, Subject},
 };
 
@@ -42,7 +42,7 @@ pub fn rank(scene: &Scene, catalog: &Catalog, book: &FactBook, symptom: &symptom
             let subjects = scope.subjects();
             if let Some(fact) = spec.excluded_by.iter().find_map(|name| book.find(name, &subjects)) {
                 ruled_out.push(RuledOut { id: spec.id.clone(), because: fact.text.clone() });
-            } else if let Some(cause) = weigh(scene, spec, &scope, &subjects, book, symptom) {
+            } else if let Some(cause) = weigh(scene, catalog, spec, &scope, &subjects, book, symptom) {
                 causes.push(cause);
             }
         }
@@ -71,6 +71,9 @@ impl Scope<'_> {
 
     /// Whether something fails that this could be the cause of.
     fn fails(&self, scene: &Scene, symptom: &symptom::View) -> bool {
+        if scene.excerpt() {
+            return true;
+        }
         if self.about != About::Upstream {
             return symptom.failing;
         }
@@ -103,6 +106,14 @@ fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<'a>>
     };
     match about {
         About::Host => vec![Scope { subject: Subject::host(), wider: urls(None), gateway: None, route: None, about }],
+        // Of an excerpt no gateway is known, but the log that its lines come from.
+        About::Gateway if scene.excerpt() => {
+            let logs: BTreeSet<&Subject> = book.facts.iter().map(|fact| &fact.subject).collect();
+            let sources = logs.into_iter().filter(|subject| subject.0.parse::<Address>().is_err() && **subject != Subject::host());
+            sources
+                .map(|subject| Scope { subject: subject.clone(), wider: Vec::new(), gateway: None, route: None, about })
+                .collect()
+        }
         About::Gateway => scene
             .gateways
             .iter()
@@ -141,6 +152,14 @@ fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<'a>>
                     about,
                 });
             }
+            if scene.excerpt() {
+                // A line may name no upstream: a name that does not resolve has no address yet.
+                let sources = scene.logs.values().map(|group| Subject(group.source.clone()));
+                for subject in sources {
+                    let known = Scope { subject: subject.clone(), wider: Vec::new(), gateway: None, route: None, about };
+                    scopes.entry(subject).or_insert(known);
+                }
+            }
             scopes.into_values().collect()
         }
     }
@@ -158,9 +177,28 @@ fn freshness(scene: &Scene, fact: &Fact) -> f64 {
     }
 }
 
+/// What the signatures themselves say they speak for, where the cause does not weigh them: a new signature needs no edit here
+/// or there. The first cause that a signature names is what its line means to an expert who sees nothing else.
+fn implied_by_signatures(catalog: &Catalog, spec: &CauseSpec, subjects: &[&Subject], book: &FactBook) -> Vec<EvidenceSpec> {
+    let weighed = |name: &str| spec.evidence_for.iter().chain(&spec.against).any(|known| known.fact == name);
+    let implied = |fact: &Fact| {
+        let signature = catalog.signatures.by_id(fact.name.strip_prefix("log:")?)?;
+        let place = signature.causes.iter().position(|id| *id == spec.id)?;
+        let weight = match (signature.rank, place) {
+            (Rank::Context, _) => return None,
+            (Rank::Root, 0) => 0.6,
+            (Rank::Symptom, 0) => 0.35,
+            (Rank::Root | Rank::Symptom, _) => 0.1,
+        };
+        Some(EvidenceSpec { fact: fact.name.clone(), weight, proof: false, reason: None })
+    };
+    book.facts.iter().filter(|fact| subjects.contains(&&fact.subject) && !weighed(&fact.name)).filter_map(implied).collect()
+}
+
 /// One cause for one subject; `None`: nothing worth a line speaks for it.
 fn weigh(
     scene: &Scene,
+    catalog: &Catalog,
     spec: &CauseSpec,
     scope: &Scope<'_>,
     subjects: &[&Subject],
@@ -179,7 +217,9 @@ fn weigh(
         held.sort_by(|a, b| b.0.total_cmp(&a.0));
         held
     };
-    let (speaking_for, against) = (held(&spec.evidence_for), held(&spec.against));
+    let mut implied = spec.evidence_for.clone();
+    implied.extend(implied_by_signatures(catalog, spec, subjects, book));
+    let (speaking_for, against) = (held(&implied), held(&spec.against));
     let doubt = |list: &[(f64, EvidenceSpec, Fact)]| list.iter().map(|(weight, ..)| 1.0 - weight).product::<f64>();
     let score = (1.0 - doubt(&speaking_for)) * doubt(&against);
     if score < POSSIBLE {
@@ -214,7 +254,7 @@ fn weigh(
     let advise = |list: &[AdviceSpec]| list.iter().filter_map(|spec| advice(spec, &fields, scope.gateway)).collect();
     Some(Cause {
         id: spec.id.clone(),
-        reason: speaking_for.iter().find_map(|(_, spec, _)| spec.reason.clone()),
+        reason: speaking_for.iter().find_map(|(_, spec, fact)| fill(spec.reason.as_ref()?, &fact.fields)),
         confidence,
         score: (score * 100.0).round() / 100.0,
         subject: scope.subject.clone(),

@@ -167,6 +167,11 @@ impl Scene {
         self.loads.back().map(|(_, load)| load)
     }
 
+    /// Whether all that is known is an excerpt of logs.
+    pub fn excerpt(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.excerpt)
+    }
+
     /// All results of the probes of one kind.
     pub fn probes_of<'a>(&'a self, probe: &'a str) -> impl Iterator<Item = &'a ProbeHistory> {
         self.probes.iter().filter(move |history| history.last.job.probe == probe)

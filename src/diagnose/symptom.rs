@@ -95,9 +95,21 @@ pub fn symptom(scene: &Scene) -> View {
     if !failing && logged.failing { View { url: view.url, subject: view.subject, ..logged } } else { view }
 }
 
+/// Since when our own requests through the gateway were all served, in seconds since the Unix epoch: failures before that are
+/// over. `None`: they are not, or none was made.
+fn served_since(scene: &Scene) -> Option<i64> {
+    let mut begin = None;
+    for history in scene.probes_of("gateway") {
+        let streak = history.results.iter().rev().take_while(|result| !failed(&result.outcome)).last()?;
+        begin = begin.max(Some(streak.at.wall_s()));
+    }
+    begin
+}
+
 /// What the access log says of the requests of others, since we look.
 fn from_log(scene: &Scene, since: Option<i64>) -> View {
-    let from = scene.now.wall_s() - NOW_S;
+    // The second in which they began to be served may hold failures of before.
+    let from = (scene.now.wall_s() - NOW_S).max(served_since(scene).map_or(i64::MIN, |second| second + 1));
     let (mut fails, mut all, mut worst) = (0, 0, None);
     for group in scene.logs.values().filter(|group| group.kind == crate::model::SourceKind::Access && group.live > 0) {
         let count = group.since(from).min(group.live);
@@ -149,10 +161,17 @@ fn since(scene: &Scene) -> Option<i64> {
     Some(begin)
 }
 
-/// The overall verdict.
-pub fn verdict(scene: &Scene, symptom: &View, causes: &[Cause]) -> Verdict {
+/// The overall verdict. `symptoms`: whether some line of a log tells of a failure.
+pub fn verdict(scene: &Scene, symptom: &View, causes: &[Cause], symptoms: bool) -> Verdict {
     let stopped = scene.gateways.iter().any(|gateway| matches!(gateway.state, RunState::Stopped { .. }));
     let running = scene.gateways.iter().any(crate::model::Gateway::running);
+    if scene.excerpt() {
+        return match causes.first() {
+            Some(_) => Verdict::Critical,
+            None if scene.logs.is_empty() || symptoms => Verdict::Unknown,
+            None => Verdict::Ok,
+        };
+    }
     match symptom.told.share {
         _ if stopped && !running => Verdict::Critical,
         Some(share) if symptom.failing && share >= STEADY => Verdict::Critical,
@@ -183,6 +202,7 @@ pub fn headline(scene: &Scene, symptom: &View, verdict: Verdict, causes: &[Cause
         .map_or_else(String::new, |since| format!(" since {}Z ({})", clock_of(since), text::duration(scene.now.wall_s() - since)));
     match (causes.first(), verdict) {
         (Some(cause), _) => format!("{} {}: {}", cause.confidence.word(), cause.id, cause.summary),
+        (None, Verdict::Ok) if scene.excerpt() => "nothing in this excerpt names a cause of a failing request".to_owned(),
         (None, Verdict::Ok) => format!("{url} is served{}", symptom.told.share.map_or("", |_| "; nothing fails")),
         (None, Verdict::Unknown) => unknown(scene),
         (None, Verdict::Warning | Verdict::Critical) => {
@@ -193,6 +213,11 @@ pub fn headline(scene: &Scene, symptom: &View, verdict: Verdict, causes: &[Cause
 
 /// Why nothing could be told.
 fn unknown(scene: &Scene) -> String {
+    if scene.excerpt() {
+        let empty = scene.logs.is_empty();
+        return if empty { "there is no line to read" } else { "these lines tell what follows from a fault, and not from which" }
+            .to_owned();
+    }
     if !scene.done.contains(&Stage::Gateways) {
         return "looking for a gateway".to_owned();
     }

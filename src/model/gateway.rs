@@ -196,6 +196,18 @@ impl Site {
     }
 }
 
+/// What the gateway's own test said of its configuration on disk, for which files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigTest {
+    /// Whether it passed.
+    pub passed: bool,
+    /// What it said: the first error where it failed. Foreign text: sanitise before showing.
+    pub message: String,
+    /// Where the error is, as it names the place.
+    #[serde(default)]
+    pub at: Option<Place>,
+}
+
 /// A gateway on this host: one instance with one configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gateway {
@@ -225,6 +237,9 @@ pub struct Gateway {
     pub resolvers: Vec<String>,
     /// The service's unit, where the process belongs to one: `nginx.service`.
     pub unit: Option<String>,
+    /// What its own test said of the files as they are now. `None`: it was not, or could not be, made.
+    #[serde(default)]
+    pub test: Option<ConfigTest>,
     /// Arguments of the commands for a person: test, reload, start.
     pub commands: BTreeMap<String, Vec<String>>,
     /// What could not be looked at.

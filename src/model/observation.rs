@@ -18,6 +18,9 @@ pub struct RunInfo {
     pub probing: bool,
     /// As whom we run.
     pub user: String,
+    /// Whether all that is known is an excerpt of logs: nothing was looked at, and now is when it ends.
+    #[serde(default)]
+    pub excerpt: bool,
 }
 
 /// A part of the first pass; what is not done has not been looked at.

@@ -16,7 +16,7 @@ use super::{
     wire::{Conn, Peer},
 };
 use crate::{
-    model::{Outcome, Phase, ProbeJob, Protocol, TlsFault},
+    model::{Garbage, Outcome, Phase, ProbeJob, Protocol, TlsFault},
     sys::Stopwatch,
 };
 
@@ -72,7 +72,7 @@ impl Try {
     }
 }
 
-/// What to try after this outcome of speaking this protocol. Where bytes came, those bytes have told what the peer speaks.
+/// What to try after this outcome of speaking this protocol. Where bytes came that are known, they have told what the peer speaks.
 fn candidates(protocol: Protocol, outcome: &Outcome) -> &'static [Try] {
     let gone = matches!(outcome, Outcome::Closed(Phase::Send | Phase::Head) | Outcome::Reset(Phase::Send | Phase::Head));
     let silent = matches!(outcome, Outcome::Timeout(Phase::Head));
@@ -81,7 +81,8 @@ fn candidates(protocol: Protocol, outcome: &Outcome) -> &'static [Try] {
         Protocol::Http if gone => &[Try::Tls, Try::Fastcgi, Try::Uwsgi, Try::Proxy],
         // uwsgi takes `GET ` for the size of a packet, and waits for the rest of it.
         Protocol::Http if silent => &[Try::Uwsgi],
-        Protocol::Fastcgi if gone || silent => &[Try::Http, Try::Uwsgi],
+        // An HTTP server may answer what it takes for HTTP/0.9 with a bare page.
+        Protocol::Fastcgi if gone || silent || matches!(outcome, Outcome::Invalid(Garbage::Framing(_))) => &[Try::Http, Try::Uwsgi],
         // An HTTP server answers a packet with 400 or waits for the end of a line; a uwsgi or SCGI one never answers HTTP.
         Protocol::Uwsgi | Protocol::Scgi if gone || silent || *outcome == Outcome::Status(400) => &[Try::Http, Try::Fastcgi],
         Protocol::Https | Protocol::Grpcs if tls => &[Try::Http, Try::Fastcgi],

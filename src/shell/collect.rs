@@ -26,6 +26,8 @@ pub struct Collectors {
     pub seen: mpsc::Receiver<Stamped>,
     /// The knowledge, when it is ready.
     pub catalog: tokio::sync::oneshot::Receiver<Arc<Catalog>>,
+    /// Where to ask for the demo's healing. `None`: there is no demo.
+    pub heal: Option<mpsc::Sender<()>>,
     plans: watch::Sender<ProbePlan>,
     sources: watch::Sender<Vec<LogSource>>,
     cancel: CancellationToken,
@@ -88,7 +90,14 @@ impl Collectors {
                 }
             }
         });
-        Self { seen, catalog, plans, sources, cancel }
+        Self { seen, catalog, heal: None, plans, sources, cancel }
+    }
+
+    /// Heal the demo. Asked twice at once, it is done once.
+    pub fn heal(&self) {
+        if let Some(heal) = &self.heal {
+            let _ = heal.try_send(());
+        }
     }
 
     /// Probe by this plan from now on.
@@ -120,6 +129,10 @@ pub fn sys(target: &Target) -> anyhow::Result<Sys> {
             root
         }
     };
+    if let Some(config) = &target.config {
+        // Whoever names a file wants to hear that it cannot be read, and not what follows from that.
+        root.open(config).map_err(|error| anyhow::anyhow!("--config: {error}"))?;
+    }
     Ok(Sys::new(root, !target.no_probe))
 }
 
@@ -135,6 +148,7 @@ fn run_info(sys: &Sys, target: &Target) -> RunInfo {
         host: host.unwrap_or_else(|_| "?".to_owned()),
         url: target.url.as_ref().map(ToString::to_string),
         probing: sys.probing,
+        excerpt: false,
         user: Users::read(&sys.root).name(rustix::process::geteuid().as_raw()),
     }
 }

@@ -65,7 +65,8 @@ pub async fn on_terminal(
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| environment(name).filter(|value| !value.is_empty()));
     let utf8 = locale.is_some_and(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8"));
     let no_color = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let ui = Ui::choose(environment("TERM").as_deref(), no_color, utf8, ascii);
+    let mut ui = Ui::choose(environment("TERM").as_deref(), no_color, utf8, ascii);
+    ui.zone = jiff::tz::TimeZone::system();
     // crossterm's own reading of NO_COLOR resets bold and reverse along with the colours; the styles leave colours out instead.
     crossterm::style::force_color_output(true);
     term::install_panic_hook();
@@ -119,7 +120,7 @@ fn input(frames_done: mpsc::Receiver<()>, link: Link) -> anyhow::Result<impl Str
 }
 
 /// Parts the collectors from what they send, and keeps a recording of it on the way.
-fn split(mut collectors: Collectors, mut recorder: Option<Recorder>) -> (Collectors, impl Stream<Item = Feed>) {
+pub fn split(mut collectors: Collectors, mut recorder: Option<Recorder>) -> (Collectors, impl Stream<Item = Feed>) {
     let (_, nothing) = mpsc::channel(1);
     let seen = std::mem::replace(&mut collectors.seen, nothing);
     let (_, never) = tokio::sync::oneshot::channel();

@@ -8,6 +8,7 @@ pub fn collecting(effect: &Effect, collectors: &Collectors) {
     match effect {
         Effect::Probe(plan) => collectors.probe(plan.clone()),
         Effect::Follow(sources) => collectors.follow(sources.clone()),
+        Effect::Heal => collectors.heal(),
         Effect::Copy(_) | Effect::Redraw | Effect::Suspend | Effect::Quit(_) => {}
     }
 }

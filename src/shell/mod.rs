@@ -9,7 +9,10 @@
 mod check;
 mod collect;
 mod console;
+mod demo;
 mod effects;
+mod explain;
+mod hand_over;
 mod record;
 mod replay;
 mod run_loop;
@@ -22,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+pub use hand_over::fold;
 pub use record::{RecordError, Recorder, Recording};
 pub use run_loop::{Feed, Input, Ports, run_loop};
 
@@ -40,6 +44,9 @@ pub fn run() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|arg| arg == PROBE_AS_MODE) {
         return probe::child::serve();
     }
+    if let Some(mode) = crate::demo::mode(std::env::args_os()) {
+        return crate::demo::serve(mode, demo::load);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -51,6 +58,9 @@ pub fn run() -> ExitCode {
     // A panic is UNKNOWN too: 101 would be CRITICAL to no monitor and OK to none.
     let result = std::panic::catch_unwind(|| match cli.command {
         Some(Command::Check(check)) => check::run(&check),
+        Some(Command::Explain(explain)) => explain::run(&explain),
+        Some(Command::Demo(demo)) => demo::run(&demo),
+        Some(Command::Report(asked)) => hand_over::run(&asked),
         Some(Command::Replay(replay)) => replay::run(&replay),
         None => console::run(&cli),
     });
@@ -67,7 +77,7 @@ pub fn run() -> ExitCode {
 /// One line on standard error.
 #[expect(clippy::print_stderr, reason = "the one place at which the program says why it ends")]
 fn complain(error: &anyhow::Error) {
-    eprintln!("why502: {}", crate::model::text::printable(&format!("{error:#}")));
+    eprintln!("why502: {}", crate::model::text::printable(&error.to_string()));
 }
 
 /// The runtime that collectors run on. Two threads: one stuck in a long parse must not hold up the other collectors, and the

@@ -86,14 +86,18 @@ impl Recorder {
     pub fn create(path: &Path) -> Result<Self, RecordError> {
         let wrong = |source| RecordError::Create { path: path.to_owned(), source };
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(wrong)?;
+        Self::to(path, file).map_err(wrong)
+    }
+
+    /// Writes to this file.
+    fn to(path: &Path, file: File) -> io::Result<Self> {
         let mut out = BufWriter::new(file);
-        let header = serde_json::to_string(&Header { format: FORMAT.to_owned() }).map_err(|e| wrong(e.into()))?;
-        writeln!(out, "{header}").and_then(|()| out.flush()).map_err(wrong)?;
+        writeln!(out, "{}", serde_json::to_string(&Header { format: FORMAT.to_owned() })?)?;
         let (lines, waiting) = sync_channel(WAITING);
         let (fail, failed) = sync_channel(1);
         let (finish, finished) = sync_channel(1);
         let writer = std::thread::spawn(move || {
-            if let Err(error) = write_all(out, &waiting) {
+            if let Err(error) = out.flush().and_then(|()| write_all(out, &waiting)) {
                 let _ = fail.try_send(error);
             }
             let _ = finish.try_send(());
@@ -187,6 +191,22 @@ impl Recording {
     }
 }
 
+impl Recording {
+    /// The stamp of its first observation.
+    pub fn begin(&self) -> Stamp {
+        self.seen.first().map(|stamped| stamped.at).unwrap_or_default()
+    }
+
+    /// What of it was lost, as a blind spot.
+    pub fn damage(&self) -> Option<Stamped> {
+        let (number, why) = self.damaged.first()?;
+        let reason = format!("{} lines are damaged, the first is line {number}: {why}", self.damaged.len());
+        let remedy = "the others are shown; a recording that was cut off ends early".to_owned();
+        let spot = BlindSpot { source: "recording".to_owned(), reason, remedy };
+        Some(Stamped { at: self.begin(), observation: Observation::Blind(spot) })
+    }
+}
+
 /// Reads the next line, without its end; `false`: there is none. A line that is too long is cut, and so damaged.
 fn next_line(reader: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
@@ -238,18 +258,8 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_once() {
-        // create_new refuses a device, so write to it through the same code.
-        let (lines, waiting) = sync_channel(WAITING);
-        let (fail, failed) = sync_channel(1);
-        let (finish, finished) = sync_channel(1);
-        let out = BufWriter::with_capacity(16, OpenOptions::new().write(true).open("/dev/full").expect("/dev/full"));
-        let writer = std::thread::spawn(move || {
-            if let Err(error) = write_all(out, &waiting) {
-                let _ = fail.try_send(error);
-            }
-            let _ = finish.try_send(());
-        });
-        let mut recorder = Recorder { path: "/dev/full".into(), lines: Some(lines), failed, finished, writer: Some(writer) };
+        let full = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+        let mut recorder = Recorder::to(Path::new("/dev/full"), full).expect("nothing is written yet");
         let told: Vec<Observation> = (0..100_000).filter_map(|run_ms| recorder.keep(&stamped(run_ms))).collect();
         let blind = told.iter().filter(|observation| matches!(observation, Observation::Blind(_))).count();
         assert_eq!(blind, 1, "{told:?}");

@@ -9,8 +9,7 @@ use crate::{
     app::{Options, State},
     catalog::Catalog,
     cli::Replay,
-    model::{BlindSpot, Observation},
-    sys::{Clock, Stamped},
+    sys::Clock,
     ui,
 };
 
@@ -19,14 +18,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs it. The value is the exit status.
 pub fn run(replay: &Replay) -> anyhow::Result<u8> {
-    console::require_terminal()?;
     let recording = Recording::read(&replay.record)?;
+    console::require_terminal()?;
     let catalog = std::sync::Arc::new(Catalog::embedded()?);
     let mut state = State::new(Options::default(), ui::first_pane());
-    let damage = damage(&recording);
+    let damage = recording.damage();
     let speed = replay.speed;
-    let mut last = recording.seen.first().map_or(0, |stamped| stamped.at.run_ms);
-    let begin = recording.seen.first().map_or(0, |stamped| stamped.at.wall_ms);
+    let mut last = recording.begin().run_ms;
+    let begin = recording.begin().wall_ms;
     let paced = damage.into_iter().chain(recording.seen).map(move |stamped| {
         let pause = Duration::from_millis(stamped.at.run_ms.saturating_sub(last)) / speed;
         last = last.max(stamped.at.run_ms);
@@ -44,13 +43,4 @@ pub fn run(replay: &Replay) -> anyhow::Result<u8> {
     });
     runtime.shutdown_background();
     outcome.map(|()| 0)
-}
-
-/// What of the recording was lost, as a blind spot.
-fn damage(recording: &Recording) -> Option<Stamped> {
-    let (number, why) = recording.damaged.first()?;
-    let at = recording.seen.first().map(|stamped| stamped.at).unwrap_or_default();
-    let reason = format!("{} lines are damaged, the first is line {number}: {why}", recording.damaged.len());
-    let remedy = "the others are shown; a recording that was cut off ends early".to_owned();
-    Some(Stamped { at, observation: Observation::Blind(BlindSpot { source: "recording".to_owned(), reason, remedy }) })
 }

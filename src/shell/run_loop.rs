@@ -136,7 +136,7 @@ where
                     terminal.clear()?;
                     dirty = true;
                 }
-                Effect::Probe(_) | Effect::Follow(_) | Effect::Copy(_) => ports.carry_out(&effect),
+                Effect::Probe(_) | Effect::Follow(_) | Effect::Copy(_) | Effect::Heal => ports.carry_out(&effect),
             }
         }
         if draw {

@@ -143,6 +143,9 @@ fn place(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
     }
     let clock = if state.view.frozen.is_some() {
         span(format!("FROZEN at {}", ui.clock(state, scene.now.wall_s())), styles.warn)
+    } else if state.now.wall_ms == 0 {
+        // Before the first message there is no time.
+        span("--:--:--Z", styles.quiet)
     } else {
         span(ui.clock(state, state.now.wall_s()), styles.text)
     };

@@ -211,6 +211,14 @@ pub static KEYS: &[Binding] = &[
         run: |_, _| Some(Action::ProbeNow),
     },
     Binding {
+        keys: &[plain('H')],
+        label: "H",
+        what: "heal what is broken; in the demo only",
+        hint: Some("heal"),
+        possible: |at| at.state.options.demo.is_some(),
+        run: |_, _| Some(Action::Heal),
+    },
+    Binding {
         keys: &[plain('Z')],
         label: "Z",
         what: "hold the view still while collection goes on, or let it run again",
@@ -280,8 +288,8 @@ pub fn action(state: &State, ui: &Ui, screen: Size, event: KeyEvent) -> Option<A
 pub fn hints(state: &State, ui: &Ui, screen: Size) -> Vec<(&'static str, &'static str)> {
     let at = Context::new(state, ui, screen);
     let short = |label: &'static str| label.split(',').next().unwrap_or(label);
-    // Help and quit stand where the eye looks for them, and are not the ones that give way.
-    let rank = |binding: &&Binding| u8::from(binding.label != "?" && binding.label != "q");
+    // Help and quit stand where the eye looks for them, and are not the ones that give way; nor is healing, in the demo.
+    let rank = |binding: &&Binding| u8::from(!["?", "q", "H"].contains(&binding.label));
     let mut possible: Vec<&Binding> = KEYS.iter().filter(|binding| (binding.possible)(&at)).collect();
     possible.sort_by_key(rank);
     possible.into_iter().filter_map(|binding| Some((short(binding.label), binding.hint?))).collect()

@@ -16,6 +16,7 @@ pub mod kernel;
 pub mod listeners;
 pub mod load;
 pub mod logs;
+pub mod paste;
 
 #[cfg(test)]
 mod testing;

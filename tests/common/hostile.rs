@@ -25,6 +25,7 @@ pub fn hostile(text: &str) -> State {
         url: Some(text.into()),
         probing: true,
         user: text.into(),
+        excerpt: false,
     }));
     incident.observe(Observation::Gateways(vec![gateway]));
     let mut table = listeners(true);

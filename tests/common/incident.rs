@@ -43,7 +43,8 @@ impl Incident {
     pub fn begun(probing: bool, user: &str) -> Self {
         let mut incident = Self::first_frame();
         incident.feed(Msg::Catalog(catalog()));
-        let run = RunInfo { version: "0.1.0".into(), host: "gw1.fra".into(), url: None, probing, user: user.into() };
+        let run =
+            RunInfo { version: "0.1.0".into(), host: "gw1.fra".into(), url: None, probing, user: user.into(), excerpt: false };
         incident.observe(Observation::Run(run));
         incident
     }
@@ -95,7 +96,9 @@ impl Incident {
             blind("owners of sockets", "only root may see those of other users", "run it with sudo"),
             blind("/proc/811/environ", "permission denied", "run it with sudo"),
         ];
-        spots.into_iter().for_each(|spot| incident.observe(Observation::Blind(spot)));
+        for spot in spots {
+            incident.observe(Observation::Blind(spot));
+        }
         incident.done(&[Stage::Gateways, Stage::Listeners, Stage::Load, Stage::Logs]);
         incident.rounds(3, |job| {
             if job.probe == "gateway" { Outcome::Status(502) } else { Outcome::Skipped("setuid needs root".into()) }
@@ -139,7 +142,9 @@ impl Incident {
 
     /// These parts of the first pass are complete.
     pub fn done(&mut self, stages: &[Stage]) {
-        stages.iter().for_each(|stage| self.observe(Observation::Done(*stage)));
+        for stage in stages {
+            self.observe(Observation::Done(*stage));
+        }
     }
 
     /// So many rounds of the plan that is in force, 2 s each.
@@ -207,7 +212,7 @@ pub fn nginx() -> Gateway {
         dynamic: None,
         at: place(14),
     };
-    let listen = Listen { address: address("0.0.0.0:80"), tls: false, proxy_protocol: false, default: true, at: place(3) };
+    let listen = Listen { address: address("0.0.0.0:80"), tls: false, proxy_protocol: false, default: false, at: place(3) };
     let log = |path: &str, kind, format| LogSource { path: path.into(), kind, format };
     Gateway {
         kind: "nginx".into(),
@@ -218,6 +223,7 @@ pub fn nginx() -> Gateway {
         config: "/etc/nginx/nginx.conf".into(),
         files: vec![("/etc/nginx/nginx.conf".into(), None), ("/etc/nginx/conf.d/shop.conf".into(), None)],
         problems: Vec::new(),
+        test: None,
         sites: vec![Site { names: vec!["shop.example.com".into()], listens: vec![listen], routes: vec![route], at: place(1) }],
         pools: Vec::<Pool>::new(),
         logs: vec![

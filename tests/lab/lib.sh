@@ -160,6 +160,60 @@ nginx_kill() {
     wait_for "nginx to die" not_listening 0.0.0.0:80
 }
 
+# certificate FILE: a self-signed certificate of shop.test with its key, in one file.
+certificate() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=shop.test \
+        -keyout "$1.key" -out "$1" 2>/dev/null
+    cat "$1.key" >>"$1"
+    chmod 644 "$1"
+}
+
+# fill ADDRESS N: N clients that connect and wait, so that the accept queue of an app that accepts nothing is full.
+fill() {
+    $PYTHON - "$1" "$2" >>/var/log/app.log 2>&1 <<'PY' &
+import socket, sys, time
+address, count = sys.argv[1], int(sys.argv[2])
+held = []
+for _ in range(count):
+    unix = address.startswith("unix:")
+    one = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
+    one.setblocking(False)
+    host, _, port = address.rpartition(":")
+    one.connect_ex(address.removeprefix("unix:") if unix else (host, int(port)))
+    held.append(one)
+time.sleep(3600)
+PY
+    wait_for "a full queue at $1" queue_full "$1"
+}
+queue_full() { ss -Hltxn | awk -v at="${1#unix:}" '$5 == at && $3 > $4 { found = 1 } END { exit !found }'; }
+
+# dns LINE...: a name server on 127.0.0.1 that knows the hosts given as dnsmasq's options, and of .internal nothing else.
+dns() {
+    dnsmasq --no-resolv --no-hosts --no-daemon --user=root --listen-address=127.0.0.1 --bind-interfaces --local=/internal/ "$@" \
+        >>/var/log/app.log 2>&1 &
+    wait_for "a name server" ss_udp 127.0.0.1:53
+}
+ss_udp() { ss -Hlun | awk '{print $4}' | grep -qxF "$1"; }
+
+# nginx_reload: by the master's signal, until workers with the new configuration serve.
+nginx_reload() {
+    local master before
+    master=$(cat /run/nginx.pid)
+    before=$(pgrep -P "$master" | sort | tr '\n' ' ')
+    kill -HUP "$master"
+    wait_for "new workers" new_workers "$master" "$before"
+}
+new_workers() {
+    local pid
+    for pid in $(pgrep -P "$1"); do
+        case " $2" in *" $pid "*) return 1 ;; esac
+    done
+    pgrep -P "$1" >/dev/null
+}
+
+# later: file times and the starts of processes are compared in whole seconds; what comes next is younger beyond doubt.
+later() { sleep 2.1; }
+
 # address IP/LEN: one more address of this host.
 address() { ip address add "$1" dev lo; }
 

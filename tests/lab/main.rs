@@ -65,7 +65,7 @@ fn main() -> ExitCode {
 
     let rows = table.lock().unwrap_or_else(PoisonError::into_inner);
     if !rows.is_empty() {
-        notice(&format!("{}{} hosts in {:.1} s", verdict::table(&rows), rows.len(), began.elapsed().as_secs_f64()));
+        notice(&format!("{}{} calls of check in {:.1} s", verdict::table(&rows), rows.len(), began.elapsed().as_secs_f64()));
     }
     conclusion.exit_code()
 }

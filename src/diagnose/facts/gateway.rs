@@ -6,14 +6,23 @@ use super::FactBook;
 use crate::{
     catalog::Catalog,
     diagnose::Scene,
-    model::{Fact, Gateway, RunState, Stage, Subject, text},
+    model::{ConfigTest, Fact, Gateway, RunState, Stage, Subject, text},
 };
 
 /// The names.
 pub fn names(_: &Catalog) -> Vec<String> {
-    ["gateway:stopped", "gateway:running", "gateway:config-problem", "gateway:listening", "gateway:not-listening"]
-        .map(str::to_owned)
-        .into()
+    [
+        "gateway:stopped",
+        "gateway:running",
+        "gateway:config-problem",
+        "gateway:listening",
+        "gateway:not-listening",
+        "gateway:test-passed",
+        "gateway:test-failed",
+        "gateway:test-unresolved",
+    ]
+    .map(str::to_owned)
+    .into()
 }
 
 /// The facts.
@@ -41,9 +50,36 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
         }
         if let Some((place, problem)) = gateway.problems.first() {
             let text = format!("{place}: {problem}");
-            add("gateway:config-problem", text, "configuration", BTreeMap::from([("at".to_owned(), place.to_string())]));
+            let fields = BTreeMap::from([("at".to_owned(), place.to_string()), ("error".to_owned(), problem.clone())]);
+            add("gateway:config-problem", text, "configuration", fields);
+        }
+        if let Some(test) = &gateway.test {
+            tested(gateway, test, &mut add);
         }
     }
+}
+
+/// What the gateway's own test says. A name that does not resolve is a fault of the name first: a text that loaded yesterday
+/// would not load today.
+fn tested(gateway: &Gateway, test: &ConfigTest, add: &mut impl FnMut(&str, String, &str, BTreeMap<String, String>)) {
+    const SOURCE: &str = "the gateway's own test";
+    if test.passed {
+        let text = format!("{} passes the gateway's own test", gateway.config.display());
+        return add("gateway:test-passed", text, SOURCE, BTreeMap::new());
+    }
+    let mut fields = BTreeMap::from([("error".to_owned(), test.message.clone())]);
+    if let Some(place) = &test.at {
+        fields.insert("at".to_owned(), place.to_string());
+    }
+    let unresolved = test.message.split_once("host not found in ").and_then(|(_, rest)| rest.split('"').nth(1));
+    let name = match unresolved {
+        Some(host) => {
+            fields.insert("name".to_owned(), host.to_owned());
+            "gateway:test-unresolved"
+        }
+        None => "gateway:test-failed",
+    };
+    add(name, format!("the gateway's own test fails: {}", test.message), SOURCE, fields);
 }
 
 /// Whether it listens where its configuration says.

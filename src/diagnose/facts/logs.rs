@@ -6,7 +6,7 @@ use super::FactBook;
 use crate::{
     catalog::{About, Catalog},
     diagnose::{LogGroup, Scene},
-    model::{Address, Fact, SourceKind, Stamp, Subject, text},
+    model::{Address, Fact, NginxErrorLine, SourceKind, Stamp, Subject, text},
 };
 
 /// A line older than this many seconds says nothing about what fails now. Fifteen minutes are what the first failing requests
@@ -24,7 +24,8 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     for group in scene.logs.values() {
         book.look("log", &Subject(group.source.clone()));
         let Some(signature) = catalog.signatures.of(&group.format, &group.first) else { continue };
-        let recent = group.since(now - LOG_WINDOW_S);
+        // In an excerpt everything counts: somebody chose it.
+        let recent = if scene.excerpt() { group.count } else { group.since(now - LOG_WINDOW_S) };
         if recent == 0 {
             continue;
         }
@@ -38,7 +39,8 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
         };
         let last = group.last_second().unwrap_or(now);
         let at = Stamp { run_ms: group.seen.run_ms, wall_ms: last * 1000 };
-        let text = format!("{} × {}, last {} ago", text::thousands(recent), signature.explain, text::duration(now - last));
+        let lines = if recent == 1 { "1 line".to_owned() } else { format!("{} lines", text::thousands(recent)) };
+        let text = format!("{}, {lines}, last {} ago", signature.explain, text::duration(now - last));
         let fields = BTreeMap::from([("count".to_owned(), recent.to_string()), ("line".to_owned(), group.last.clone())]);
         match book.facts.iter_mut().find(|fact| fact.name == name && fact.subject == subject) {
             Some(known) if known.at >= at => {}
@@ -58,16 +60,9 @@ fn gateway_of(scene: &Scene, group: &LogGroup) -> Subject {
     }))
 }
 
-/// The upstream that an nginx error line names: `upstream: "http://127.0.0.1:8000/path"`, `"fastcgi://unix:/run/php.sock:"`.
+/// The upstream that an nginx error line names; `None` for the name of a pool too.
 pub fn upstream_of(line: &str) -> Option<Address> {
-    let rest = line.split_once(", upstream: \"")?.1;
-    let value = rest.split('"').next()?;
-    let value = value.split_once("://").map_or(value, |(_, rest)| rest);
-    let address = match value.strip_prefix("unix:") {
-        Some(path) => format!("unix:{}", path.split(':').next()?),
-        None => value.split('/').next()?.to_owned(),
-    };
-    address.parse().ok()
+    NginxErrorLine::parse(line)?.upstream_address()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -77,7 +72,7 @@ mod tests {
     #[test]
     fn the_upstream_of_an_error_line() {
         let of = |value: &str| {
-            upstream_of(&format!("x, request: \"GET / HTTP/1.1\", upstream: \"{value}\", host: \"a\"")).map(|a| a.to_string())
+            upstream_of(&format!("2026/11/20 02:17:41 [error] 8#8: *1 x, client: ::1, server: a, request: \"GET / HTTP/1.1\", upstream: \"{value}\", host: \"a\"")).map(|a| a.to_string())
         };
         assert_eq!(of("http://127.0.0.1:8000/cart").as_deref(), Some("127.0.0.1:8000"));
         assert_eq!(of("fastcgi://unix:/run/php/php8.2-fpm.sock:").as_deref(), Some("unix:/run/php/php8.2-fpm.sock"));

@@ -2,6 +2,7 @@
 //!
 //! To add a producer: a file here with `NAMES`, `FAMILIES` and `produce`, and its line in [`PRODUCERS`].
 
+mod conf;
 mod gateway;
 mod life;
 mod listen;
@@ -17,7 +18,7 @@ pub use probes::{PROBES, window};
 
 use super::Scene;
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, Rank},
     model::{Fact, Subject, Truth},
 };
 
@@ -31,6 +32,7 @@ struct Producer {
 const PRODUCERS: &[Producer] = &[
     Producer { names: gateway::names, produce: gateway::produce },
     Producer { names: probes::names, produce: probes::produce },
+    Producer { names: conf::names, produce: conf::produce },
     Producer { names: load::names, produce: load::produce },
     Producer { names: logs::names, produce: logs::produce },
     Producer { names: life::names, produce: life::produce },
@@ -84,6 +86,12 @@ impl FactBook {
             None if self.looked_at(family(name), subjects) => Truth::No,
             None => Truth::Unknown,
         }
+    }
+
+    /// Whether some line of a log tells of a failure, be it only of what follows from one.
+    pub fn tells_of_failure(&self, catalog: &Catalog) -> bool {
+        let signatures = self.facts.iter().filter_map(|fact| catalog.signatures.by_id(fact.name.strip_prefix("log:")?));
+        signatures.into_iter().any(|signature| signature.rank != Rank::Context)
     }
 
     fn look(&mut self, family: &str, subject: &Subject) {

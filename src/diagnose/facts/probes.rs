@@ -6,7 +6,7 @@ use super::FactBook;
 use crate::{
     catalog::Catalog,
     diagnose::{ProbeHistory, ProbeResult, Scene},
-    model::{Address, Fact, Outcome, ProbeReport},
+    model::{Address, Fact, Outcome, ProbeReport, Protocol},
 };
 
 /// Probes by id. The planner plans these; `probe::ALL` makes them; a test holds the two together.
@@ -66,45 +66,56 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
     }
 }
 
-/// One sentence about what a probe found.
+/// One sentence about what a probe found; what came of it first, because columns are narrow.
 fn sentence(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize) -> String {
     let job = &report.job;
     let what = match (job.probe.as_str(), &job.request) {
         ("gateway", Some(request)) => format!("{} {} through the gateway (Host: {})", request.method, job.label(), request.host),
         ("client", _) => format!("{} as a client sees it", job.label()),
-        ("socket-path", _) => match &report.detail {
-            detail if detail.is_empty() => format!("{}", job.address),
-            detail => return detail.clone(),
-        },
+        ("socket-path", _) if !report.detail.is_empty() => return report.detail.clone(),
+        ("name", _) => format!("the name of {}", job.address),
         (_, Some(request)) => format!("{} {}", request.method, job.label()),
         (_, None) => job.label(),
     };
-    let share = format!("{count} of {tries}");
     let found = match outcome {
-        Outcome::Status(code) => format!("answered {code} in {share} tries"),
-        Outcome::Open => format!("took the connection in {share} tries"),
-        Outcome::Refused => format!("was refused in {share} tries"),
-        Outcome::NotFound => "has no such socket".to_owned(),
-        Outcome::Denied => format!("was denied in {share} tries"),
-        Outcome::QueueFull => format!("found the listen queue full in {share} tries"),
-        Outcome::NoLocalPort => format!("found no local port in {share} tries"),
-        Outcome::Unreachable => format!("was unreachable in {share} tries"),
-        Outcome::Closed(phase) => format!("was closed while {phase} in {share} tries"),
-        Outcome::Reset(phase) => format!("was reset while {phase} in {share} tries"),
-        Outcome::Timeout(phase) => format!("got nothing within {} ms while {phase} in {share} tries", job.total_ms),
+        Outcome::Status(code) => format!("{code}"),
+        Outcome::Open => "connected".to_owned(),
+        Outcome::Refused => "refused".to_owned(),
+        Outcome::NotFound => "no such socket".to_owned(),
+        Outcome::Denied => "permission denied".to_owned(),
+        Outcome::QueueFull => "listen queue full".to_owned(),
+        Outcome::NoLocalPort => "no local port left".to_owned(),
+        Outcome::Unreachable => "unreachable".to_owned(),
+        Outcome::Closed(phase) => format!("closed while {phase}"),
+        Outcome::Reset(phase) => format!("reset while {phase}"),
+        Outcome::Timeout(phase) => format!("nothing within {} ms while {phase}", job.total_ms),
+        Outcome::Name(_) if job.probe == "name" => format!("does not resolve ({outcome})"),
         Outcome::Tls(_)
         | Outcome::Speaks(_)
         | Outcome::Invalid(_)
         | Outcome::HeaderTooBig { .. }
         | Outcome::Name(_)
-        | Outcome::Os(_) => {
-            format!("gave {outcome} in {share} tries")
-        }
-        Outcome::Skipped(why) => format!("was not tried: {why}"),
+        | Outcome::Os(_) => outcome.to_string(),
+        Outcome::Skipped(why) => format!("not tried, {why}"),
     };
-    let detail =
-        if report.detail.is_empty() || report.outcome != *outcome { String::new() } else { format!(" ({})", report.detail) };
-    format!("{what} {found}{detail}")
+    // The detail says more than the outcome's own word, or it is left out.
+    let told = report.outcome == *outcome && !report.detail.is_empty() && report.detail != format!("{} {outcome}", job.address);
+    let detail = if told { format!(" ({})", report.detail) } else { String::new() };
+    format!("{found}, {count} of {tries}: {what}{detail}")
+}
+
+/// What kind of a mix-up it is to speak `ours` to a peer that speaks this: the reasons of `protocol-mismatch`.
+fn mismatch(ours: Protocol, peer: &str) -> &'static str {
+    match (ours, peer) {
+        (_, "proxy-protocol") => "proxy-protocol",
+        (Protocol::Http | Protocol::Fastcgi | Protocol::Uwsgi | Protocol::Scgi | Protocol::Grpc, "tls") => "plain-to-tls",
+        (Protocol::Http | Protocol::Https, "fastcgi") => "http-to-fastcgi",
+        (Protocol::Http | Protocol::Https, "uwsgi") => "http-to-uwsgi",
+        (Protocol::Http | Protocol::Https, "http/2") | (Protocol::Grpc | Protocol::Grpcs, "http/1") => "http-version",
+        (Protocol::Fastcgi, "http/1" | "http/2") => "fastcgi-to-http",
+        (Protocol::Uwsgi, "http/1" | "http/2") => "uwsgi-to-http",
+        _ => "other",
+    }
 }
 
 /// What a sentence or command about it can use.
@@ -139,6 +150,7 @@ fn fields(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize) -
     match outcome {
         Outcome::Speaks(what) => {
             set("peer", what.clone());
+            set("mismatch", mismatch(job.protocol, what).to_owned());
         }
         Outcome::HeaderTooBig { bytes, limit } => {
             set("bytes", bytes.to_string());

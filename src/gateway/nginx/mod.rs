@@ -137,6 +137,7 @@ fn gateway(root: &Root, instance: Instance, loaded: Loaded, overrides: &Override
         config: instance.config,
         files,
         problems: problems.0,
+        test: None,
         sites,
         pools,
         logs: logs.sources,

@@ -24,6 +24,26 @@ const COUNT: usize = 8;
 /// Columns of `02:17:41..02:31:07`.
 const TIMES: usize = 18;
 
+/// Words of kernel lines that are about trouble: mm/oom_kill.c, arch/x86/mm/fault.c, net/netfilter/nf_conntrack_core.c,
+/// net/ipv4/tcp_input.c, block/blk-core.c, kernel/hung_task.c, fs/ext4.
+const KERNEL_TROUBLE: &[&str] = &[
+    "oom-kill",
+    "out of memory",
+    "Out of memory",
+    "Killed process",
+    "segfault",
+    "traps:",
+    "table full",
+    "SYN flooding",
+    "I/O error",
+    "blocked for more than",
+    "soft lockup",
+    "Remounting filesystem read-only",
+    "No space left",
+    "apparmor=\"DENIED\"",
+    "avc:  denied",
+];
+
 /// The pane.
 pub struct Logs;
 
@@ -45,7 +65,8 @@ fn severe(group: &LogGroup) -> bool {
     match &group.format {
         LogFormat::NginxError => !["[warn]", "[notice]", "[info]", "[debug]"].iter().any(|level| group.first.contains(level)),
         LogFormat::NginxAccess(_) => status(group).is_some_and(|status| status >= 500),
-        LogFormat::Kernel => true,
+        // The kernel tells a lot at boot; these words are in what breaks requests.
+        LogFormat::Kernel => KERNEL_TROUBLE.iter().any(|word| group.first.contains(word)),
         LogFormat::Plain => false,
     }
 }
@@ -60,9 +81,9 @@ fn order(state: &State, group: &LogGroup) -> (u8, bool, i64, u64) {
     let class = match (group.kind, severe(group)) {
         (SourceKind::Error | SourceKind::App | SourceKind::Kernel, true) if telling(group) => 0,
         (SourceKind::Error | SourceKind::App | SourceKind::Kernel, true) => 1,
-        (SourceKind::App | SourceKind::Kernel, false) => 2,
+        (SourceKind::App, false) => 2,
         (SourceKind::Access, true) => 3,
-        (SourceKind::Error, false) => 4,
+        (SourceKind::Error | SourceKind::Kernel, false) => 4,
         (SourceKind::Access, false) => 5,
     };
     let last = group.last_second().unwrap_or(0);

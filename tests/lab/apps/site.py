@@ -6,10 +6,15 @@ MODE says what happens to a request:
   close     closes without an answer             reset     the same, by RST
   partial   half of a header, then closes        exit      the process ends while it holds the request
   other     200 with the page of another program (a decoy)
+  hang      takes the request and never answers   slow     GET / is 200 after 0.7 s
+  big       200 with 9 KiB of cookies             bad-header  a header line without a colon
+  garbage   no status line at all                 deaf     listens, and accepts nothing
+SITE_TLS: a file with certificate and key; the site then speaks TLS.
 """
 
 import os
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -42,8 +47,19 @@ class Site(BaseHTTPRequestHandler):
             self.answer(301, b"", ("Location", "/shop/"))
         elif MODE == "other":
             self.answer(200, b"# TYPE build_info gauge\nbuild_info 1\n")
+        elif MODE == "hang":
+            time.sleep(3600)
+        elif MODE == "big":
+            cookies = [("Set-Cookie", f"part{i}={'x' * 1000}; Path=/") for i in range(9)]
+            self.answer(200, b"<h1>shop</h1>\n", *cookies)
+        elif MODE == "bad-header":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nWarning use of undefined constant\r\nContent-Type: text/html\r\n\r\nshop\n")
+            self.close_connection = True
+        elif MODE == "garbage":
+            self.wfile.write(b"Traceback (most recent call last):\n  File \"shop.cgi\", line 3\n")
+            self.close_connection = True
         elif self.path.split("?")[0] in ("/", "/slow", "/cart", "/api/"):
-            time.sleep(1.5 if self.path.startswith("/slow") else 0.005)
+            time.sleep(1.5 if self.path.startswith("/slow") else 0.7 if MODE == "slow" else 0.005)
             self.answer(200, b"<h1>shop</h1>\n")
         else:
             self.answer(404, b"no such page\n")
@@ -67,7 +83,7 @@ class Site(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 128
+    request_queue_size = 0 if MODE == "deaf" else 128
 
     def server_bind(self):
         # Not HTTPServer's own, which asks the DNS for the host's name.
@@ -104,4 +120,11 @@ else:
     host, port = address.rsplit(":", 1)
     kind = Six if host.startswith("[") else Server
     server = kind((host.strip("[]"), int(port)), Site)
+if "SITE_TLS" in os.environ:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.environ["SITE_TLS"])
+    # The handshake in the thread of its connection: one that speaks no TLS must not hold up the others.
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+if MODE == "deaf":
+    time.sleep(3600)
 server.serve_forever()

@@ -1,0 +1,158 @@
+//! Log lines that somebody pasted: of any source, mixed, with prompts and prefixes before them, wrapped by a terminal.
+//!
+//! Pure: text in, batches out. It must not look at the host: `why502 explain` gives the same answer on any machine. To add a
+//! format: its recognition in [`line_of`].
+
+use jiff::tz::TimeZone;
+
+use super::logs::batch::Batcher;
+use crate::model::{LogBatch, LogFormat, LogSource, NginxErrorLine, SourceKind};
+
+/// Characters of a line from which on it may have been wrapped: terminals are seldom narrower.
+const WRAPPED_CHARS: usize = 60;
+/// Bytes of one line that is put together again: nginx cuts its own at 2,048 (`NGX_MAX_ERROR_STR`).
+const JOINED_BYTES: usize = 4096;
+
+/// Reads a paste. Times without zone are taken in `zone`; lines of the future of `now` (in seconds since the Unix epoch) are
+/// those of last year.
+pub fn read(text: &str, zone: &TimeZone, now: i64) -> Vec<LogBatch> {
+    let source = |name: &str, kind, format| {
+        let log = LogSource { path: name.into(), kind, format };
+        let mut batcher = Batcher::new(log, zone.clone());
+        batcher.at(now);
+        batcher
+    };
+    let mut errors = source("nginx error log", SourceKind::Error, LogFormat::NginxError);
+    let mut others = source("other lines", SourceKind::App, LogFormat::Plain);
+    let cut = cut_at(text);
+    let mut open: Option<String> = None;
+    let mut finish = |line: Option<String>| {
+        if let Some(line) = line {
+            errors.add(line.as_bytes(), line.len() as u64, true, None);
+        }
+    };
+    for raw in text.lines() {
+        let raw = raw.trim_end_matches('\r');
+        if let Some(line) = line_of(raw) {
+            finish(open.take());
+            open = Some(line.to_owned());
+        } else if let Some(line) = open.as_mut().filter(|line| continues(line, raw)) {
+            join(line, raw, cut);
+        } else {
+            finish(open.take());
+            if !raw.trim().is_empty() {
+                others.add(raw.as_bytes(), raw.len() as u64, true, None);
+            }
+        }
+    }
+    finish(open);
+    errors.all().into_iter().chain(others.all()).collect()
+}
+
+/// The nginx error line within a line: behind a prompt, a file name of grep, the prefix of docker, kubectl, compose or syslog.
+fn line_of(raw: &str) -> Option<&str> {
+    let starts = raw.char_indices().filter(|(at, c)| {
+        c.is_ascii_digit()
+            && !raw.get(..*at).and_then(|before| before.chars().next_back()).is_some_and(|before| before.is_ascii_alphanumeric())
+    });
+    starts.map(|(at, _)| &raw[at..]).find(|rest| NginxErrorLine::parse(rest).is_some())
+}
+
+/// Whether this is the rest of a line that something wrapped: the line before is long and has no end yet.
+fn continues(line: &str, next: &str) -> bool {
+    let ended = line.ends_with('"') && line.contains(", host: \"");
+    line.chars().count() >= WRAPPED_CHARS && line.len() < JOINED_BYTES && !ended && !next.trim().is_empty()
+}
+
+/// The column at which a terminal cut the lines, if it did: several lines that go on are then equally long, to the letter, which
+/// lines that were filled word by word are not.
+fn cut_at(text: &str) -> Option<usize> {
+    let lines: Vec<&str> = text.lines().collect();
+    let broken = lines.windows(2).filter(|pair| line_of(pair[1]).is_none() && pair[0].chars().count() >= WRAPPED_CHARS);
+    let mut lengths = broken.map(|pair| pair[0].chars().count());
+    let first = lengths.next()?;
+    let mut others = 0;
+    lengths
+        .all(|length| {
+            others += 1;
+            length == first
+        })
+        .then_some(first)
+        .filter(|_| others > 0)
+}
+
+/// Puts a wrapped line together. A terminal cuts within words; an editor or mail program takes a blank for the break.
+fn join(line: &mut String, next: &str, cut: Option<usize>) {
+    let blank_lost = cut.is_none() && !line.ends_with(' ') && !next.starts_with(' ') && {
+        let end = line.rsplit(' ').next().unwrap_or_default();
+        // A break within a quoted value or a word that goes on with punctuation was no blank.
+        end.ends_with([',', ':', ')'])
+            || end.chars().all(char::is_alphabetic) && next.starts_with(|c: char| c.is_ascii_lowercase() || c == '(')
+    };
+    if blank_lost {
+        line.push(' ');
+    }
+    line.push_str(if cut.is_some() { next } else { next.trim_end() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "2026/11/20 02:17:41 [error] 811#811: *5 connect() failed (111: Connection refused) while connecting to upstream, \
+                        client: 203.0.113.9, server: shop, request: \"GET /cart HTTP/1.1\", upstream: \"http://127.0.0.1:8000/cart\", host: \"shop\"";
+
+    fn errors(text: &str) -> Vec<(String, u32, String)> {
+        let batches = read(text, &TimeZone::UTC, 2_000_000_000);
+        let of = batches.into_iter().filter(|batch| batch.kind == SourceKind::Error).flat_map(|batch| batch.counts);
+        of.map(|count| (count.key, count.count, count.first)).collect()
+    }
+
+    #[test]
+    fn a_line_is_found_behind_what_stands_before_it() {
+        let plain = errors(LINE);
+        assert_eq!(plain.len(), 1);
+        for before in [
+            "web-1  | ",
+            "/var/log/nginx/error.log:",
+            "/var/log/nginx/error.log-12:",
+            "Nov 20 02:17:41 gw1 nginx: ",
+            "[pod/gw-7c9/nginx] ",
+            "2026-11-20T02:17:41.123Z ",
+            "  ",
+            "> ",
+        ] {
+            assert_eq!(errors(&format!("{before}{LINE}")), plain, "{before}");
+        }
+    }
+
+    #[test]
+    fn equal_lines_count_together_and_others_stay_apart() {
+        let text = format!("$ tail error.log\n{LINE}\n{LINE}\nsome other words\n");
+        assert_eq!(errors(&text)[0].1, 2);
+        let all = read(&text, &TimeZone::UTC, 2_000_000_000);
+        assert_eq!(all.iter().filter(|batch| batch.kind == SourceKind::App).map(|batch| batch.counts.len()).sum::<usize>(), 2);
+    }
+
+    #[test]
+    fn wrapped_lines_are_put_together() {
+        let plain = errors(LINE);
+        for width in [72, 80, 100, 120] {
+            let chars: Vec<char> = LINE.chars().collect();
+            let wrapped: Vec<String> = chars.chunks(width).map(|part| part.iter().collect()).collect();
+            assert_eq!(errors(&wrapped.join("\n"))[0].0, plain[0].0, "cut at {width}");
+            let (mut lines, mut line) = (Vec::new(), String::new());
+            for word in LINE.split(' ') {
+                if line.len() + word.len() >= width {
+                    lines.push(std::mem::take(&mut line));
+                }
+                if !line.is_empty() {
+                    line.push(' ');
+                }
+                line.push_str(word);
+            }
+            lines.push(line);
+            assert_eq!(errors(&lines.join("\n"))[0].0, plain[0].0, "filled at {width}");
+        }
+    }
+}
