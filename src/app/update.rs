@@ -70,6 +70,9 @@ pub fn first_pass_complete(state: &State) -> bool {
     if state.catalog.is_none() || ![Stage::Gateways, Stage::Listeners, Stage::Logs, Stage::Load].iter().all(done) {
         return false;
     }
+    if !done(&Stage::ConfigTest) && state.now.run_ms < CONFIG_TEST_MS {
+        return false;
+    }
     // Dead, or dying again and again? Only more looks tell.
     let named = |id: &str| state.assessment.causes.iter().any(|cause| cause.id == id);
     let unsettled = named("upstream-crashing") && (named("upstream-down") || named("upstream-socket-missing"));
@@ -81,6 +84,10 @@ pub fn first_pass_complete(state: &State) -> bool {
     };
     state.plan.number > 0 && state.plan.jobs.iter().all(enough)
 }
+
+/// How long a first pass waits for the gateways' own tests, in milliseconds of the run: they load every file and certificate,
+/// and what they find is seldom the cause.
+const CONFIG_TEST_MS: u64 = 1_000;
 
 /// How often an upstream is tried before a first pass is complete when it may be restarting: with the rounds of `check`, a
 /// second, in which a supervisor has started it again.

@@ -186,7 +186,7 @@ impl Scene {
     pub fn rounds(&self, plan: u64) -> u32 {
         let round = |stage: &Stage| match stage {
             Stage::Probes { plan: of, round } if *of == plan => Some(*round),
-            Stage::Probes { .. } | Stage::Gateways | Stage::Listeners | Stage::Logs | Stage::Load => None,
+            Stage::Probes { .. } | Stage::Gateways | Stage::Listeners | Stage::Logs | Stage::Load | Stage::ConfigTest => None,
         };
         self.done.iter().filter_map(round).max().unwrap_or(0)
     }

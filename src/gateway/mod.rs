@@ -4,7 +4,7 @@
 //! `location`, Apache's `ProxyPass` and HAProxy's `use_backend` are the same [`Route`](crate::model::Route). What can't be
 //! read is a [`BlindSpot`] with the smallest remedy; what the gateway itself would refuse is a problem with its place.
 //!
-//! What must not be here: any verdict, any connection, any program that is run, any write. Nothing here waits for a file on
+//! What must not be here: any verdict, any connection, any program that is run but by `Rights::config_test`, any write. Nothing here waits for a file on
 //! the async threads: a look runs in [`off_thread`], under a deadline.
 //!
 //! To add a kind: one folder with a type that implements [`Kind`], one `mod` line, one line in [`ALL`], and a tree of it
@@ -24,7 +24,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use crate::{
-    model::{Address, BlindSpot, Command, Gateway, ProcessInfo},
+    model::{Address, BlindSpot, Command, ConfigTest, Gateway, ProcessInfo},
     sys::{FileKind, Root, Sys, Users},
 };
 
@@ -46,6 +46,9 @@ pub trait Kind: Sync + fmt::Debug {
     /// Finds the gateways of this kind and reads their configuration. `None` for processes: they could not be listed, so
     /// nothing may be said to be stopped.
     fn look<'a>(&'a self, sys: &'a Sys, processes: Option<&'a [ProcessInfo]>, overrides: &'a Overrides) -> BoxFuture<'a, Found>;
+
+    /// Lets the gateway test its configuration itself, where that can change nothing. An error: why there is no result.
+    fn test<'a>(&'a self, sys: &'a Sys, gateway: &'a Gateway) -> BoxFuture<'a, Result<ConfigTest, String>>;
 }
 
 /// What one look found.

@@ -1,12 +1,16 @@
 //! The collector: looks at once, then again when something changed.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 
 use super::{ALL, Found, Overrides, off_thread};
 use crate::{
-    model::{BlindSpot, Gateway, Observation, ProcessInfo, RunState, Stage},
+    model::{BlindSpot, Command, ConfigTest, Gateway, Observation, ProcessInfo, RunState, Stage},
     sys::{FileInfo, Outbox, Root, Sys},
 };
 
@@ -22,10 +26,40 @@ const PULSE_FILES: usize = 1000;
 
 /// Finds gateways and tells of them, at once and whenever something about them changes, until cancelled or nobody listens.
 pub async fn run(sys: Sys, overrides: Overrides, outbox: Outbox, cancel: CancellationToken) {
-    let mut watcher = Watcher { sys, overrides, outbox, processes: None, scanned_ms: 0, told: None, blind: BTreeSet::new() };
+    let mut watcher = Watcher {
+        sys,
+        overrides,
+        outbox,
+        processes: None,
+        scanned_ms: 0,
+        told: None,
+        tests: Tests::new(),
+        tested_ms: 0,
+        blind: BTreeSet::new(),
+    };
     tokio::select! {
         () = cancel.cancelled() => {}
         () = watcher.go() => {}
+    }
+}
+
+/// How long a gateway's own test may take in all: a configuration of thousands of certificates takes a second or two.
+const TEST_DEADLINE: Duration = Duration::from_secs(5);
+/// Milliseconds after which a test that failed, or could not be made, is made again although no file changed.
+const TEST_AGAIN_MS: u64 = 30_000;
+/// The blind spot of a test that was not made.
+const TEST_SOURCE: &str = "the gateway's own test";
+/// Blind spots that do not come from a look at the files.
+const APART: &[&str] = &["process list", TEST_SOURCE];
+
+/// Results of tests, by [`identity`].
+type Tests = BTreeMap<(PathBuf, Option<u32>), Result<ConfigTest, String>>;
+
+/// Which configuration, and which process has it.
+fn identity(gateway: &Gateway) -> (PathBuf, Option<u32>) {
+    match gateway.state {
+        RunState::Running { pid, .. } => (gateway.config.clone(), Some(pid)),
+        RunState::Stopped { .. } => (gateway.config.clone(), None),
     }
 }
 
@@ -42,6 +76,10 @@ struct Watcher {
     scanned_ms: u64,
     /// What was told last.
     told: Option<Vec<Gateway>>,
+    /// What the gateways' own tests said of their files as they are.
+    tests: Tests,
+    /// When they were made, in milliseconds of this run.
+    tested_ms: u64,
     /// Sources of the blind spots that were told and hold.
     blind: BTreeSet<String>,
 }
@@ -64,6 +102,8 @@ impl Watcher {
         self.scan().await?;
         let mut watch = self.look().await?;
         self.tell(Observation::Done(Stage::Gateways)).await?;
+        self.test().await?;
+        self.tell(Observation::Done(Stage::ConfigTest)).await?;
         let mut pulse = self.pulse(&watch).await.unwrap_or_default();
         // A change of processes that was seen too soon after the last scan.
         let mut due = false;
@@ -83,8 +123,15 @@ impl Watcher {
                 self.scan().await?;
                 due = false;
             }
+            // A failure may have been mended where no file of the configuration tells: a certificate, a name.
+            let failed = self.tests.values().any(|test| !matches!(test, Ok(test) if test.passed));
+            let now_ms = self.sys.clock.now().run_ms;
+            if edited || failed && scan && now_ms.saturating_sub(self.tested_ms) >= TEST_AGAIN_MS {
+                self.tests.clear();
+            }
             if scan || edited {
                 watch = self.look().await?;
+                self.test().await?;
                 // The new look may have found other files; what changed between the two is found by the one after.
                 if let Some(fresh) = self.pulse(&watch).await {
                     pulse = fresh;
@@ -122,18 +169,58 @@ impl Watcher {
         }
         let fresh: BTreeSet<String> = all.blind.iter().map(|spot| spot.source.clone()).collect();
         let gone: Vec<String> =
-            self.blind.iter().filter(|source| !fresh.contains(*source) && *source != "process list").cloned().collect();
+            self.blind.iter().filter(|source| !fresh.contains(*source) && !APART.contains(&source.as_str())).cloned().collect();
         for source in gone {
             self.seen(&source).await?;
         }
         for spot in all.blind {
             self.spot(spot).await?;
         }
-        if self.told.as_ref() != Some(&all.gateways) {
-            self.tell(Observation::Gateways(all.gateways.clone())).await?;
-            self.told = Some(all.gateways);
+        for gateway in &mut all.gateways {
+            gateway.test = self.tests.get(&identity(gateway)).and_then(|test| test.clone().ok());
         }
+        self.gateways(all.gateways).await?;
         Ok(all.watch)
+    }
+
+    /// Tells of the gateways, where something about them is new.
+    async fn gateways(&mut self, gateways: Vec<Gateway>) -> Result<(), Deaf> {
+        if self.told.as_ref() != Some(&gateways) {
+            self.tell(Observation::Gateways(gateways.clone())).await?;
+            self.told = Some(gateways);
+        }
+        Ok(())
+    }
+
+    /// Lets those gateways test their configuration that have not done so since it changed, and tells what is new.
+    async fn test(&mut self) -> Result<(), Deaf> {
+        // Elsewhere the binary is none of this host's; and a test looks names up.
+        if !self.sys.probing {
+            return Ok(());
+        }
+        let mut gateways = self.told.clone().unwrap_or_default();
+        for gateway in &mut gateways {
+            let key = identity(gateway);
+            if self.tests.contains_key(&key) {
+                continue;
+            }
+            let Some(kind) = ALL.iter().find(|kind| kind.id() == gateway.kind) else { continue };
+            self.tested_ms = self.sys.clock.now().run_ms;
+            let made = tokio::time::timeout(TEST_DEADLINE, kind.test(&self.sys, gateway)).await;
+            let test = made.unwrap_or_else(|_| Err(format!("it took longer than {} s", TEST_DEADLINE.as_secs())));
+            gateway.test = test.clone().ok();
+            match &test {
+                Ok(_) if self.tests.values().any(Result::is_err) => {}
+                Ok(_) => self.seen(TEST_SOURCE).await?,
+                Err(why) => {
+                    let command = gateway.commands.get("test").cloned().and_then(Command::new);
+                    let remedy = command.map_or_else(String::new, |command| format!("run it by hand, as root: {command}"));
+                    self.spot(BlindSpot { source: TEST_SOURCE.to_owned(), reason: why.clone(), remedy }).await?;
+                }
+            }
+            self.tests.insert(key, test);
+        }
+        self.gateways(gateways).await
     }
 
     async fn pulse(&self, watch: &[PathBuf]) -> Option<Pulse> {

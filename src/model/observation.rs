@@ -35,6 +35,8 @@ pub enum Stage {
     Logs,
     /// Load was sampled.
     Load,
+    /// Gateways tested their configuration themselves, or it is known why not.
+    ConfigTest,
     /// A round of all planned probes is complete.
     Probes {
         /// Which plan: the number given with it.

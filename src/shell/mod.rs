@@ -32,7 +32,7 @@ pub use run_loop::{Feed, Input, Ports, run_loop};
 use crate::{
     cli::{Cli, Command},
     probe,
-    sys::PROBE_AS_MODE,
+    sys::{CONFIG_TEST_MODE, PROBE_AS_MODE, serve_config_test},
 };
 
 /// Exit status of everything that could not be told or done (the monitoring plugins' UNKNOWN).
@@ -43,6 +43,9 @@ pub fn run() -> ExitCode {
     // The hidden mode drops its rights before anything else happens, so it comes before the command line is even parsed.
     if std::env::args_os().nth(1).is_some_and(|arg| arg == PROBE_AS_MODE) {
         return probe::child::serve();
+    }
+    if std::env::args_os().nth(1).is_some_and(|arg| arg == CONFIG_TEST_MODE) {
+        return serve_config_test();
     }
     if let Some(mode) = crate::demo::mode(std::env::args_os()) {
         return crate::demo::serve(mode, demo::load);

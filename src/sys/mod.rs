@@ -14,6 +14,7 @@ use std::time::Duration;
 
 mod access;
 mod clock;
+mod config_test;
 mod dns;
 mod files;
 mod gauges;
@@ -30,6 +31,7 @@ mod zone;
 
 pub use access::{Groups, Obstacle, OwnIds, obstacle, own_ids};
 pub use clock::{Clock, Stopwatch};
+pub use config_test::{CONFIG_TEST_MODE, ConfigTestJob, ConfigTested, NOT_MADE, serve as serve_config_test};
 pub use dns::{Dns, NameError};
 pub use files::{FILE_BYTES, FileError, FileInfo, FileKind, Root};
 pub use gauges::{DiskUse, disk_use};

@@ -18,7 +18,7 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{
-    FileError, Root,
+    CONFIG_TEST_MODE, ConfigTestJob, ConfigTested, FileError, Root,
     processes::{self, SocketOwners},
 };
 use crate::model::{ProbeJob, ProbeReport, ProcessInfo};
@@ -29,6 +29,8 @@ const DEADLINE: Duration = Duration::from_secs(3);
 const PROBE_GRACE: Duration = Duration::from_secs(1);
 /// Bytes that a probe in another process may answer.
 const PROBE_ANSWER_BYTES: u64 = 256 << 10;
+/// Bytes that a gateway's own test may say.
+const TEST_BYTES: u64 = 64 << 10;
 /// The hidden mode of this program that makes one probe as another user.
 pub const PROBE_AS_MODE: &str = "__probe-as";
 
@@ -148,6 +150,35 @@ impl Rights {
             serde_json::from_slice(&answer).map_err(|_| Refusal::Confused(OPERATION))
         };
         tokio::time::timeout(deadline, exchange).await.map_err(|_| Refusal::Slow(OPERATION))?
+    }
+
+    /// Makes a gateway's own test of its configuration, in a process of its own that can change nothing.
+    pub async fn config_test(&self, job: &ConfigTestJob) -> Result<ConfigTested, Refusal> {
+        const OPERATION: &str = "the gateway's own test";
+        let os = |source| Refusal::Os { operation: OPERATION, source };
+        let program = self.program.as_ref().clone().ok_or_else(|| os(std::io::ErrorKind::NotFound.into()))?;
+        let exchange = async {
+            let mut child = tokio::process::Command::new(program)
+                .arg(CONFIG_TEST_MODE)
+                .env_clear()
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .kill_on_drop(true)
+                .spawn()
+                .map_err(os)?;
+            let request = serde_json::to_vec(job).map_err(|e| os(e.into()))?;
+            let (mut stdin, stderr) = child.stdin.take().zip(child.stderr.take()).ok_or(Refusal::Confused(OPERATION))?;
+            stdin.write_all(&request).await.map_err(os)?;
+            drop(stdin);
+            let mut said = Vec::new();
+            // What comes beyond the bound has no reader, and the test ends by SIGPIPE: its first words are what counts.
+            stderr.take(TEST_BYTES).read_to_end(&mut said).await.map_err(os)?;
+            let status = child.wait().await.map_err(os)?;
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            Ok(ConfigTested { code, said: String::from_utf8_lossy(&said).into_owned() })
+        };
+        tokio::time::timeout(DEADLINE, exchange).await.map_err(|_| Refusal::Slow(OPERATION))?
     }
 
     async fn ask(&self, operation: &'static str, request: Request) -> Result<Reply, Refusal> {

@@ -22,6 +22,11 @@ pub(crate) struct Row {
     /// Wall time in milliseconds.
     ms: u64,
     right: bool,
+    /// Whether the first cause is one of the accepted ones; for a healthy host: whether there is none.
+    first_right: bool,
+    /// The same for the first three causes.
+    three_right: bool,
+    healthy: bool,
 }
 
 /// The table of all calls, by name.
@@ -41,6 +46,16 @@ pub(crate) fn table(rows: &[Row]) -> String {
     let median = times.get(times.len() / 2).copied().unwrap_or(0);
     let longest = times.last().copied().unwrap_or(0);
     let _ = writeln!(out, "{right} of {} right; median {median} ms, longest {longest} ms", rows.len());
+    let share = |count: usize, of: usize| format!("{count} of {of} ({:.0} %)", 100.0 * count as f64 / of.max(1) as f64);
+    let (healthy, broken): (Vec<&Row>, Vec<&Row>) = rows.iter().copied().partition(|row| row.healthy);
+    let count = |rows: &[&Row], which: fn(&Row) -> bool| rows.iter().filter(|row| which(row)).count();
+    let _ = writeln!(
+        out,
+        "first place {}; first three {}; false alarms {}",
+        share(count(&broken, |row| row.first_right), broken.len()),
+        share(count(&broken, |row| row.three_right), broken.len()),
+        share(count(&healthy, |row| !row.first_right), healthy.len()),
+    );
     out
 }
 
@@ -61,6 +76,7 @@ pub(crate) fn judge(scenario: &Scenario, way: Way, seen: &Seen) -> (Row, Vec<Str
     } else {
         contract(&said, exit, &mut wrong);
         against(scenario, &said, &mut wrong);
+        folded(&said, &seen.text(way, "folded"), &mut wrong);
     }
     if ms > scenario.within_ms {
         wrong.push(format!("it took {ms} ms of wall time, twice; {} are allowed", scenario.within_ms));
@@ -95,8 +111,32 @@ pub(crate) fn judge(scenario: &Scenario, way: Way, seen: &Seen) -> (Row, Vec<Str
         confidence: first["confidence"].as_str().unwrap_or("").to_owned(),
         ms,
         right: wrong.is_empty(),
+        first_right: among(scenario, &said, 1),
+        three_right: among(scenario, &said, 3),
+        healthy: scenario.healthy(),
     };
     (row, wrong)
+}
+
+/// Whether an accepted cause is among the first so many; for a healthy host: whether there is no cause at all.
+fn among(scenario: &Scenario, said: &Value, places: usize) -> bool {
+    if scenario.healthy() {
+        return !said.is_null() && causes(said).next().is_none();
+    }
+    causes(said).take(places).any(|cause| scenario.cause.iter().any(|id| cause["id"] == **id))
+}
+
+/// A recording of the run says the same as the run: the whole ranking with its evidence.
+fn folded(said: &Value, folded: &str, wrong: &mut Vec<String>) {
+    let Ok(folded) = serde_json::from_str::<Value>(folded) else {
+        wrong.push(format!("its recording cannot be read: {}", folded.trim()));
+        return;
+    };
+    for key in ["verdict", "causes", "hops"] {
+        if said[key] != folded[key] {
+            wrong.push(format!("its recording says another {key}: {:.300}", folded[key].to_string()));
+        }
+    }
 }
 
 /// What holds for every output.

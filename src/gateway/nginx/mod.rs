@@ -2,9 +2,10 @@
 //!
 //! `instance` finds masters, or what says that there should be one; `binary` reads versions and compiled-in paths;
 //! `load` makes one tree of all files (`lexer`, `tree`); `world`, `site` and `route` give it its meaning, with
-//! `scope` for inheritance, `vars` for variables, `sample` for paths that lead into a location; `logs` finds logs.
+//! `scope` for inheritance, `vars` for variables, `sample` for paths that lead into a location; `logs` finds logs; `test` lets
+//! nginx itself say whether it would load what is on disk.
 //!
-//! What must not be here: running nginx, or judging what it is configured to do. A line that nginx would refuse is a
+//! What must not be here: running nginx bare, or judging what it is configured to do. A line that nginx would refuse is a
 //! problem with nginx's own words; what we can't follow (Lua, variables) is said to be dynamic, never guessed.
 //!
 //! To follow another setting: a line in `route::SETTINGS`. To follow another `*_pass`: a line in `target::MODULES`.
@@ -20,6 +21,7 @@ mod sample;
 mod scope;
 mod site;
 mod target;
+mod test;
 mod tree;
 mod units;
 mod vars;
@@ -27,6 +29,7 @@ mod world;
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, LazyLock},
 };
 
@@ -35,7 +38,7 @@ use futures_util::future::BoxFuture;
 use self::{binary::Builds, instance::Instance, load::Loaded, scope::Scope, tree::Directive, world::World};
 use super::{Found, Kind, LOOK_DEADLINE, Overrides, off_thread};
 use crate::{
-    model::{BlindSpot, Gateway, Identity, LogSource, Place, ProcessInfo, RunState, Site, SourceKind},
+    model::{BlindSpot, ConfigTest, Gateway, Identity, LogSource, Place, ProcessInfo, RunState, Site, SourceKind},
     sys::{Root, Sys, Users},
 };
 
@@ -70,6 +73,10 @@ impl Kind for Nginx {
                 ..Found::default()
             })
         })
+    }
+
+    fn test<'a>(&'a self, sys: &'a Sys, gateway: &'a Gateway) -> BoxFuture<'a, Result<ConfigTest, String>> {
+        Box::pin(test::test(sys, gateway))
     }
 }
 
@@ -130,7 +137,7 @@ fn gateway(root: &Root, instance: Instance, loaded: Loaded, overrides: &Override
         kind: ID.to_owned(),
         version: instance.build.version.clone(),
         identity: identity(root, &instance, &main),
-        commands: commands(&instance, &logs.sources),
+        commands: commands(&instance, &logs.sources, overrides),
         resolvers: resolvers(&tree),
         state: instance.state,
         binary: instance.binary,
@@ -176,7 +183,7 @@ fn resolvers(tree: &[Directive]) -> Vec<String> {
 }
 
 /// What a person types.
-fn commands(instance: &Instance, logs: &[LogSource]) -> BTreeMap<String, Vec<String>> {
+fn commands(instance: &Instance, logs: &[LogSource], overrides: &Overrides) -> BTreeMap<String, Vec<String>> {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
     let binary = instance.binary.as_ref().map_or_else(|| ID.to_owned(), |path| path.display().to_string());
     let base = if instance.plain {
@@ -205,6 +212,17 @@ fn commands(instance: &Instance, logs: &[LogSource]) -> BTreeMap<String, Vec<Str
     }
     if let Some(log) = logs.iter().find(|log| log.kind == SourceKind::Error) {
         commands.insert("log".to_owned(), words(&["tail", "-n", "50", &log.path.display().to_string()]));
+    }
+    // What is named by hand may be one site's file, which is no configuration by itself.
+    if let Some(binary) = &instance.binary
+        && (instance.master.is_some() || overrides.config.as_ref() != Some(&instance.config))
+    {
+        let path = |path: &Path| path.display().to_string();
+        let mut all =
+            vec![path(binary), "-t".to_owned(), "-c".to_owned(), path(&instance.config), "-p".to_owned(), path(&instance.prefix)];
+        all.extend(instance.globals.iter().flat_map(|globals| ["-g".to_owned(), globals.clone()]));
+        all.extend(instance.error_log.iter().flat_map(|log| ["-e".to_owned(), log.clone()]));
+        commands.insert(test::COMMAND.to_owned(), all);
     }
     // To reload what does not run starts nothing.
     if matches!(instance.state, RunState::Stopped { .. }) {
