@@ -94,7 +94,12 @@ fn every_kind_of_row_is_explained() {
                 _ => rows(&incident.state, id),
             };
             for (index, key) in picks.into_iter().filter(|key| rows(&incident.state, id).contains(key)).enumerate().take(4) {
-                let mut incident = looking_at(Incident { state: incident.state.clone(), at_ms: incident.at_ms }, id, None, false);
+                let mut incident = looking_at(
+                    Incident { state: incident.state.clone(), at_ms: incident.at_ms, seen: incident.seen.clone() },
+                    id,
+                    None,
+                    false,
+                );
                 incident.feed(Msg::Act(Action::Open(Overlay::Explain { pane: id, key })));
                 let shown = text(&screen(&incident.state, &modern(), 100, 44));
                 insta::assert_snapshot!(format!("why-{name}-{id}-{index}"), shown);
