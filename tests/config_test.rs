@@ -50,7 +50,7 @@ fn traces(dir: &Path) -> BTreeMap<PathBuf, (u64, i64, i64, i64, u32, u32)> {
         if info.is_dir() {
             todo.extend(fs::read_dir(&path).expect("directory").map(|entry| entry.expect("entry").path()));
         }
-        found.insert(path, (info.ino(), info.size() as i64, info.mtime_nsec(), info.ctime_nsec(), info.mode(), info.uid()));
+        found.insert(path, (info.ino(), info.size().cast_signed(), info.mtime_nsec(), info.ctime_nsec(), info.mode(), info.uid()));
     }
     found
 }

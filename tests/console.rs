@@ -109,9 +109,12 @@ async fn a_frozen_view_stands_still_while_collection_goes_on() {
     .expect("it runs on");
 }
 
+/// A way to end it.
+type End = fn(&Hands);
+
 #[tokio::test(start_paused = true)]
 async fn every_end_ends_it() {
-    let ends: [(&str, fn(&Hands), bool); 5] = [
+    let ends: [(&str, End, bool); 5] = [
         ("q", |hands| hands.press('q'), false),
         ("Q leaves the screen", |hands| hands.press('Q'), true),
         ("Ctrl-C", |hands| hands.key(KeyCode::Char('c'), KeyModifiers::CONTROL), false),
@@ -138,11 +141,11 @@ async fn every_end_ends_it() {
 /// Log lines as they come in an outage, by the thousand.
 fn flood() -> Observation {
     let incident = Incident::flooded();
-    let batches = incident.seen.into_iter().filter_map(|stamped| match stamped.observation {
+    let mut batches = incident.seen.into_iter().filter_map(|stamped| match stamped.observation {
         Observation::Log(batch) if batch.counts.len() > 100 => Some(LogBatch { lookback: false, ..batch }),
         _ => None,
     });
-    Observation::Log(batches.last().expect("a flood has a large batch"))
+    Observation::Log(batches.next_back().expect("a flood has a large batch"))
 }
 
 // Real time: a flood leaves no idle moment in which paused time would go on.
@@ -203,7 +206,7 @@ async fn when_idle_it_draws_at_most_once_a_second() {
         feed(&hands, Incident::healthy());
         hands.settle().await;
         let frames = hands.frames();
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         let drawn = hands.frames() - frames;
         assert!((55..=60).contains(&drawn), "{drawn} frames in a minute: the clock goes on, and nothing else");
         // What every collector of a healthy host sends: load every 2 s, a probe's round every 10 s.
@@ -217,7 +220,9 @@ async fn when_idle_it_draws_at_most_once_a_second() {
                 hands.observe(load.clone());
             }
             if tenth % 100 == 33 {
-                probes.iter().for_each(|probe| hands.observe((*probe).clone()));
+                for probe in &probes {
+                    hands.observe((*probe).clone());
+                }
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

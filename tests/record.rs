@@ -10,12 +10,12 @@ use why502::{
     app::{Event, Msg, Options, State, update},
     model::Stamp,
     report,
-    shell::{Recorder, Recording},
+    shell::{Recorder, Recording, fold},
     sys::Stamped,
 };
 
-/// What the console would conclude from a stream.
-fn fold(seen: &[Stamped]) -> State {
+/// What the console concludes from a stream while it comes.
+fn live(seen: &[Stamped]) -> State {
     let mut state = State::new(Options::default(), "");
     update(&mut state, Event { at: Stamp::default(), msg: Msg::Catalog(catalog()) });
     for Stamped { at, observation } in seen {
@@ -39,7 +39,7 @@ fn what_was_recorded_gives_the_same_assessment_and_the_same_bytes() {
         drop(recorder);
         let recording = Recording::read(&path).expect("a recording");
         assert_eq!((&recording.seen, recording.damaged.len()), (&incident.seen, 0));
-        let (live, replayed) = (fold(&incident.seen), fold(&recording.seen));
+        let (live, replayed) = (live(&incident.seen), fold(recording).expect("the catalogue is whole"));
         assert_eq!(live.assessment, replayed.assessment);
         assert_eq!(report::json(&live, 5), report::json(&replayed, 5));
         assert_eq!(live.assessment.verdict, incident.state.assessment.verdict, "and it is what the console said");
@@ -62,7 +62,8 @@ fn what_check_records_gives_what_check_said() {
         let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let recording = Recording::read(&path).expect("a recording");
         assert!(recording.damaged.is_empty() && recording.seen.len() > 4, "{recording:?}");
-        let folded: serde_json::Value = serde_json::from_str(&report::json(&fold(&recording.seen), 5)).expect("JSON");
+        let folded: serde_json::Value =
+            serde_json::from_str(&report::json(&fold(recording).expect("the catalogue is whole"), 5)).expect("JSON");
         for field in ["schema", "host", "target", "verdict", "causes", "findings", "ruled_out", "blind_spots", "hops", "checklist"]
         {
             assert_eq!(said[field], folded[field], "{field} of {root}");

@@ -1,4 +1,5 @@
-//! How loaded the host is, every 2 s, from the files below the root's /proc. What a kernel does not tell stays `None`.
+//! How loaded the host is, every 2 s. Of the real host, sysinfo tells what it knows; the rest, and all of another root, is read
+//! from the files below the root's /proc. What a kernel does not tell stays `None`.
 //!
 //! To add a gauge: a field of [`HostLoad`] with its unit, its reader in `parse.rs`, and its line in [`Sampler::sample`].
 
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     model::{HostLoad, Observation, Stage},
-    sys::{Outbox, Sys, disk_use},
+    sys::{HostMetrics, Outbox, Sys, disk_use},
 };
 
 mod parse;
@@ -55,6 +56,7 @@ pub async fn run(sys: Sys, outbox: Outbox, cancel: CancellationToken) {
 
 struct Sampler {
     sys: Sys,
+    metrics: HostMetrics,
     cpu: Option<CpuTicks>,
     own: Option<OwnTicks>,
     disks: Vec<(String, f32, Option<f32>)>,
@@ -64,7 +66,7 @@ struct Sampler {
 
 impl Sampler {
     fn new(sys: Sys) -> Self {
-        Self { sys, cpu: None, own: None, disks: Vec::new(), disks_in: 0 }
+        Self { sys, metrics: HostMetrics::default(), cpu: None, own: None, disks: Vec::new(), disks_in: 0 }
     }
 
     async fn sample(&mut self) -> HostLoad {
@@ -81,14 +83,19 @@ impl Sampler {
             load.cores = parse::cores(&stat);
             load.runnable = parse::runnable(&stat);
         }
-        if let Some(meminfo) = text("/proc/meminfo") {
+        if self.sys.root.is_host() {
+            let host = self.metrics.sample();
+            (load.cpu, load.load) = (host.cpu, host.load);
+            (load.mem_total, load.mem_available) = (host.mem_total, host.mem_available);
+            (load.swap_total, load.swap_used) = (host.swap_total, host.swap_used);
+        } else {
+            load.load = text("/proc/loadavg").and_then(|text| parse::averages(&text));
+            let meminfo = text("/proc/meminfo").unwrap_or_default();
             let bytes = |name: &str| parse::kilobytes(&meminfo, name);
-            load.mem_total = bytes("MemTotal");
-            load.mem_available = bytes("MemAvailable");
+            (load.mem_total, load.mem_available) = (bytes("MemTotal"), bytes("MemAvailable"));
             load.swap_total = bytes("SwapTotal");
             load.swap_used = load.swap_total.zip(bytes("SwapFree")).map(|(total, free)| total.saturating_sub(free));
         }
-        load.load = text("/proc/loadavg").and_then(|text| parse::averages(&text));
         load.psi_cpu = text("/proc/pressure/cpu").and_then(|text| parse::pressure(&text));
         load.psi_mem = text("/proc/pressure/memory").and_then(|text| parse::pressure(&text));
         load.psi_io = text("/proc/pressure/io").and_then(|text| parse::pressure(&text));
