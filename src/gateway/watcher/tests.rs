@@ -82,6 +82,8 @@ async fn an_edit_is_told_within_two_seconds_and_nothing_twice() {
     let first = gateways(next(&mut receiver).await);
     assert!(first[0].running() && first[0].version.as_deref() == Some("1.22.1"));
     assert_eq!(next(&mut receiver).await.observation, Observation::Done(Stage::Gateways));
+    // Below another root there is no test to be made, and that is known at once.
+    assert_eq!(next(&mut receiver).await.observation, Observation::Done(Stage::ConfigTest));
     // Nothing changes for a minute, with two scans in it: nothing is told.
     assert!(tokio::time::timeout(Duration::from_secs(61), next(&mut receiver)).await.is_err());
     let begin = tokio::time::Instant::now();
@@ -99,6 +101,7 @@ async fn a_stop_and_a_start_are_seen() {
     host.start();
     let (mut receiver, _cancel, task) = host.run();
     assert!(gateways(next(&mut receiver).await)[0].running());
+    next(&mut receiver).await;
     next(&mut receiver).await;
     tokio::time::sleep(Duration::from_secs(20)).await;
     let begin = tokio::time::Instant::now();
