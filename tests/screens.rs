@@ -2,7 +2,10 @@
 
 mod common;
 
-use common::{hostile::hostile, incident::Incident};
+use common::{
+    hostile::hostile,
+    incident::{Incident, error_log},
+};
 use ratatui::{
     Terminal,
     backend::TestBackend,
@@ -259,6 +262,17 @@ fn what_the_kernel_tells_at_boot_stands_below_errors() {
     let keys = rows(&incident.state, "logs");
     let at = |word: &str| keys.iter().position(|key| key.contains(word)).expect(word);
     assert!(at("oom") < at("502 GET") && at("connect() failed") < at("EXT#-fs"), "{keys:?}");
+}
+
+#[test]
+fn what_ended_long_ago_stands_below_what_goes_on() {
+    let mut incident = Incident::healthy();
+    let keys = rows(&incident.state, "logs");
+    // An error of yesterday weighs less than the requests of now, and one of now more.
+    assert!(keys[0].contains("200 GET") && keys.iter().skip(1).all(|key| key.contains("[error]")), "{keys:?}");
+    incident.observe(Observation::Log(error_log(3, true)));
+    let keys = rows(&incident.state, "logs");
+    assert!(keys[0].contains("[error]") && keys.last().is_some_and(|key| key.contains("200 GET")), "{keys:?}");
 }
 
 #[test]

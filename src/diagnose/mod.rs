@@ -22,6 +22,6 @@ mod symptom;
 mod wording;
 
 pub use assess::{Assessment, assess};
-pub use facts::{FactBook, PROBES, candidates, family, names as fact_names, upstream_of, window};
+pub use facts::{FactBook, LOG_WINDOW_S, PROBES, candidates, family, names as fact_names, upstream_of, window};
 pub use scene::{LOG_GROUPS, LogGroup, OVERFLOW_KEY, PROBE_RESULTS, ProbeHistory, ProbeResult, Scene};
 pub use symptom::{failed, url_of};

@@ -6,7 +6,7 @@ use super::Pane;
 use crate::{
     app::State,
     catalog::Signature,
-    diagnose::{LogGroup, OVERFLOW_KEY},
+    diagnose::{LOG_WINDOW_S, LogGroup, OVERFLOW_KEY},
     model::{LogFormat, SourceKind, text as figures},
     ui::{
         Slot, Ui,
@@ -76,8 +76,9 @@ fn status(group: &LogGroup) -> Option<u16> {
     group.key.split(' ').next().and_then(|word| word.parse().ok())
 }
 
-/// What comes first: errors, then failed requests, then the rest; what goes on before what has ended; many before few.
-fn order(state: &State, group: &LogGroup) -> (u8, bool, i64, u64) {
+/// What comes first: what can have to do with what fails now; of that, errors, then failed requests, then the rest; what goes on
+/// before what has ended; many before few.
+fn order(state: &State, group: &LogGroup) -> (bool, u8, bool, i64, u64) {
     let class = match (group.kind, severe(group)) {
         (SourceKind::Error | SourceKind::App | SourceKind::Kernel, true) if telling(group) => 0,
         (SourceKind::Error | SourceKind::App | SourceKind::Kernel, true) => 1,
@@ -88,7 +89,10 @@ fn order(state: &State, group: &LogGroup) -> (u8, bool, i64, u64) {
     };
     let last = group.last_second().unwrap_or(0);
     let now = is_now(state, last);
-    (class, !now, if now { 0 } else { -last }, u64::MAX - group.count)
+    // A line without a time of its own is as old as our sight of it. In an excerpt everything counts: somebody chose it.
+    let scene = state.shown().0;
+    let age = scene.now.wall_s() - group.last_second().unwrap_or_else(|| group.seen.wall_s());
+    (age > LOG_WINDOW_S && !scene.excerpt(), class, !now, if now { 0 } else { -last }, u64::MAX - group.count)
 }
 
 fn entries(state: &State) -> Vec<&LogGroup> {
