@@ -2,7 +2,7 @@
 
 use super::{Action, Effect, Event, Msg, State, plan};
 use crate::{
-    diagnose::{assess, failed},
+    diagnose::{PROBE_RESULTS, ProbeResult, assess, failed},
     model::{Observation, ProbeJob, Stage},
 };
 
@@ -79,7 +79,12 @@ pub fn first_pass_complete(state: &State) -> bool {
     let enough = |job: &ProbeJob| {
         state.scene.history(job).is_some_and(|history| {
             let fails = history.results.iter().any(|result| failed(&result.outcome));
-            history.tries >= if unsettled && job.probe == "upstream" { TRIES_UNSETTLED } else { tries_wanted(&job.probe, fails) }
+            let wanted = if unsettled && job.probe == "upstream" { TRIES_UNSETTLED } else { tries_wanted(&job.probe, fails) };
+            // What the gateway writes about our request is told a moment after its answer.
+            let lag = if fails && job.probe == "gateway" { LOG_LAG_MS } else { 0 };
+            let since = |result: &ProbeResult| state.now.run_ms.saturating_sub(result.at.run_ms);
+            let wanted_result = usize::try_from(wanted - 1).ok().and_then(|index| history.results.get(index));
+            wanted_result.is_some_and(|result| since(result) >= lag) || history.tries > PROBE_RESULTS as u64
         })
     };
     state.plan.number > 0 && state.plan.jobs.iter().all(enough)
@@ -88,6 +93,10 @@ pub fn first_pass_complete(state: &State) -> bool {
 /// How long a first pass waits for the gateways' own tests, in milliseconds of the run: they load every file and certificate,
 /// and what they find is seldom the cause.
 const CONFIG_TEST_MS: u64 = 1_000;
+
+/// How long the line about a failing request may take from the gateway's answer to here, in milliseconds: a batch of lines
+/// waits up to 100 ms for more.
+const LOG_LAG_MS: u64 = 150;
 
 /// How often an upstream is tried before a first pass is complete when it may be restarting: with the rounds of `check`, a
 /// second, in which a supervisor has started it again.

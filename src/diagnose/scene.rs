@@ -153,6 +153,7 @@ impl Scene {
                 self.blind.remove(&source);
             }
             Observation::Dropped { collector, count } => *self.dropped.entry(collector).or_default() += count,
+            Observation::End => {}
             Observation::Done(stage) => {
                 if let Stage::Probes { plan, .. } = stage {
                     self.done.retain(|known| !matches!(known, Stage::Probes { plan: other, .. } if *other < plan));

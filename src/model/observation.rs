@@ -78,4 +78,6 @@ pub enum Observation {
     },
     /// A part of the first pass is complete.
     Done(Stage),
+    /// The run ended here: its last conclusions were drawn at this time.
+    End,
 }

@@ -15,7 +15,9 @@ use super::{
 use crate::{
     app::{self, Event, Msg, State},
     cli::Check,
+    model::Observation,
     report,
+    sys::Stamped,
 };
 
 /// How often conclusions are drawn when nothing urgent came.
@@ -86,8 +88,12 @@ async fn pass(check: &Check, sys: &crate::sys::Sys, mut recorder: Option<Recorde
             effects::collecting(&effect, &collectors);
         }
     }
-    state.stale = true;
-    app::update(&mut state, Event { at: sys.clock.now(), msg: Msg::Tick });
+    let end = Stamped { at: sys.clock.now(), observation: Observation::End };
+    if let Some(recorder) = &mut recorder {
+        recorder.keep(&end);
+    }
+    app::update(&mut state, Event { at: end.at, msg: Msg::Observed(end.observation) });
+    app::update(&mut state, Event { at: end.at, msg: Msg::Tick });
     (state, began.elapsed())
 }
 

@@ -167,6 +167,7 @@ fn is_news(state: &State, observation: &Observation) -> bool {
         Observation::Load(_) => state.scene.loads.is_empty(),
         Observation::Done(Stage::Probes { round, .. }) => *round <= 1,
         Observation::Run(_)
+        | Observation::End
         | Observation::Gateways(_)
         | Observation::Listeners(_)
         | Observation::Blind(_)
