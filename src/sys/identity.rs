@@ -56,13 +56,10 @@ pub fn assume(identity: &Identity) -> io::Result<()> {
 
 /// Lets the kernel kill this process when the one that started it ends: a probe must not outlive the run that wanted it.
 pub fn die_with_parent() -> io::Result<()> {
+    // Any parent will do, process 1 of a container included; it only must not go away while this is asked for.
+    let parent = rustix::process::getppid();
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    // It may have ended before that; then init or a subreaper is the parent, and nobody reads the answer.
-    if rustix::process::getppid().is_none_or(rustix::process::Pid::is_init) {
-        Err(io::ErrorKind::BrokenPipe.into())
-    } else {
-        Ok(())
-    }
+    if rustix::process::getppid() == parent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
 }
 
 #[cfg(test)]
