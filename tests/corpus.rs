@@ -3,7 +3,7 @@
 //!
 //! To add one: `tests/score --keep NAME`, which runs the lab and copies what `check` recorded.
 
-use std::{fmt::Write as _, path::Path};
+use std::{fmt::Write as _, io::Write as _, path::Path};
 
 use why502::{
     app::State,
@@ -58,7 +58,9 @@ fn every_recording_gives_an_accepted_cause_first() {
             wrong.push(format!("{name}: {ids:?}, expected {:?}", expected.cause));
         }
     }
-    println!("corpus: first place {first} of {broken}; first three {three} of {broken}; false alarms {alarms} of {healthy}");
+    let told =
+        format!("corpus: first place {first} of {broken}; first three {three} of {broken}; false alarms {alarms} of {healthy}");
+    writeln!(std::io::stdout(), "{told}").expect("standard output");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(broken > 0 && healthy > 0, "the corpus is empty");
 }

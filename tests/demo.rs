@@ -23,9 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 const PROGRAM: &str = env!("CARGO_BIN_EXE_why502");
 
-/// Faults whose cause is not told yet. A line here that is no longer true fails the test.
-const NOT_YET: &[&str] = &["config-not-reloaded", "config-invalid"];
-
 /// One demo at a time: the healthy application of another is a candidate for the one that is missing here.
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
@@ -142,16 +139,16 @@ fn each_fault_leads_to_its_cause_and_is_seen_healed() {
         let report = demo.check();
         let first = &report["causes"][0];
         let right = first["id"].as_str().is_some_and(|id| fault.causes.contains(&id));
-        if NOT_YET.contains(&fault.id) {
-            assert!(!right, "{}: its cause is told now; take it out of NOT_YET", fault.id);
-        } else {
-            assert!(right, "{}: {:?} was expected first:\n{report:#}", fault.id, fault.causes);
-            assert_ne!(report["verdict"], "ok", "{}:\n{report:#}", fault.id);
-            if let Some(confidence) = fault.confidence {
-                assert_eq!(first["confidence"], confidence, "{}:\n{report:#}", fault.id);
-            }
+        assert!(right, "{}: {:?} was expected first:\n{report:#}", fault.id, fault.causes);
+        assert_ne!(report["verdict"], "ok", "{}:\n{report:#}", fault.id);
+        if let Some(confidence) = fault.confidence {
+            assert_eq!(first["confidence"], confidence, "{}:\n{report:#}", fault.id);
         }
         demo.heal();
+        // Only the gateway's own test takes back what its log says of the edit, and only root can have it made.
+        if fault.id == "config-invalid" && !nix::unistd::geteuid().is_root() {
+            continue;
+        }
         let mut last = Value::Null;
         until(&format!("{} is seen healed", fault.id), || {
             last = demo.check();
@@ -301,7 +298,8 @@ fn a_key_heals_and_the_console_shows_it() {
     let dir = console.dir();
     console.keys.write_all(b"H").and_then(|()| console.keys.flush()).expect("a key");
     console.shows("the demo heals itself: it starts the application");
-    console.shows("edge 200");
+    console.shows("is served; nothing fails");
+    assert!(console.text().contains("edge 200"), "{}", console.text());
     console.keys.write_all(b"q").and_then(|()| console.keys.flush()).expect("a key");
     until("it ends", || console.child.try_wait().expect("its status").is_some());
     assert_gone(&dir);

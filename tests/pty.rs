@@ -32,6 +32,8 @@ impl Console {
         command.args(args);
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
+        // What a person sees; a backtrace would push the message out of view.
+        command.env("RUST_BACKTRACE", "0");
         for (name, value) in environment {
             command.env(name, value);
         }

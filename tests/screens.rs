@@ -98,7 +98,7 @@ fn every_kind_of_row_is_explained() {
             };
             for (index, key) in picks.into_iter().filter(|key| rows(&incident.state, id).contains(key)).enumerate().take(4) {
                 let mut incident = looking_at(
-                    Incident { state: incident.state.clone(), at_ms: incident.at_ms, seen: Vec::new() },
+                    Incident { state: incident.state.clone(), at_ms: incident.at_ms, seen: incident.seen.clone() },
                     id,
                     None,
                     false,

@@ -204,16 +204,22 @@ fn logged<'a>(scene: &'a Scene, gateway: &'a Gateway) -> Vec<Target<'a>> {
                 .chain(&gateway.sites)
                 .find_map(|site| Some((site, site.routes.iter().filter(uses).find(|route| reaches(site, route, &path))?)))?;
             let listen = entrance(site)?;
-            Some(Target {
-                gateway,
-                routes: vec![route],
-                address: reachable(&listen.address),
-                tls: listen.tls,
-                host: host.to_owned(),
-                path,
-            })
+            let address = reachable(&listen.address);
+            let path = still_failing(scene, &address, host, |path| reaches(site, route, path)).unwrap_or(path);
+            Some(Target { gateway, routes: vec![route], address, tls: listen.tls, host: host.to_owned(), path })
         })
         .collect()
+}
+
+/// The path of a request to this host and route that failed when it was last tried. It is asked for again before any other
+/// of its kind: visitors name another with each request, and a failure that nobody repeats would never be seen to end.
+fn still_failing(scene: &Scene, address: &Address, host: &str, reaches: impl Fn(&str) -> bool) -> Option<String> {
+    scene.probes_of("gateway").find_map(|history| {
+        let job = &history.last.job;
+        let request = job.request.as_ref().filter(|request| request.host == host && reaches(&request.path))?;
+        let fails = diagnose::window(history).iter().any(|result| diagnose::failed(&result.outcome));
+        (fails && job.address == *address).then(|| request.path.clone())
+    })
 }
 
 /// Whether a request for this path comes to this route.

@@ -46,6 +46,9 @@ pub struct Signature {
     pub pattern: String,
     /// What the line means, in a sentence that ends with a full stop.
     pub explain: String,
+    /// Whether it says that the gateway's configuration did not load: a load that succeeds later overtakes it.
+    #[serde(default)]
+    pub of_load: bool,
     /// Cause ids that it speaks for, likeliest first. Empty for context.
     #[serde(default)]
     pub causes: Vec<String>,

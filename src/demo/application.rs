@@ -50,7 +50,9 @@ async fn listen(address: &str, behaviour: Behaviour, name: &str) -> io::Result<(
         let socket = UnixSocket::new_stream()?;
         socket.bind(path)?;
         let listener = socket.listen(backlog)?;
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o666))?;
+        // Connecting takes the right to write (unix(7)), of the owner too unless he is root.
+        let mode = if behaviour == Behaviour::Shut { 0o400 } else { 0o666 };
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
         if behaviour == Behaviour::Full {
             let _kept = fill(path).await;
             ready(address)?;
@@ -125,7 +127,7 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, behaviour: Beha
         )
     };
     let text = match behaviour {
-        Behaviour::Healthy => head("") + &body,
+        Behaviour::Healthy | Behaviour::Shut => head("") + &body,
         Behaviour::Crashing => "HTTP/1.1 200 OK\r\nContent-Ty".to_owned(),
         Behaviour::BigHeader => head(&format!("Set-Cookie: cart={}\r\n", "0".repeat(BIG_HEADER))) + &body,
         Behaviour::Garbage => head("Total 42 items\r\n") + &body,

@@ -15,6 +15,8 @@ pub(super) enum Behaviour {
     Garbage,
     /// Listens with a short queue and takes no connection out of it.
     Full,
+    /// Makes its unix socket with a mode that lets nobody write to it.
+    Shut,
 }
 
 impl Behaviour {
@@ -25,6 +27,7 @@ impl Behaviour {
         (Self::BigHeader, "big-header"),
         (Self::Garbage, "garbage"),
         (Self::Full, "full"),
+        (Self::Shut, "shut"),
     ];
 
     /// Its word on the application's command line.
@@ -65,8 +68,6 @@ pub(super) enum Target {
 pub(super) enum Twist {
     /// Nothing.
     None,
-    /// The socket's mode is taken away.
-    CloseSocket,
     /// The configuration is corrected on disk, without a reload.
     EditOnly,
     /// The configuration is edited so that it does not load, and reloaded.
@@ -82,8 +83,6 @@ pub(super) enum Remedy {
     Config,
     /// A larger buffer, and a reload.
     Buffer,
-    /// The socket's mode is given back.
-    OpenSocket,
     /// A reload.
     Reload,
 }
@@ -192,11 +191,9 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         id: "socket-permission",
         what: "the gateway's user may not open the application's unix socket",
-        heal: "gives the socket a mode that lets the gateway in",
+        heal: "replaces the application by one that makes its socket with the right mode",
         causes: &["upstream-socket-permission"],
-        app: Some((Socket::Unix, Behaviour::Healthy)),
-        twist: Twist::CloseSocket,
-        remedy: Remedy::OpenSocket,
+        app: Some((Socket::Unix, Behaviour::Shut)),
         ..PLAIN
     },
     Fault {

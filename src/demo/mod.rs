@@ -107,8 +107,8 @@ pub enum Mode {
     Janitor(PathBuf),
 }
 
-/// The mode that a command line asks for. `None`: it is a person's.
-pub fn mode(args: impl IntoIterator<Item = OsString>) -> Option<Mode> {
+/// The mode that a command line asks for, of the program that lies at `exe`. `None`: it is a person's.
+pub fn mode(args: impl IntoIterator<Item = OsString>, exe: Option<&Path>) -> Option<Mode> {
     let mut args = args.into_iter();
     let zeroth = args.next()?;
     let title = zeroth.to_str().unwrap_or_default();
@@ -119,7 +119,8 @@ pub fn mode(args: impl IntoIterator<Item = OsString>) -> Option<Mode> {
         return Some(Mode::Master(instance));
     }
     let text = |arg: OsString| arg.to_string_lossy().into_owned();
-    if Path::new(&zeroth).file_name() == Some(OsStr::new(NGINX)) {
+    // Whoever runs it as /proc/PID/exe names it by nothing but where it lies.
+    if [Some(Path::new(&zeroth)), exe].iter().flatten().any(|path| path.file_name() == Some(OsStr::new(NGINX))) {
         return Some(Mode::Nginx(args.map(text).collect()));
     }
     match args.next()?.to_str()? {
@@ -146,11 +147,13 @@ mod tests {
 
     #[test]
     fn modes_are_told_from_what_people_type() {
-        let of = |words: &[&str]| mode(words.iter().map(OsString::from));
+        let of = |words: &[&str]| mode(words.iter().map(OsString::from), Some(Path::new("/usr/bin/why502")));
         let instance = Instance { program: "/d/nginx".into(), config: "/d/nginx.conf".into(), prefix: "/d".into() };
         assert_eq!(of(&[&instance.title()]), Some(Mode::Master(instance)));
         assert_eq!(of(&["nginx: worker process"]), Some(Mode::Worker));
         assert_eq!(of(&["/d/nginx", "-t"]), Some(Mode::Nginx(vec!["-t".to_owned()])));
+        let by_exe = mode(["/proc/1/exe", "-t"].map(OsString::from), Some(Path::new("/d/nginx")));
+        assert_eq!(by_exe, Some(Mode::Nginx(vec!["-t".to_owned()])));
         assert_eq!(of(&["why502", JANITOR, "/d"]), Some(Mode::Janitor("/d".into())));
         for words in [&["why502"][..], &["why502", "demo"], &["why502", "check", "nginx"], &[]] {
             assert_eq!(of(words), None, "{words:?}");

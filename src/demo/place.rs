@@ -152,21 +152,6 @@ impl Place {
         fs::rename(draft, config)
     }
 
-    /// Takes the socket's mode away, or gives it back. Root's own socket is the fault that people have; an ordinary user can
-    /// only shut himself out.
-    pub(super) fn shut_socket(&self, shut: bool) -> io::Result<()> {
-        let socket = self.socket();
-        if self.user.is_some() && shut {
-            chown(&socket, Some(0), Some(0))?;
-        }
-        let mode = match (shut, self.user.is_some()) {
-            (true, true) => 0o600,
-            (true, false) => 0o400,
-            (false, true | false) => 0o666,
-        };
-        fs::set_permissions(socket, fs::Permissions::from_mode(mode))
-    }
-
     /// Removes it, if it is still there.
     pub(super) fn remove(&self) {
         // What is left, the janitor removes, or the next boot.

@@ -35,6 +35,10 @@ const PORTS: usize = 5;
 /// Ports that are looked at for one that could be the application's old one.
 const OLD_PORTS: usize = 64;
 
+/// From the gateway's start to an edit that is to be seen as later: /proc tells starts to the second, and its reckoning from
+/// the time of the boot may be another second off (proc(5), `btime`).
+const LATER: Duration = Duration::from_millis(2100);
+
 /// Why the demo did not start, or was not healed.
 #[derive(Debug, Error)]
 pub enum StageError {
@@ -156,9 +160,12 @@ impl Stage {
         self.start_gateway(&first).await?;
         match self.fault.twist {
             Twist::None => {}
-            Twist::CloseSocket => self.place.shut_socket(true).map_err(io_error("the socket's mode"))?,
-            Twist::EditOnly => self.write(&self.upstream, false, false)?,
+            Twist::EditOnly => {
+                tokio::time::sleep(LATER).await;
+                self.write(&self.upstream, false, false)?;
+            }
             Twist::BreakConfig => {
+                tokio::time::sleep(LATER).await;
                 self.write(&first, false, true)?;
                 self.reload()?;
             }
@@ -181,7 +188,6 @@ impl Stage {
             }
             Remedy::Config => self.write(&self.upstream, false, false).and_then(|()| self.reload()),
             Remedy::Buffer => self.write(&self.upstream, true, false).and_then(|()| self.reload()),
-            Remedy::OpenSocket => self.place.shut_socket(false).map_err(io_error("the socket's mode")),
             Remedy::Reload => self.reload(),
         }
     }

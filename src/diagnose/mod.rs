@@ -17,7 +17,9 @@ mod facts;
 mod hops;
 mod rank;
 mod scene;
+mod scope;
 mod symptom;
+mod wording;
 
 pub use assess::{Assessment, assess};
 pub use facts::{FactBook, LOG_WINDOW_S, PROBES, candidates, family, names as fact_names, upstream_of, window};

@@ -47,7 +47,7 @@ pub fn run() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|arg| arg == CONFIG_TEST_MODE) {
         return serve_config_test();
     }
-    if let Some(mode) = crate::demo::mode(std::env::args_os()) {
+    if let Some(mode) = crate::demo::mode(std::env::args_os(), std::env::current_exe().ok().as_deref()) {
         return crate::demo::serve(mode, demo::load);
     }
     let cli = match Cli::try_parse() {

@@ -172,6 +172,6 @@ fn is_news(state: &State, observation: &Observation) -> bool {
         | Observation::Blind(_)
         | Observation::Seen { .. }
         | Observation::Dropped { .. }
-        | Observation::Done(Stage::Gateways | Stage::Listeners | Stage::Logs | Stage::Load | Stage::ConfigTest) => true,
+        | Observation::Done(Stage::Gateways | Stage::ConfigTest | Stage::Listeners | Stage::Logs | Stage::Load) => true,
     }
 }

@@ -18,7 +18,7 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use rustix::{
     fs::{FileType, Mode, OFlags},
     io::Errno,
@@ -57,8 +57,8 @@ pub struct ConfigTestJob {
     pub args: Vec<String>,
     /// As whom. `None`: as root.
     pub identity: Option<Identity>,
-    /// The process whose environment it gets. `None`: a minimal one.
-    pub environment_of: Option<u32>,
+    /// The process whose environment and view of the files it gets. `None`: none of its own, and ours.
+    pub like: Option<u32>,
     /// Files that it opens for writing: covered by empty ones. What is no regular file is left alone.
     pub files: Vec<PathBuf>,
     /// Directories in which it makes something: covered by ones that show the same, read-only.
@@ -92,8 +92,13 @@ fn become_test() -> Result<std::convert::Infallible, String> {
     let mut text = Vec::new();
     io::stdin().lock().take(JOB_BYTES).read_to_end(&mut text).map_err(|e| says("reading the job")(&e))?;
     let job: ConfigTestJob = serde_json::from_slice(&text).map_err(|e| says("reading the job")(&e))?;
-    let environment = job.environment_of.map(environment).unwrap_or_default();
+    let environment = job.like.map(environment).unwrap_or_default();
 
+    if let Some(pid) = job.like {
+        // A service may have a /tmp of its own (systemd.exec(5), PrivateTmp=).
+        let view = fs::File::open(format!("/proc/{pid}/ns/mnt")).map_err(|e| says("the gateway's mounts")(&e))?;
+        setns(view, CloneFlags::CLONE_NEWNS).map_err(|e| says("the gateway's mounts")(&e))?;
+    }
     unshare(CloneFlags::CLONE_NEWNS).map_err(|e| says("a mount namespace")(&e))?;
     // Nothing that happens from here on may reach the host's own namespace (mount_namespaces(7)).
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)

@@ -34,7 +34,9 @@ pub(crate) fn missing() -> Vec<String> {
     let mut missing = Vec::new();
     let path = path();
     let there = |program: &&str| path.split(':').any(|folder| Path::new(folder).join(program).is_file());
-    let programs = ["nginx", "gunicorn", "node", "python3", "curl", "ip", "ss", "pgrep", "setpriv", "unshare", "timeout"];
+    let programs = [
+        "nginx", "gunicorn", "node", "python3", "curl", "ip", "ss", "pgrep", "setpriv", "unshare", "timeout", "dnsmasq", "openssl",
+    ];
     let absent: Vec<_> = programs.into_iter().filter(|program| !there(program)).collect();
     if !absent.is_empty() {
         missing.push(format!("no {} (`tests/run` as root installs what is missing)", absent.join(", ")));

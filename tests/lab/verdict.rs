@@ -22,10 +22,8 @@ pub(crate) struct Row {
     /// Wall time in milliseconds.
     ms: u64,
     right: bool,
-    /// Whether the first cause is one of the accepted ones; for a healthy host: whether there is none.
-    first_right: bool,
-    /// The same for the first three causes.
-    three_right: bool,
+    /// Place of the first accepted cause, from 0; for a healthy host: 0 when no cause is named.
+    place: Option<usize>,
     healthy: bool,
 }
 
@@ -52,9 +50,9 @@ pub(crate) fn table(rows: &[Row]) -> String {
     let _ = writeln!(
         out,
         "first place {}; first three {}; false alarms {}",
-        share(count(&broken, |row| row.first_right), broken.len()),
-        share(count(&broken, |row| row.three_right), broken.len()),
-        share(count(&healthy, |row| !row.first_right), healthy.len()),
+        share(count(&broken, |row| row.place == Some(0)), broken.len()),
+        share(count(&broken, |row| row.place.is_some_and(|place| place < 3)), broken.len()),
+        share(count(&healthy, |row| row.place.is_none()), healthy.len()),
     );
     out
 }
@@ -111,19 +109,18 @@ pub(crate) fn judge(scenario: &Scenario, way: Way, seen: &Seen) -> (Row, Vec<Str
         confidence: first["confidence"].as_str().unwrap_or("").to_owned(),
         ms,
         right: wrong.is_empty(),
-        first_right: among(scenario, &said, 1),
-        three_right: among(scenario, &said, 3),
+        place: place(scenario, &said),
         healthy: scenario.healthy(),
     };
     (row, wrong)
 }
 
-/// Whether an accepted cause is among the first so many; for a healthy host: whether there is no cause at all.
-fn among(scenario: &Scenario, said: &Value, places: usize) -> bool {
+/// Place of the first accepted cause; for a healthy host: 0 when no cause is named.
+fn place(scenario: &Scenario, said: &Value) -> Option<usize> {
     if scenario.healthy() {
-        return !said.is_null() && causes(said).next().is_none();
+        return (!said.is_null() && causes(said).next().is_none()).then_some(0);
     }
-    causes(said).take(places).any(|cause| scenario.cause.iter().any(|id| cause["id"] == **id))
+    causes(said).position(|cause| scenario.cause.iter().any(|id| cause["id"] == **id))
 }
 
 /// A recording of the run says the same as the run: the whole ranking with its evidence.

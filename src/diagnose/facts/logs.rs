@@ -6,7 +6,7 @@ use super::FactBook;
 use crate::{
     catalog::{About, Catalog},
     diagnose::{LogGroup, Scene},
-    model::{Address, Fact, NginxErrorLine, SourceKind, Stamp, Subject, text},
+    model::{Address, Fact, NginxErrorLine, RunState, SourceKind, Stamp, Subject, text},
 };
 
 /// A line older than this many seconds says nothing about what fails now. Fifteen minutes are what the first failing requests
@@ -38,6 +38,9 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
             About::Host => Subject::host(),
         };
         let last = group.last_second().unwrap_or(now);
+        if signature.of_load && loaded_since(scene, group).is_some_and(|loaded| loaded > last) {
+            continue;
+        }
         let at = Stamp { run_ms: group.seen.run_ms, wall_ms: last * 1000 };
         let lines = if recent == 1 { "1 line".to_owned() } else { format!("{} lines", text::thousands(recent)) };
         let text = format!("{}, {lines}, last {} ago", signature.explain, text::duration(now - last));
@@ -58,6 +61,16 @@ fn gateway_of(scene: &Scene, group: &LogGroup) -> Subject {
         SourceKind::Kernel => "host".to_owned(),
         SourceKind::Error | SourceKind::Access | SourceKind::App => group.source.clone(),
     }))
+}
+
+/// When the gateway whose log this is last loaded its configuration, in seconds since the Unix epoch.
+fn loaded_since(scene: &Scene, group: &LogGroup) -> Option<i64> {
+    scene.gateways.iter().filter(|gateway| gateway.logs.iter().any(|log| log.id() == group.source)).find_map(
+        |gateway| match gateway.state {
+            RunState::Running { workers_since, .. } => workers_since,
+            RunState::Stopped { .. } => None,
+        },
+    )
 }
 
 /// The upstream that an nginx error line names; `None` for the name of a pool too.

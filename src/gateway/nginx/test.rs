@@ -58,13 +58,9 @@ fn prepare(sys: &Sys, gateway: &Gateway) -> Result<ConfigTestJob, String> {
     };
     match gateway.state {
         RunState::Running { pid, .. } => {
-            let mounts = |of: &str| sys.root.readlink(Path::new(&format!("/proc/{of}/ns/mnt"))).ok();
-            if mounts("self") != mounts(&pid.to_string()) {
-                return Err("it runs in a mount namespace of its own".to_owned());
-            }
             // A reload is made by the image that runs, whatever lies on disk by now.
             job.program = PathBuf::from(format!("/proc/{pid}/exe"));
-            job.environment_of = Some(pid);
+            job.like = Some(pid);
             job.identity = sys.root.text(format!("/proc/{pid}/status")).ok().and_then(|status| master(&status));
         }
         RunState::Stopped { .. } => job.program = PathBuf::from(binary),
