@@ -162,6 +162,22 @@ fn it_goes_when_the_terminal_goes() {
 }
 
 #[test]
+fn a_terminal_that_takes_nothing_does_not_hold_it() {
+    let (mut console, _root) = started(&[]);
+    // Nobody reads any more: the kernel's buffer fills up with frames, and a write waits.
+    console.hung_up.store(true, Ordering::SeqCst);
+    for _ in 0..60 {
+        console.press("?");
+        // A frame for each key, as fast as they are drawn.
+        std::thread::sleep(Duration::from_millis(60));
+    }
+    console.signal(nix::sys::signal::Signal::SIGTERM);
+    let signalled = Instant::now();
+    console.ended();
+    assert!(signalled.elapsed() < Duration::from_secs(5), "{:?}", signalled.elapsed());
+}
+
+#[test]
 fn a_panic_gives_the_terminal_back_and_is_told() {
     let (mut console, _root) = started(&[("WHY502_TEST_PANIC", "1")]);
     console.press("j");

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 use crossterm::{
     clipboard::CopyToClipboard,
     event::{Event as TerminalEvent, EventStream, KeyEventKind},
-    execute,
+    queue,
 };
 use futures_util::{Stream, StreamExt as _, stream};
 use ratatui::Terminal;
@@ -78,6 +78,8 @@ pub async fn on_terminal(
     let mut terminal = Terminal::new(Screen::new(writer))?;
     let mut ports = Live { clock, control, link: link.clone() };
     let left = run_loop(&mut terminal, &ui, state, &mut ports, feed, input(frames_done, link.clone())?).await;
+    // The rest of a frame would land on the screen that is given back.
+    link.settled(term::PATIENCE).await;
     match left {
         Ok(keep) => {
             if keep {
@@ -155,8 +157,11 @@ impl Ports for Live {
 
     fn carry_out(&mut self, effect: &Effect) {
         if let Effect::Copy(text) = effect {
-            // Between two frames, so that the sequence does not fall into one.
-            let _ = execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text));
+            // Like a frame: it must neither fall into one nor block. A link with no room for it is stuck, and copies nothing.
+            let mut sequence = Vec::new();
+            if queue!(sequence, CopyToClipboard::to_clipboard_from(text)).is_ok() {
+                self.link.between_frames(sequence);
+            }
         }
         if let Some(collectors) = &self.control {
             effects::collecting(effect, collectors);

@@ -4,8 +4,13 @@
 //! all do it, in any order.
 
 use std::{
-    io::{self, Write},
-    sync::atomic::{AtomicBool, Ordering},
+    io,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::sync_channel,
+    },
+    thread,
+    time::Duration,
 };
 
 use crossterm::{
@@ -14,6 +19,9 @@ use crossterm::{
     execute,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
+
+/// How long the end waits for a terminal that takes nothing: a slow line needs this much for a screen.
+pub const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Whether the terminal is ours now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -52,14 +60,25 @@ pub fn restore() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
-    // A terminal that is gone cannot be restored, and need not be.
-    let mut out = io::stdout();
-    let _ = if KEEP.load(Ordering::SeqCst) {
-        execute!(out, DisableBracketedPaste, Show)
-    } else {
-        execute!(out, DisableBracketedPaste, LeaveAlternateScreen, Show)
+    let write = || {
+        let mut out = io::stdout();
+        // A terminal that is gone cannot be restored, and need not be.
+        let _ = if KEEP.load(Ordering::SeqCst) {
+            execute!(out, DisableBracketedPaste, Show)
+        } else {
+            execute!(out, DisableBracketedPaste, LeaveAlternateScreen, Show)
+        };
     };
-    let _ = out.flush();
+    // A link that is stuck takes nothing any more, and must not hold the end up.
+    let (done, written) = sync_channel(1);
+    let aside = thread::Builder::new().spawn(move || {
+        write();
+        let _ = done.send(());
+    });
+    match aside {
+        Ok(_) => drop(written.recv_timeout(PATIENCE)),
+        Err(_no_thread) => write(),
+    }
     let _ = disable_raw_mode();
 }
 

@@ -11,7 +11,11 @@ use std::{
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
+    time::Duration,
 };
+
+/// How often it is looked whether the last frame of a run is out.
+const GLANCE: Duration = Duration::from_millis(5);
 
 /// What the thread and its owner share.
 #[derive(Debug, Default)]
@@ -28,10 +32,11 @@ pub struct FrameWriter {
     shared: Arc<Shared>,
 }
 
-/// Tells how the terminal is.
+/// Tells how the terminal is, and takes what is no frame.
 #[derive(Debug, Clone)]
 pub struct Link {
     shared: Arc<Shared>,
+    frames: SyncSender<Vec<u8>>,
 }
 
 impl Link {
@@ -44,6 +49,22 @@ impl Link {
     pub fn broken(&self) -> bool {
         self.shared.broken.load(Ordering::Acquire)
     }
+
+    /// Writes this between two frames. `false`: there is no room for it now.
+    pub fn between_frames(&self, bytes: Vec<u8>) -> bool {
+        self.frames.try_send(bytes).is_ok()
+    }
+
+    /// Waits until the frame that is under way is out, but no longer than this.
+    pub async fn settled(&self, within: Duration) {
+        let wait = async {
+            while !self.idle() && !self.broken() {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        // What is not out by then is stuck.
+        let _ = tokio::time::timeout(within, wait).await;
+    }
 }
 
 impl FrameWriter {
@@ -53,7 +74,8 @@ impl FrameWriter {
         let (frames, waiting) = sync_channel(1);
         let theirs = Arc::clone(&shared);
         thread::spawn(move || write_frames(out, &waiting, &theirs, done));
-        (Self { frame: Vec::new(), frames, shared: Arc::clone(&shared) }, Link { shared })
+        let link = Link { shared: Arc::clone(&shared), frames: frames.clone() };
+        (Self { frame: Vec::new(), frames, shared }, link)
     }
 }
 
@@ -130,6 +152,10 @@ mod tests {
         done.recv().expect("first frame");
         assert!(link.idle());
         assert_eq!(seen.lock().expect("not poisoned").as_slice(), b"one");
+        assert!(link.between_frames(b"copied".to_vec()), "there is room");
+        let_one.send(()).expect("thread lives");
+        done.recv().expect("what is no frame");
+        assert_eq!(seen.lock().expect("not poisoned").as_slice(), b"onecopied");
         drop(let_one);
         writer.write_all(b"two").expect("buffered");
         writer.flush().expect("handed on");
