@@ -78,7 +78,8 @@ where
     B: Backend,
     P: Ports,
 {
-    let (mut feed, mut input) = (std::pin::pin!(feed), std::pin::pin!(input));
+    // Fused: a recording ends, and the loop goes on.
+    let (mut feed, mut input) = (std::pin::pin!(feed.fuse()), std::pin::pin!(input));
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     terminal.draw(|frame| ui::draw(state, ui, frame))?;

@@ -5,7 +5,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use super::{FileInfo, FileKind, Root};
+use super::{FileInfo, FileKind, Root, identity::ourselves};
 
 /// Names of groups, from the group file below the root, for the same reason as [`Users`](super::Users).
 #[derive(Debug, Clone, Default)]
@@ -39,10 +39,9 @@ pub struct OwnIds {
 
 /// As whom this process acts.
 pub fn own_ids() -> OwnIds {
-    let mut groups: Vec<u32> =
-        rustix::process::getgroups().unwrap_or_default().into_iter().map(rustix::process::Gid::as_raw).collect();
-    groups.push(rustix::process::getegid().as_raw());
-    OwnIds { uid: rustix::process::geteuid().as_raw(), groups }
+    let (uid, gid, mut groups) = ourselves();
+    groups.push(gid);
+    OwnIds { uid, groups }
 }
 
 impl OwnIds {
