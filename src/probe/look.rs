@@ -99,27 +99,28 @@ fn candidates(protocol: Protocol, outcome: &Outcome) -> &'static [Try] {
 
 /// Looks again, where that can tell more: a better outcome, if there is one, and what was tried.
 pub(super) async fn again(job: &ProbeJob, peer: &Peer, outcome: &Outcome) -> (Option<Outcome>, Option<String>) {
-    let mut tried = Vec::new();
     let candidates = candidates(job.protocol, outcome);
+    if candidates.is_empty() {
+        return (None, None);
+    }
     let key = (peer.to_string(), job.protocol, outcome.clone());
     let known = remembered(&key);
-    for candidate in candidates {
-        tried.push(candidate.name());
-        let answered = match known {
-            Some(known) => known == Some(*candidate),
-            None => answers(*candidate, job, peer).await,
-        };
-        if answered {
-            remember(key, known, Some(*candidate));
-            let better =
-                if job.protocol.tls() { Outcome::Tls(TlsFault::NotTls) } else { Outcome::Speaks(candidate.name().to_owned()) };
-            return (Some(better), Some(format!("after {outcome}, it answered {}", candidate.name())));
+    let found = match known {
+        Some(found) => found,
+        None => {
+            // Side by side: a peer that is silent to each would cost the sum of the deadlines otherwise.
+            let asked = candidates.iter().map(|candidate| answers(*candidate, job, peer));
+            let answered = futures_util::future::join_all(asked).await;
+            candidates.iter().zip(answered).find(|(_, answered)| *answered).map(|(candidate, _)| *candidate)
         }
+    };
+    remember(key, known, found);
+    if let Some(candidate) = found {
+        let better = if job.protocol.tls() { Outcome::Tls(TlsFault::NotTls) } else { Outcome::Speaks(candidate.name().to_owned()) };
+        return (Some(better), Some(format!("after {outcome}, it answered {}", candidate.name())));
     }
-    if !tried.is_empty() {
-        remember(key, known, None);
-    }
-    let note = (!tried.is_empty()).then(|| format!("no answer to {} either", tried.join(", ")));
+    let tried: Vec<_> = candidates.iter().map(|candidate| candidate.name()).collect();
+    let note = Some(format!("no answer to {} either", tried.join(", ")));
     (None, note)
 }
 

@@ -1,0 +1,168 @@
+//! The command line: what it answers to bad input, and its exit status by the contract.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+/// Runs the program with this on its standard input.
+fn given(args: &[&str], input: &[u8]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_why502"));
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    // It may have ended without reading.
+    let _ = child.stdin.take().expect("standard input").write_all(input);
+    child.wait_with_output().expect("it ends")
+}
+
+fn why502(args: &[&str]) -> (i32, String, String) {
+    let output = given(args, b"");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().expect("an exit status, not a signal"), text(&output.stdout), text(&output.stderr))
+}
+
+/// A tree in which nothing is installed, so that the test does not depend on what runs here.
+fn empty_root() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    fs::create_dir_all(dir.path().join("proc/net")).expect("directory");
+    dir
+}
+
+/// A tree in which nginx is installed with this configuration, and does not run.
+fn nginx_root(conf: &[u8]) -> tempfile::TempDir {
+    let dir = empty_root();
+    for (path, bytes) in [
+        ("etc/nginx/nginx.conf", conf),
+        (
+            "usr/sbin/nginx",
+            b"nginx version: nginx/1.22.1\n\0configure arguments: --conf-path=/etc/nginx/nginx.conf --pid-path=/run/nginx.pid\0",
+        ),
+        ("etc/passwd", b""),
+        ("proc/1/stat", b"1 (init) S 0 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0"),
+        ("proc/1/status", b"Name:\tinit\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t\n"),
+    ] {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().expect("folder")).expect("directory");
+        fs::write(path, bytes).expect("file");
+    }
+    dir
+}
+
+fn root_of(dir: &tempfile::TempDir) -> &str {
+    dir.path().to_str().expect("UTF-8")
+}
+
+#[test]
+fn bad_usage_is_unknown_and_says_what_would_be_good() {
+    let root = empty_root();
+    let fifo = root.path().join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).expect("fifo");
+    let fifo = fifo.to_str().expect("UTF-8");
+    for (args, word) in [
+        (&["check", "ftp://a/"][..], "use http or https"),
+        (&["check", "http://user:secret@a/"], "leave them out"),
+        (&["check", "--within", "soon"], "10s"),
+        (&["check", "--bogus"], "--bogus"),
+        (&["check", "--root", "/no/such/directory"], "no directory"),
+        (&["check", "--config", "/no/such/file"], "No such file"),
+        (&["check", "--config", "/"], "is a directory"),
+        (&["check", "--config", fifo], "is a FIFO"),
+        (&["check", "--record", "/no/such/directory/record"], "cannot record"),
+        (&["replay", "/etc/passwd"], "is no recording"),
+        (&["report", "/no/such/record"], "No such file"),
+        (&["explain", "/no/such/excerpt"], "No such file"),
+        (&["demo", "no-such-fault"], "no-such-fault"),
+        (&[], "why502 check"),
+    ] {
+        let (status, out, err) = why502(args);
+        assert_eq!((status, out.as_str()), (3, ""), "{args:?}: {err}");
+        assert!(err.contains(word), "{args:?}: {err}");
+        assert!(!err.contains("panicked"), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn without_a_gateway_nothing_can_be_told() {
+    let root = empty_root();
+    let (status, out, _) = why502(&["check", "--root", root_of(&root)]);
+    assert_eq!(status, 3, "{out}");
+    let first = out.lines().next().expect("a line");
+    assert!(first.starts_with("UNKNOWN - no gateway runs here") && first.contains(" | "), "{first}");
+    let (status, out, _) = why502(&["check", "--json", "--root", root_of(&root)]);
+    let said: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((status, &said["verdict"], &said["schema"]), (3, &"unknown".into(), &"why502/1".into()));
+}
+
+#[test]
+fn an_installed_gateway_that_does_not_run_is_down_whatever_its_configuration_holds() {
+    let mut long = b"events {}\nhttp { server { listen 80; # ".to_vec();
+    long.extend(std::iter::repeat_n(b'x', 10 << 20));
+    let loops = b"events {}\ninclude /etc/nginx/nginx.conf;\n".to_vec();
+    let binary: Vec<u8> = (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for (what, conf) in
+        [("sound", b"events {}\nhttp {}\n".to_vec()), ("a long line", long), ("an include loop", loops), ("binary", binary)]
+    {
+        let root = nginx_root(&conf);
+        let (status, out, err) = why502(&["check", "--root", root_of(&root)]);
+        assert_eq!(status, 2, "{what}: {out}{err}");
+        let named = out.contains("gateway-down") || out.contains("gateway-config-invalid");
+        assert!(out.starts_with("CRITICAL - ") && named, "{what}: {out}");
+        assert!(!out.chars().any(|c| c.is_control() && c != '\n'), "{what}: control characters");
+    }
+}
+
+#[test]
+fn an_excerpt_is_explained_anywhere_and_twice_the_same() {
+    let line = "2026/11/20 23:36:36 [error] 174#174: *13 upstream sent too big header while reading response header from upstream, client: \
+                127.0.0.1, server: lab.test, request: \"GET /bighdr HTTP/1.1\", upstream: \"http://127.0.0.1:9005/bighdr\", host: \"a\"\n";
+    let explain = |text: &str| {
+        let output = given(&["explain", "--json"], text.as_bytes());
+        assert_eq!(output.status.code(), Some(0));
+        output.stdout
+    };
+    let bytes = explain(&format!("$ tail error.log\n{line}{line}"));
+    assert_eq!(bytes, explain(&format!("$ tail error.log\n{line}{line}")));
+    let said: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+    assert_eq!(said["causes"][0]["id"], "response-header-too-big");
+    assert_eq!(said["causes"][0]["subject"], "127.0.0.1:9005");
+    assert_ne!(said["causes"][0]["confidence"], "confirmed", "an excerpt proves nothing that holds now");
+    for noise in ["", "\n\n", "hello\n", "2026/11/20 23:36:30 [notice] 155#155: start worker process 174\n", "\u{1b}[2J\0\u{9b}31m"]
+    {
+        let said: serde_json::Value = serde_json::from_slice(&explain(noise)).expect("JSON");
+        assert_eq!(said["causes"], serde_json::json!([]), "{noise:?}");
+    }
+    let consequence = line.replace(
+        "upstream sent too big header while reading response header from upstream",
+        "no live upstreams while connecting to upstream",
+    );
+    let said: serde_json::Value = serde_json::from_slice(&explain(&consequence)).expect("JSON");
+    assert_eq!(
+        (&said["causes"], &said["verdict"]),
+        (&serde_json::json!([]), &"unknown".into()),
+        "a consequence names no root, and is not ok"
+    );
+}
+
+#[test]
+fn a_recording_becomes_a_report_and_damage_costs_only_what_is_damaged() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/nginx-app-dead.jsonl");
+    let (status, whole, _) = why502(&["report", corpus.to_str().expect("UTF-8")]);
+    assert_eq!(status, 0);
+    assert!(whole.starts_with("CRITICAL - upstream-down 127.0.0.1:8000"), "{whole}");
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let cut = dir.path().join("cut");
+    let text = fs::read_to_string(&corpus).expect("corpus");
+    fs::write(&cut, &text[..text.len() - 20]).expect("file");
+    let (status, out, _) = why502(&["report", cut.to_str().expect("UTF-8")]);
+    assert_eq!(status, 0);
+    assert!(out.starts_with("CRITICAL - upstream-down 127.0.0.1:8000") && out.contains("1 lines are damaged"), "{out}");
+}
+
+#[test]
+fn a_closed_pipe_is_success() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_why502")).arg("--help").stdout(Stdio::piped()).spawn().expect("it runs");
+    drop(child.stdout.take());
+    assert!(child.wait().expect("end").success());
+}
