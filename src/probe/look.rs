@@ -105,14 +105,13 @@ pub(super) async fn again(job: &ProbeJob, peer: &Peer, outcome: &Outcome) -> (Op
     }
     let key = (peer.to_string(), job.protocol, outcome.clone());
     let known = remembered(&key);
-    let found = match known {
-        Some(found) => found,
-        None => {
-            // Side by side: a peer that is silent to each would cost the sum of the deadlines otherwise.
-            let asked = candidates.iter().map(|candidate| answers(*candidate, job, peer));
-            let answered = futures_util::future::join_all(asked).await;
-            candidates.iter().zip(answered).find(|(_, answered)| *answered).map(|(candidate, _)| *candidate)
-        }
+    let found = if let Some(found) = known {
+        found
+    } else {
+        // Side by side: a peer that is silent to each would cost the sum of the deadlines otherwise.
+        let asked = candidates.iter().map(|candidate| answers(*candidate, job, peer));
+        let answered = futures_util::future::join_all(asked).await;
+        candidates.iter().zip(answered).find(|(_, answered)| *answered).map(|(candidate, _)| *candidate)
     };
     remember(key, known, found);
     if let Some(candidate) = found {
