@@ -1,6 +1,6 @@
 //! Layer 4: the program without a terminal and without a host: `(State, Msg) -> (State, Effects)`.
 //!
-//! [`update`] is pure. It knows no clock (time comes with messages), no terminal and no socket; what has to be done comes
+//! [`update()`] is pure. It knows no clock (time comes with messages), no terminal and no socket; what has to be done comes
 //! back as [`Effect`]s, which only `shell/` carries out. The console, `check`, `replay` and the tests are this
 //! function fed from different ends.
 //!
