@@ -166,3 +166,27 @@ fn a_closed_pipe_is_success() {
     drop(child.stdout.take());
     assert!(child.wait().expect("end").success());
 }
+
+#[test]
+fn a_user_that_is_out_of_processes_is_told_so() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let root = empty_root();
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).expect("mode");
+    // Where another user may reach it.
+    let program = root.path().join("why502");
+    fs::copy(env!("CARGO_BIN_EXE_why502"), &program).expect("copy");
+    // The limit does not hold for root (setrlimit(2), RLIMIT_NPROC).
+    let mut command = if rustix::process::geteuid().is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "65533", "--regid", "65533", "--clear-groups", "prlimit", "--nproc=2"]);
+        command
+    } else {
+        let mut command = Command::new("prlimit");
+        command.arg("--nproc=1");
+        command
+    };
+    let output = command.arg(&program).args(["check", "--root", root_of(&root)]).output().expect("it runs");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{err}");
+    assert!(err.contains("ulimit -u") && !err.contains("panicked"), "{err}");
+}

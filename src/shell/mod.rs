@@ -83,8 +83,37 @@ fn complain(error: &anyhow::Error) {
     eprintln!("why502: {}", crate::model::text::printable(&error.to_string()));
 }
 
-/// The runtime that collectors run on. Two threads: one stuck in a long parse must not hold up the other collectors, and the
-/// host needs its processors itself.
+/// Threads that collectors run on: one stuck in a long parse must not hold up the others, and the host needs its processors
+/// itself.
+const WORKERS: usize = 2;
+/// Threads that a run needs at least: those, the terminal's writer, and some for calls that may block.
+const THREADS: usize = 6;
+
+/// The runtime that collectors run on.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+    threads_can_be_had()?;
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?)
+}
+
+/// Whether as many threads can be started as are needed. The runtime panics where they can't, or waits for one for ever; a host
+/// or user that is out of processes is one of the hosts that this program is for.
+fn threads_can_be_had() -> anyhow::Result<()> {
+    let (hold, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
+    let started: std::io::Result<Vec<_>> = (0..THREADS)
+        .map(|_| {
+            let wait = std::sync::Arc::clone(&wait);
+            // All at once: each waits until the channel closes.
+            std::thread::Builder::new().spawn(move || drop(wait.lock().map(|wait| wait.recv())))
+        })
+        .collect();
+    drop(hold);
+    let threads = started.map_err(|error| {
+        anyhow::anyhow!("no more threads can be started here ({error}): free some processes, raise `ulimit -u`, or run it as root")
+    })?;
+    for thread in threads {
+        // It does nothing that could fail.
+        let _ = thread.join();
+    }
+    Ok(())
 }
