@@ -75,8 +75,6 @@ pub struct State {
     pub ticked: BTreeMap<String, CheckState>,
     /// Whether something was observed since the last assessment.
     pub stale: bool,
-    /// The verdict's last change of kind: since when it is what it is.
-    pub verdict_since: Stamp,
 }
 
 impl State {

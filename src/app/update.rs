@@ -46,9 +46,6 @@ fn reassess(state: &mut State) -> Vec<Effect> {
     let Some(catalog) = state.catalog.clone() else { return effects };
     state.stale = false;
     let assessment = assess(&state.scene, &catalog, &state.ticked);
-    if assessment.verdict != state.assessment.verdict {
-        state.verdict_since = state.now;
-    }
     state.assessment = assessment;
     // Without the listeners no candidate can be told from a stranger, so the plan waits for these looks.
     let seen = |stage: Stage| state.scene.done.contains(&stage);

@@ -183,15 +183,6 @@ impl Scene {
         self.probes.iter().find(|history| history.last.job == *job)
     }
 
-    /// Rounds of this plan that are complete.
-    pub fn rounds(&self, plan: u64) -> u32 {
-        let round = |stage: &Stage| match stage {
-            Stage::Probes { plan: of, round } if *of == plan => Some(*round),
-            Stage::Probes { .. } | Stage::Gateways | Stage::Listeners | Stage::Logs | Stage::Load | Stage::ConfigTest => None,
-        };
-        self.done.iter().filter_map(round).max().unwrap_or(0)
-    }
-
     fn probe(&mut self, at: Stamp, report: ProbeReport) {
         let result = ProbeResult { at, outcome: report.outcome.clone(), ms: report.phases.total };
         if let Some(history) = self.probes.iter_mut().find(|history| history.last.job == report.job) {

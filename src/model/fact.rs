@@ -23,18 +23,6 @@ impl fmt::Display for Subject {
     }
 }
 
-/// Whether something is so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Truth {
-    /// It is so.
-    Yes,
-    /// It was looked at, and is not so.
-    No,
-    /// It was not, or could not be, looked at.
-    Unknown,
-}
-
 /// Something that is so, with its proof.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fact {

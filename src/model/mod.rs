@@ -24,7 +24,7 @@ mod verdict;
 
 pub use blind::BlindSpot;
 pub use command::{Advice, Command};
-pub use fact::{Fact, Subject, Truth};
+pub use fact::{Fact, Subject};
 pub use gateway::{ConfigTest, Gateway, Listen, Place, Pool, Role, Route, RunState, Server, Setting, Site};
 pub use host::{HostLoad, Identity, Listener, ListenerTable, Pressure, ProcessInfo, Queue};
 pub use log::{LogBatch, LogCount, LogFormat, LogSource, SourceKind};

@@ -65,8 +65,6 @@ enum Request {
     SocketOwners,
     /// A file, opened for reading.
     Open(PathBuf),
-    /// What the descriptors of a process point to.
-    Descriptors(u32),
 }
 
 /// The answers.
@@ -75,7 +73,6 @@ enum Reply {
     Processes(Vec<ProcessInfo>),
     SocketOwners(SocketOwners),
     Open(File),
-    Descriptors(Vec<(i32, PathBuf)>),
 }
 
 /// Where the requests go.
@@ -95,7 +92,7 @@ impl Rights {
     pub async fn processes(&self) -> Result<Vec<ProcessInfo>, Refusal> {
         match self.ask("listing processes", Request::Processes).await? {
             Reply::Processes(list) => Ok(list),
-            Reply::SocketOwners(_) | Reply::Open(_) | Reply::Descriptors(_) => Err(Refusal::Confused("listing processes")),
+            Reply::SocketOwners(_) | Reply::Open(_) => Err(Refusal::Confused("listing processes")),
         }
     }
 
@@ -103,7 +100,7 @@ impl Rights {
     pub async fn socket_owners(&self) -> Result<SocketOwners, Refusal> {
         match self.ask("listing sockets", Request::SocketOwners).await? {
             Reply::SocketOwners(owners) => Ok(owners),
-            Reply::Processes(_) | Reply::Open(_) | Reply::Descriptors(_) => Err(Refusal::Confused("listing sockets")),
+            Reply::Processes(_) | Reply::Open(_) => Err(Refusal::Confused("listing sockets")),
         }
     }
 
@@ -111,15 +108,7 @@ impl Rights {
     pub async fn open(&self, path: &Path) -> Result<File, Refusal> {
         match self.ask("opening a file", Request::Open(path.to_owned())).await? {
             Reply::Open(file) => Ok(file),
-            Reply::Processes(_) | Reply::SocketOwners(_) | Reply::Descriptors(_) => Err(Refusal::Confused("opening a file")),
-        }
-    }
-
-    /// The descriptors of a process and what they point to.
-    pub async fn descriptors(&self, pid: u32) -> Result<Vec<(i32, PathBuf)>, Refusal> {
-        match self.ask("listing descriptors", Request::Descriptors(pid)).await? {
-            Reply::Descriptors(list) => Ok(list),
-            Reply::Processes(_) | Reply::SocketOwners(_) | Reply::Open(_) => Err(Refusal::Confused("listing descriptors")),
+            Reply::Processes(_) | Reply::SocketOwners(_) => Err(Refusal::Confused("opening a file")),
         }
     }
 
@@ -198,6 +187,5 @@ fn serve(root: &Root, request: Request) -> Result<Reply, Refusal> {
         Request::Processes => Ok(Reply::Processes(processes::all(root)?)),
         Request::SocketOwners => Ok(Reply::SocketOwners(processes::socket_owners(root)?)),
         Request::Open(path) => Ok(Reply::Open(root.open(&path)?)),
-        Request::Descriptors(pid) => Ok(Reply::Descriptors(processes::descriptors(root, pid)?)),
     }
 }

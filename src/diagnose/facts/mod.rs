@@ -19,7 +19,7 @@ pub use probes::{PROBES, window};
 use super::Scene;
 use crate::{
     catalog::{Catalog, Rank},
-    model::{Fact, Subject, Truth},
+    model::{Fact, Subject},
 };
 
 /// A producer: what it is called, all names that it can make, and the making.
@@ -76,16 +76,6 @@ impl FactBook {
     /// Whether this family was looked at for one of these subjects, or for anything where `subjects` is empty.
     pub fn looked_at(&self, family: &str, subjects: &[&Subject]) -> bool {
         self.looked.get(family).is_some_and(|known| subjects.is_empty() || known.iter().any(|subject| subjects.contains(&subject)))
-    }
-
-    /// Whether the fact of this name holds for one of these subjects.
-    pub fn truth(&self, name: &str, subjects: &[&Subject]) -> Truth {
-        let held = if subjects.is_empty() { self.any(name) } else { self.find(name, subjects) };
-        match held {
-            Some(_) => Truth::Yes,
-            None if self.looked_at(family(name), subjects) => Truth::No,
-            None => Truth::Unknown,
-        }
     }
 
     /// Whether some line of a log tells of a failure, be it only of what follows from one.
