@@ -8,7 +8,7 @@
 mod nginx_access;
 mod nginx_error;
 
-pub use nginx_access::{ATTEMPTS, AccessFormat, AccessLine, AccessTime, COMBINED};
+pub use nginx_access::{ATTEMPTS, AccessCut, AccessCutter, AccessFormat, AccessLine, AccessTime, COMBINED};
 pub use nginx_error::NginxErrorLine;
 
 /// Method and target of a request line: `GET /path?query HTTP/1.1`. The target is as the client sent it; `None` for bytes

@@ -10,8 +10,10 @@
 pub mod batch;
 mod follow;
 mod lines;
+mod memo;
 pub mod normalise;
 mod remedy;
+mod skeleton;
 mod tail;
 
 use std::{

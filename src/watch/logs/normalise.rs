@@ -17,6 +17,7 @@ use jiff::{Timestamp, civil, tz::TimeZone};
 use crate::model::{AccessFormat, AccessLine, LogFormat, NginxErrorLine};
 
 mod collapse;
+mod fast;
 
 use collapse::nginx_message;
 pub use collapse::numbers;
@@ -36,6 +37,7 @@ pub struct Normaliser {
     now: i64,
     /// The last time stamp, as text and as seconds: most lines share it with the line before.
     last: (String, Option<i64>),
+    raw: fast::Raw,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,8 @@ impl Normaliser {
             LogFormat::NginxAccess(text) => Format::Access(AccessFormat::compile(text)),
             LogFormat::Kernel | LogFormat::Plain => Format::Plain,
         };
-        Self { format, zone, now: i64::MAX - AHEAD, last: (String::new(), None) }
+        let raw = fast::Raw::new(&format);
+        Self { format, zone, now: i64::MAX - AHEAD, last: (String::new(), None), raw }
     }
 
     /// What time it is, in seconds since the Unix epoch.
