@@ -11,7 +11,7 @@ use crate::{
     diagnose::{self, Scene},
     model::{
         Address, Gateway, HttpRequest, Listen, LogSource, NginxErrorLine, Outcome, ProbeJob, ProbePlan, Protocol, Role, Route,
-        Server, Site, SourceKind, Subject,
+        Server, Site, SourceKind, Subject, logline,
     },
 };
 
@@ -186,15 +186,15 @@ fn logged<'a>(scene: &'a Scene, gateway: &'a Gateway) -> Vec<Target<'a>> {
         .logs
         .values()
         .filter(|group| group.kind == SourceKind::Error && gateway.logs.iter().any(|log| log.id() == group.source))
-        .filter(|group| diagnose::upstream_of(&group.last).is_some())
+        .filter(|group| group.upstream().is_some())
         .collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.last_second()));
     groups
         .into_iter()
         .filter_map(|group| {
-            let line = NginxErrorLine::parse(&group.last)?;
+            let line = NginxErrorLine::parse(logline::carried(&group.last).text)?;
             let path = safe_path(line.request?)?;
-            let upstream = diagnose::upstream_of(&group.last);
+            let upstream = group.upstream();
             let host = line.host.unwrap_or("localhost");
             let uses = |route: &&Route| route.servers.iter().any(|server| Some(&server.address) == upstream.as_ref());
             let (site, route) = gateway

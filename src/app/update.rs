@@ -45,6 +45,7 @@ fn reassess(state: &mut State) -> Vec<Effect> {
     }
     let Some(catalog) = state.catalog.clone() else { return effects };
     state.stale = false;
+    state.scene.classify(&catalog);
     let assessment = assess(&state.scene, &catalog, &state.ticked);
     state.assessment = assessment;
     // Without the listeners no candidate can be told from a stranger, so the plan waits for these looks.

@@ -84,7 +84,8 @@ fn implied_by_signatures(catalog: &Catalog, spec: &CauseSpec, subjects: &[&Subje
             (Rank::Symptom, 0) => 0.35,
             (Rank::Root | Rank::Symptom, _) => 0.1,
         };
-        Some(EvidenceSpec { fact: fact.name.clone(), weight, proof: false, reason: None })
+        let reason = signature.reason.clone().filter(|_| place == 0);
+        Some(EvidenceSpec { fact: fact.name.clone(), weight, proof: false, reason })
     };
     book.facts.iter().filter(|fact| subjects.contains(&&fact.subject) && !weighed(&fact.name)).filter_map(implied).collect()
 }

@@ -1,10 +1,13 @@
 //! The scene: everything that was observed, folded into what is known now. Bounded, whatever comes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry};
 
-use crate::model::{
-    BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, LogFormat, Observation, Outcome, ProbeJob, ProbeReport,
-    RunInfo, SourceKind, Stage, Stamp,
+use super::LogGroup;
+use crate::{
+    catalog::Catalog,
+    model::{
+        BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, Observation, Outcome, ProbeJob, ProbeReport, RunInfo, Stage, Stamp,
+    },
 };
 
 /// Results that are kept of each probe: a minute of the fast cadence, and what a row on the screen shows.
@@ -13,8 +16,6 @@ pub const PROBE_RESULTS: usize = 30;
 const PROBES: usize = 512;
 /// Groups of log lines that are kept apart; the rest is counted together, and shown as such.
 pub const LOG_GROUPS: usize = 2_000;
-/// Seconds with lines that are kept of each group: older ones are merged into one figure.
-const GROUP_SECONDS: usize = 600;
 /// Samples of load that are kept: five minutes at one every 2 s.
 const LOADS: usize = 150;
 /// The key of the group in which the lines are counted that found no room.
@@ -42,69 +43,6 @@ pub struct ProbeHistory {
     pub tries: u64,
 }
 
-/// Lines that mean the same.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LogGroup {
-    /// [`crate::model::LogSource::id`].
-    pub source: String,
-    /// Whose log.
-    pub kind: SourceKind,
-    /// How its lines are read.
-    pub format: LogFormat,
-    /// What its lines have in common.
-    pub key: String,
-    /// Lines in all.
-    pub count: u64,
-    /// Lines that came after we began to look.
-    pub live: u64,
-    /// Lines per second, oldest first.
-    pub seconds: VecDeque<(i64, u32)>,
-    /// The first line, verbatim.
-    pub first: String,
-    /// The last line, verbatim.
-    pub last: String,
-    /// When a line of it was last taken in.
-    pub seen: Stamp,
-}
-
-impl LogGroup {
-    /// The second of its first line that is still known.
-    pub fn first_second(&self) -> Option<i64> {
-        self.seconds.front().map(|(second, _)| *second)
-    }
-
-    /// The second of its last line.
-    pub fn last_second(&self) -> Option<i64> {
-        self.seconds.back().map(|(second, _)| *second)
-    }
-
-    /// Lines from this second on.
-    pub fn since(&self, second: i64) -> u64 {
-        self.seconds.iter().rev().take_while(|(at, _)| *at >= second).map(|(_, count)| u64::from(*count)).sum()
-    }
-
-    fn take(&mut self, count: LogCount, lookback: bool, at: Stamp) {
-        let second = count.second.unwrap_or_else(|| at.wall_s());
-        self.count += u64::from(count.count);
-        if !lookback {
-            self.live += u64::from(count.count);
-        }
-        self.seen = at;
-        // Lines come nearly in order; one that comes late is put in its place so that the ends stay right.
-        match self.seconds.iter().rposition(|(known, _)| *known <= second) {
-            Some(index) if self.seconds[index].0 == second => {
-                self.seconds[index].1 = self.seconds[index].1.saturating_add(count.count);
-            }
-            Some(index) => self.seconds.insert(index + 1, (second, count.count)),
-            None => self.seconds.push_front((second, count.count)),
-        }
-        if self.seconds.len() > GROUP_SECONDS {
-            self.seconds.pop_front();
-        }
-        self.last = count.last.unwrap_or(count.first);
-    }
-}
-
 /// Everything that is known now.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scene {
@@ -128,6 +66,8 @@ pub struct Scene {
     pub dropped: BTreeMap<String, u64>,
     /// What of the first pass is complete.
     pub done: BTreeSet<Stage>,
+    /// Groups whose signature was not looked for yet.
+    unclassified: Vec<(String, String)>,
 }
 
 impl Scene {
@@ -159,6 +99,15 @@ impl Scene {
                     self.done.retain(|known| !matches!(known, Stage::Probes { plan: other, .. } if *other < plan));
                 }
                 self.done.insert(stage);
+            }
+        }
+    }
+
+    /// Finds the signatures of the groups that are new since the last call: a group's lines are alike, so once is enough.
+    pub fn classify(&mut self, catalog: &Catalog) {
+        for key in std::mem::take(&mut self.unclassified) {
+            if let Some(group) = self.logs.get_mut(&key) {
+                group.classify(&catalog.signatures);
             }
         }
     }
@@ -200,27 +149,23 @@ impl Scene {
         }
     }
 
-    fn log(&mut self, at: Stamp, batch: LogBatch) {
+    fn log(&mut self, at: Stamp, mut batch: LogBatch) {
         if batch.dropped > 0 {
             *self.dropped.entry(batch.source.clone()).or_default() += batch.dropped;
         }
-        for count in batch.counts {
+        for count in std::mem::take(&mut batch.counts) {
             let mut key = (batch.source.clone(), count.key.clone());
             if self.logs.len() >= LOG_GROUPS && !self.logs.contains_key(&key) {
                 OVERFLOW_KEY.clone_into(&mut key.1);
             }
-            let group = self.logs.entry(key).or_insert_with_key(|(source, key)| LogGroup {
-                source: source.clone(),
-                kind: batch.kind,
-                format: batch.format.clone(),
-                key: key.clone(),
-                count: 0,
-                live: 0,
-                seconds: VecDeque::new(),
-                first: count.first.clone(),
-                last: String::new(),
-                seen: at,
-            });
+            let group = match self.logs.entry(key) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    self.unclassified.push(new.key().clone());
+                    let group = LogGroup::new(&batch, new.key().1.clone(), &count.first, at);
+                    new.insert(group)
+                }
+            };
             group.take(count, batch.lookback, at);
         }
     }

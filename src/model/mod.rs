@@ -13,7 +13,7 @@ mod fact;
 mod gateway;
 mod host;
 mod log;
-mod logline;
+pub mod logline;
 mod observation;
 mod outcome;
 mod probe;

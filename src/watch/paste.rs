@@ -3,10 +3,15 @@
 //! Pure: text in, batches out. It must not look at the host: `why502 explain` gives the same answer on any machine. To add a
 //! format: its recognition in [`line_of`].
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use jiff::tz::TimeZone;
 
 use super::logs::batch::Batcher;
-use crate::model::{LogBatch, LogFormat, LogSource, NginxErrorLine, SourceKind};
+use crate::model::{
+    LogBatch, LogFormat, LogSource, SourceKind,
+    logline::{self, Dialect, Writer},
+};
 
 /// Characters of a line from which on it may have been wrapped: terminals are seldom narrower.
 const WRAPPED_CHARS: usize = 60;
@@ -16,46 +21,59 @@ const JOINED_BYTES: usize = 4096;
 /// Reads a paste. Times without zone are taken in `zone`; lines of the future of `now` (in seconds since the Unix epoch) are
 /// those of last year.
 pub fn read(text: &str, zone: &TimeZone, now: i64) -> Vec<LogBatch> {
-    let source = |name: &str, kind, format| {
-        let log = LogSource { path: name.into(), kind, format };
-        let mut batcher = Batcher::new(log, zone.clone());
-        batcher.at(now);
-        batcher
-    };
-    let mut errors = source("nginx error log", SourceKind::Error, LogFormat::NginxError);
-    let mut others = source("other lines", SourceKind::App, LogFormat::Plain);
     let cut = cut_at(text);
+    let mut paste = Paste { zone, now, sources: BTreeMap::new() };
     let mut open: Option<String> = None;
-    let mut finish = |line: Option<String>| {
-        if let Some(line) = line {
-            errors.add(line.as_bytes(), line.len() as u64, true, None);
-        }
-    };
     for raw in text.lines() {
         let raw = raw.trim_end_matches('\r');
+        let unpacked = logline::docker_json(raw).unwrap_or(Cow::Borrowed(raw));
+        let raw = &*unpacked;
         if let Some(line) = line_of(raw) {
-            finish(open.take());
+            paste.add(open.take());
             open = Some(line.to_owned());
         } else if let Some(line) = open.as_mut().filter(|line| continues(line, raw)) {
             join(line, raw, cut);
         } else {
-            finish(open.take());
+            paste.add(open.take());
             if !raw.trim().is_empty() {
-                others.add(raw.as_bytes(), raw.len() as u64, true, None);
+                paste.add(Some(raw.to_owned()));
             }
         }
     }
-    finish(open);
-    errors.all().into_iter().chain(others.all()).collect()
+    paste.add(open);
+    paste.sources.into_values().flat_map(|mut batcher| batcher.all()).collect()
 }
 
-/// The nginx error line within a line: behind a prompt, a file name of grep, the prefix of docker, kubectl, compose or syslog.
+/// The lines of a paste, by the program that wrote them.
+struct Paste<'a> {
+    zone: &'a TimeZone,
+    now: i64,
+    sources: BTreeMap<Dialect, Batcher>,
+}
+
+impl Paste<'_> {
+    fn add(&mut self, line: Option<String>) {
+        let Some(line) = line else { return };
+        let entry = logline::read(&line);
+        let batcher = self.sources.entry(entry.dialect).or_insert_with(|| {
+            let kind = match entry.dialect.writer() {
+                Writer::Gateway if entry.status.is_some() => SourceKind::Access,
+                Writer::Gateway => SourceKind::Error,
+                Writer::Application => SourceKind::App,
+                Writer::Host => SourceKind::Kernel,
+            };
+            let log = LogSource { path: entry.dialect.title().into(), kind, format: LogFormat::Plain };
+            let mut batcher = Batcher::new(log, self.zone.clone());
+            batcher.at(self.now);
+            batcher
+        });
+        batcher.add(line.as_bytes(), line.len() as u64, true, None);
+    }
+}
+
+/// The line of a program that is known, within a line: behind a prompt, a file name of grep, the prefix of docker or syslog.
 fn line_of(raw: &str) -> Option<&str> {
-    let starts = raw.char_indices().filter(|(at, c)| {
-        c.is_ascii_digit()
-            && !raw.get(..*at).and_then(|before| before.chars().next_back()).is_some_and(|before| before.is_ascii_alphanumeric())
-    });
-    starts.map(|(at, _)| &raw[at..]).find(|rest| NginxErrorLine::parse(rest).is_some())
+    logline::begins(raw).map(|at| &raw[at..])
 }
 
 /// Whether this is the rest of a line that something wrapped: the line before is long and has no end yet.
@@ -122,7 +140,8 @@ mod tests {
             "  ",
             "> ",
         ] {
-            assert_eq!(errors(&format!("{before}{LINE}")), plain, "{before}");
+            let found = errors(&format!("{before}{LINE}"));
+            assert_eq!((&found[0].0, found[0].1, found.len()), (&plain[0].0, 1, 1), "{before}");
         }
     }
 

@@ -223,3 +223,6 @@ fn verbatim(line: &[u8], length: u64) -> String {
         format!("{} ... ({length} bytes)", &text[..text.floor_char_boundary(VERBATIM_BYTES)])
     }
 }
+
+#[cfg(test)]
+mod tests;

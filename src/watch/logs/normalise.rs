@@ -6,15 +6,19 @@
 //!   signals and exit codes stay; other numbers become `#`, and texts of the client's choosing `<text>` or `<path>`.
 //! - access log: `<status> <method>[ up=<address>{,<address>}][ ups=<status>{,<status>}]`, `-` for what is not known:
 //!   `502 GET up=127.0.0.1:8000 ups=502`. A line that is not of the format: `? not of the log format`.
-//! - anything else: the line with numbers as `#`.
+//! - anything else: level and message as its reader gives them, with numbers as `#` but for those of the upstream, and the
+//!   upstream behind them; a request is the form that its reader makes.
 //!
 //! A key is bounded, and so is the number of different keys that a client can make.
 
 use std::fmt::Write as _;
 
-use jiff::{Timestamp, civil, tz::TimeZone};
+use jiff::tz::TimeZone;
 
-use crate::model::{AccessFormat, AccessLine, LogFormat, NginxErrorLine};
+use crate::model::{
+    AccessFormat, AccessLine, LogFormat, NginxErrorLine,
+    logline::{self, Entry, LineTime, TimeShape},
+};
 
 mod collapse;
 mod fast;
@@ -26,8 +30,8 @@ pub use collapse::numbers;
 pub const KEY_BYTES: usize = 512;
 /// The key of lines that are not of the access log's format.
 pub const UNFORMATTED: &str = "? not of the log format";
-/// How far ahead of our clock a log may be, in seconds, before a time that occurs twice is taken for the first one.
-const AHEAD: i64 = 5;
+/// The time of a batch that was told none: any stamp is before it.
+const NO_NOW: i64 = i64::MAX / 2;
 
 /// Finds key and second of lines of one format.
 #[derive(Debug)]
@@ -44,7 +48,8 @@ pub struct Normaliser {
 enum Format {
     NginxError,
     Access(AccessFormat),
-    Plain,
+    Kernel,
+    Any,
 }
 
 impl Normaliser {
@@ -53,10 +58,11 @@ impl Normaliser {
         let format = match format {
             LogFormat::NginxError => Format::NginxError,
             LogFormat::NginxAccess(text) => Format::Access(AccessFormat::compile(text)),
-            LogFormat::Kernel | LogFormat::Plain => Format::Plain,
+            LogFormat::Kernel => Format::Kernel,
+            LogFormat::Plain => Format::Any,
         };
         let raw = fast::Raw::new(&format);
-        Self { format, zone, now: i64::MAX - AHEAD, last: (String::new(), None), raw }
+        Self { format, zone, now: NO_NOW, last: (String::new(), None), raw }
     }
 
     /// What time it is, in seconds since the Unix epoch.
@@ -71,7 +77,7 @@ impl Normaliser {
             Format::NginxError => {
                 if let Some(parsed) = NginxErrorLine::parse(line) {
                     nginx_error(&parsed, key);
-                    self.local(parsed.time)
+                    self.placed(LineTime { text: parsed.time, shape: TimeShape::Slashed })
                 } else {
                     numbers(line, key);
                     None
@@ -86,9 +92,17 @@ impl Normaliser {
                     None
                 }
             }
-            Format::Plain => {
+            Format::Kernel => {
                 numbers(line, key);
                 None
+            }
+            Format::Any => {
+                let entry = logline::read(line);
+                match NginxErrorLine::parse(logline::carried(line).text) {
+                    Some(parsed) => nginx_error(&parsed, key),
+                    None => any(&entry, key),
+                }
+                entry.time.and_then(|time| self.placed(time))
             }
         };
         if key.len() - start > KEY_BYTES {
@@ -107,18 +121,34 @@ impl Normaliser {
         self.last.1
     }
 
-    /// `2026/11/20 02:17:41` in the zone. In the hour that occurs twice when clocks are set back, the later one is meant unless
-    /// it is in the future.
-    fn local(&mut self, text: &str) -> Option<i64> {
-        self.cached(text, |this| {
-            let at = civil::DateTime::strptime("%Y/%m/%d %H:%M:%S", text).ok()?;
-            let possible = this.zone.to_ambiguous_timestamp(at);
-            let later = possible.later().ok().map(Timestamp::as_second);
-            if later.is_some_and(|later| later <= this.now.saturating_add(AHEAD)) {
-                return later;
-            }
-            possible.earlier().ok().map(Timestamp::as_second)
-        })
+    fn placed(&mut self, time: LineTime<'_>) -> Option<i64> {
+        self.cached(time.coarse(), |this| time.second(&this.zone, this.now))
+    }
+}
+
+fn any(entry: &Entry<'_>, key: &mut String) {
+    if entry.status.is_some() {
+        key.push_str(&entry.message);
+        return;
+    }
+    // nginx's message has its level already.
+    if let Some(level) = entry.level.filter(|_| !entry.message.starts_with('[')) {
+        let _ = write!(key, "[{}] ", level.word());
+    }
+    let upstream = entry.upstream.as_deref().unwrap_or_default();
+    let mut rest = &*entry.message;
+    // The upstream's address is what makes the group; other numbers differ from line to line.
+    while let Some(at) = (!upstream.is_empty()).then(|| rest.find(upstream)).flatten() {
+        numbers(&rest[..at], key);
+        key.push_str(upstream);
+        rest = &rest[at + upstream.len()..];
+        if key.len() > KEY_BYTES {
+            return;
+        }
+    }
+    numbers(rest, key);
+    if !upstream.is_empty() && !entry.message.contains(upstream) {
+        let _ = write!(key, ", upstream: \"{upstream}\"");
     }
 }
 

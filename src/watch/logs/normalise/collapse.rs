@@ -1,6 +1,27 @@
 //! Numbers and clients' texts out of messages.
 
-/// Appends a text with each number as `#`: digits, `0x...`, and long hexadecimal ids (of containers, of requests).
+/// Words behind which a number says what happened: signals, exit codes, statuses, versions, errors of TLS and of the system.
+const TELLING: &[&str] = &[
+    "signal ",
+    "signal=",
+    "code ",
+    "code=",
+    "code: ",
+    "code [",
+    "status ",
+    "status=",
+    "status: ",
+    "version ",
+    "version: ",
+    "size: ",
+    "rrno ",
+    "number ",
+];
+/// Digits of such a number at most.
+const TELLING_DIGITS: usize = 5;
+
+/// Appends a text with each number as `#`: digits, `0x...`, and long hexadecimal ids (of containers, of requests); but for those
+/// that say what happened.
 pub fn numbers(text: &str, out: &mut String) {
     // From this length on a word of hexadecimal digits with a decimal one in it is an id and no word.
     const ID: usize = 8;
@@ -24,6 +45,10 @@ pub fn numbers(text: &str, out: &mut String) {
         }
         if taken == 0 && byte.is_ascii_digit() {
             taken = run(at, false);
+        }
+        if taken > 0 && taken <= TELLING_DIGITS && TELLING.iter().any(|word| text[..at].ends_with(word)) {
+            at += taken;
+            continue;
         }
         if taken == 0 {
             at += 1;

@@ -2,7 +2,7 @@
 
 use super::{Format, Normaliser};
 use crate::{
-    model::AccessCutter,
+    model::{AccessCutter, logline::TimeShape},
     watch::logs::skeleton::{NginxCutter, Skeleton},
 };
 
@@ -25,9 +25,10 @@ enum Cutter {
 impl Raw {
     pub(super) fn new(format: &Format) -> Self {
         let cutter = match format {
-            Format::NginxError => Cutter::Nginx(NginxCutter::new()),
+            // nginx's line is one wherever it stands, and no carrier begins like it.
+            Format::NginxError | Format::Any => Cutter::Nginx(NginxCutter::new()),
             Format::Access(format) => format.cutter().map_or(Cutter::None, Cutter::Access),
-            Format::Plain => Cutter::None,
+            Format::Kernel => Cutter::None,
         };
         Self { cutter, time: Vec::new(), second: None }
     }
@@ -51,7 +52,10 @@ impl Normaliser {
                 (Some(_) | None, Some(_) | None) => {
                     let text = str::from_utf8(time).ok()?;
                     match &self.raw.cutter {
-                        Cutter::Nginx(_) => self.local(text.bytes().enumerate().all(stamp).then_some(text)?),
+                        Cutter::Nginx(_) => {
+                            let (time, _) = TimeShape::Slashed.leading(text)?;
+                            time.second(&self.zone, self.now)
+                        }
                         Cutter::Access(cutter) => cutter.time(text).and_then(|time| self.cached(time.text(), |_| time.second())),
                         Cutter::None => return None,
                     }
@@ -62,16 +66,6 @@ impl Normaliser {
             self.raw.second = second;
         }
         Some(self.raw.second)
-    }
-}
-
-/// Whether this byte stands at this place of `2026/11/20 02:17:41`.
-fn stamp((at, byte): (usize, u8)) -> bool {
-    match at {
-        4 | 7 => byte == b'/',
-        10 => byte == b' ',
-        13 | 16 => byte == b':',
-        _ => byte.is_ascii_digit(),
     }
 }
 

@@ -1,0 +1,151 @@
+//! Groups of log lines that mean the same: how many, when, and what they say.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::{
+    catalog::Signatures,
+    model::{
+        Address, LogBatch, LogCount, LogFormat, SourceKind, Stamp,
+        logline::{self, Dialect, Entry, Level},
+    },
+};
+
+/// Seconds with lines that are kept of each group: older ones are merged into one figure.
+const GROUP_SECONDS: usize = 600;
+
+/// What the lines of a group say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Meaning {
+    /// Whose words.
+    pub dialect: Dialect,
+    /// How bad it is by their own words.
+    pub level: Option<Level>,
+    /// The program that wrote them.
+    pub program: Option<String>,
+    /// The upstream that they name: an address, or the name of a pool or server.
+    pub upstream: Option<String>,
+    /// The status that was answered: these are requests.
+    pub status: Option<u16>,
+    /// Id of the signature that knows them. `None`: none does, or it was not looked for yet.
+    pub signature: Option<String>,
+    /// What the signature's pattern names in them: `process`, `unit`, `signal`.
+    pub fields: BTreeMap<String, String>,
+}
+
+impl Meaning {
+    fn of(entry: &Entry<'_>) -> Self {
+        Self {
+            dialect: entry.dialect,
+            level: entry.level,
+            program: entry.program.map(str::to_owned),
+            upstream: entry.upstream.as_deref().map(str::to_owned),
+            status: entry.status,
+            ..Self::default()
+        }
+    }
+}
+
+/// What a line of this format and group says.
+fn entry<'a>(format: &LogFormat, key: &'a str, line: &'a str) -> Entry<'a> {
+    match format {
+        LogFormat::NginxError | LogFormat::Plain => logline::read(line),
+        LogFormat::NginxAccess(_) => logline::read_access_key(key),
+        LogFormat::Kernel => Entry { dialect: Dialect::Kernel, message: line.into(), ..Entry::default() },
+    }
+}
+
+/// Lines that mean the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogGroup {
+    /// [`crate::model::LogSource::id`].
+    pub source: String,
+    /// Whose log.
+    pub kind: SourceKind,
+    /// How its lines are read.
+    pub format: LogFormat,
+    /// What its lines have in common.
+    pub key: String,
+    /// Lines in all.
+    pub count: u64,
+    /// Lines that came after we began to look.
+    pub live: u64,
+    /// Lines per second, oldest first.
+    pub seconds: VecDeque<(i64, u32)>,
+    /// The first line, verbatim.
+    pub first: String,
+    /// The last line, verbatim.
+    pub last: String,
+    /// What its lines say, by the first of them.
+    pub meaning: Meaning,
+    /// When a line of it was last taken in.
+    pub seen: Stamp,
+}
+
+impl LogGroup {
+    /// A group without a line. `first`: its first one.
+    pub fn new(batch: &LogBatch, key: String, first: &str, at: Stamp) -> Self {
+        let meaning = Meaning::of(&entry(&batch.format, &key, first));
+        Self {
+            source: batch.source.clone(),
+            kind: batch.kind,
+            format: batch.format.clone(),
+            key,
+            count: 0,
+            live: 0,
+            seconds: VecDeque::new(),
+            first: first.to_owned(),
+            last: String::new(),
+            meaning,
+            seen: at,
+        }
+    }
+
+    /// Finds its signature.
+    pub fn classify(&mut self, signatures: &Signatures) {
+        let entry = entry(&self.format, &self.key, &self.first);
+        self.meaning.signature = signatures.of(&entry).map(|signature| signature.id.clone());
+        self.meaning.fields = signatures.fields(&entry);
+    }
+
+    /// The upstream's address, where its lines name one.
+    pub fn upstream(&self) -> Option<Address> {
+        self.meaning.upstream.as_deref()?.parse().ok()
+    }
+
+    /// The second of its first line that is still known.
+    pub fn first_second(&self) -> Option<i64> {
+        self.seconds.front().map(|(second, _)| *second)
+    }
+
+    /// The second of its last line.
+    pub fn last_second(&self) -> Option<i64> {
+        self.seconds.back().map(|(second, _)| *second)
+    }
+
+    /// Lines from this second on.
+    pub fn since(&self, second: i64) -> u64 {
+        self.seconds.iter().rev().take_while(|(at, _)| *at >= second).map(|(_, count)| u64::from(*count)).sum()
+    }
+
+    /// Counts lines.
+    pub fn take(&mut self, count: LogCount, lookback: bool, at: Stamp) {
+        let second = count.second.unwrap_or_else(|| at.wall_s());
+        self.count += u64::from(count.count);
+        if !lookback {
+            self.live += u64::from(count.count);
+        }
+        self.seen = at;
+        // Lines come nearly in order; one that comes late is put in its place so that the ends stay right.
+        match self.seconds.iter().rposition(|(known, _)| *known <= second) {
+            Some(index) if self.seconds[index].0 == second => {
+                self.seconds[index].1 = self.seconds[index].1.saturating_add(count.count);
+            }
+            Some(index) => self.seconds.insert(index + 1, (second, count.count)),
+            None => self.seconds.push_front((second, count.count)),
+        }
+        if self.seconds.len() > GROUP_SECONDS {
+            self.seconds.pop_front();
+        }
+        self.last = count.last.unwrap_or(count.first);
+    }
+}
