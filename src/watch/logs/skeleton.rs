@@ -61,19 +61,7 @@ impl NginxCutter {
 
     /// `None`: not of nginx's form, or one that needs a closer look.
     pub(super) fn cut<'a>(&self, line: &'a [u8]) -> Option<Skeleton<'a>> {
-        let (time, rest) = line.split_at_checked(TIME_BYTES)?;
-        // The stamp is checked when it is read; here only so much that another program's line is not taken for nginx's.
-        if time[4] != b'/' || time[7] != b'/' || time[10] != b' ' || time[13] != b':' || time[16] != b':' {
-            return None;
-        }
-        let rest = rest.strip_prefix(b" [")?;
-        let (level, rest) = word(rest, u8::is_ascii_lowercase)?;
-        if !matches!(level, b"emerg" | b"alert" | b"crit" | b"error" | b"warn" | b"notice" | b"info" | b"debug") {
-            return None;
-        }
-        let (_pid, rest) = word(rest.strip_prefix(b"] ")?, u8::is_ascii_digit)?;
-        let (_tid, rest) = word(rest.strip_prefix(b"#")?, u8::is_ascii_digit)?;
-        let mut rest = rest.strip_prefix(b": ")?;
+        let Head { time, level, mut rest } = head(line)?;
         if let Some(after) = rest.strip_prefix(b"*") {
             // Of more digits not all are numbers of 64 bits.
             const DIGITS: usize = 19;
@@ -110,6 +98,34 @@ impl NginxCutter {
         skeleton.marks |= seen & (mark::REQUEST | mark::UPSTREAM);
         Some(skeleton)
     }
+}
+
+/// Whether this is a line of nginx's from its first byte; `false`: no, or it needs a closer look.
+pub(in crate::watch) fn begins(line: &[u8]) -> bool {
+    let digits = |time: &[u8]| time.iter().enumerate().all(|(at, byte)| matches!(at, 4 | 7 | 10 | 13 | 16) || byte.is_ascii_digit());
+    head(line).is_some_and(|head| digits(head.time))
+}
+
+/// What all of nginx's lines begin with.
+struct Head<'a> {
+    time: &'a [u8],
+    level: &'a [u8],
+    rest: &'a [u8],
+}
+
+fn head(line: &[u8]) -> Option<Head<'_>> {
+    let (time, rest) = line.split_at_checked(TIME_BYTES)?;
+    // Its digits are looked at when it is read.
+    if time[4] != b'/' || time[7] != b'/' || time[10] != b' ' || time[13] != b':' || time[16] != b':' {
+        return None;
+    }
+    let (level, rest) = word(rest.strip_prefix(b" [")?, u8::is_ascii_lowercase)?;
+    if !matches!(level, b"emerg" | b"alert" | b"crit" | b"error" | b"warn" | b"notice" | b"info" | b"debug") {
+        return None;
+    }
+    let (_pid, rest) = word(rest.strip_prefix(b"] ")?, u8::is_ascii_digit)?;
+    let (_tid, rest) = word(rest.strip_prefix(b"#")?, u8::is_ascii_digit)?;
+    Some(Head { time, level, rest: rest.strip_prefix(b": ")? })
 }
 
 /// The bytes of a kind at the beginning, and the rest.
