@@ -10,6 +10,7 @@
 mod access_key;
 mod carrier;
 mod entry;
+mod host;
 mod kernel;
 mod nginx_access;
 mod nginx_error;
@@ -26,7 +27,7 @@ pub use time::{LineTime, TimeShape, local};
 type Reader = for<'a> fn(&Carried<'a>) -> Option<Entry<'a>>;
 
 /// The readers, those of the strictest shape first: the first that knows a line has it.
-const READERS: &[Reader] = &[nginx_error::read, kernel::read];
+const READERS: &[Reader] = &[nginx_error::read, host::audit, kernel::read, host::systemd, host::container];
 
 /// How far into a line its beginning is looked for behind words that are no carrier's: a prompt, the time of a chat.
 const BEHIND_BYTES: usize = 160;
