@@ -9,6 +9,7 @@
 
 use memchr::{memchr, memchr_iter, memmem};
 
+use super::normalise::NginxParts;
 use crate::model::AccessCut;
 
 /// Pieces of a line at most.
@@ -25,6 +26,23 @@ pub(super) struct Skeleton<'a> {
     pub(super) marks: u8,
     /// Level, message, server and upstream; status, method, addresses and statuses of the attempts.
     pub(super) pieces: [&'a [u8]; PIECES],
+}
+
+impl<'a> Skeleton<'a> {
+    /// The parts of an nginx line. `None`: they are no text, or it has no client, and then what its message is was not looked at.
+    pub(super) fn nginx(&self) -> Option<NginxParts<'a>> {
+        let [level, message, server, upstream] = self.pieces;
+        let text = |piece: &'a [u8]| str::from_utf8(piece).ok();
+        let marked = |mark: u8, piece: &'a [u8]| if self.marks & mark == 0 { Some(None) } else { text(piece).map(Some) };
+        (self.marks & mark::CLIENT != 0).then_some(())?;
+        Some(NginxParts {
+            level: text(level)?,
+            message: text(message)?,
+            of_request: self.marks & mark::REQUEST != 0,
+            server: marked(mark::SERVER, server)?,
+            upstream: marked(mark::UPSTREAM, upstream)?,
+        })
+    }
 }
 
 /// The fields of an nginx error line, as marks.
@@ -102,7 +120,8 @@ impl NginxCutter {
 
 /// Whether this is a line of nginx's from its first byte; `false`: no, or it needs a closer look.
 pub(in crate::watch) fn begins(line: &[u8]) -> bool {
-    let digits = |time: &[u8]| time.iter().enumerate().all(|(at, byte)| matches!(at, 4 | 7 | 10 | 13 | 16) || byte.is_ascii_digit());
+    let digits =
+        |time: &[u8]| time.iter().enumerate().all(|(at, byte)| matches!(at, 4 | 7 | 10 | 13 | 16) || byte.is_ascii_digit());
     head(line).is_some_and(|head| digits(head.time))
 }
 
@@ -144,8 +163,7 @@ fn comma(text: &[u8]) -> (&[u8], &[u8]) {
 
 /// As the reader's: a value that is not escaped, up to the quote that ends it.
 fn quoted(text: &[u8]) -> (&[u8], &[u8]) {
-    const NEXT: [&[u8]; 6] =
-        [b"upstream: \"", b"host: \"", b"referrer: \"", b"subrequest: \"", b"bytes ", b"request: \""];
+    const NEXT: [&[u8]; 6] = [b"upstream: \"", b"host: \"", b"referrer: \"", b"subrequest: \"", b"bytes ", b"request: \""];
     for end in memchr_iter(b'"', text) {
         let after = &text[end + 1..];
         let next = after.strip_prefix(b", ").is_some_and(|field| NEXT.iter().any(|next| field.starts_with(next)));
