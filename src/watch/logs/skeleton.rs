@@ -7,7 +7,7 @@
 //!
 //! To add a format: a function that cuts its lines, and its arm in [`super::normalise`]; the tests compare it with the reader.
 
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr, memmem};
 
 use super::normalise::NginxParts;
 use crate::model::AccessCut;
@@ -57,14 +57,18 @@ mod mark {
     pub(super) const SUBREQUEST: u8 = 0;
 }
 
-/// The quoted fields behind client and server.
-const FIELDS: [(&[u8], u8); 5] = [
-    (b"request: \"", mark::REQUEST),
-    (b"upstream: \"", mark::UPSTREAM),
-    (b"host: \"", mark::HOST),
-    (b"referrer: \"", mark::REFERRER),
-    (b"subrequest: \"", mark::SUBREQUEST),
-];
+/// The quoted field that a text begins with, as a mark, and what stands behind its quote.
+fn field(text: &[u8]) -> Option<(u8, &[u8])> {
+    let (name, mark): (&[u8], u8) = match text.first()? {
+        b'r' if text.get(2) == Some(&b'q') => (b"request: \"", mark::REQUEST),
+        b'r' => (b"referrer: \"", mark::REFERRER),
+        b'u' => (b"upstream: \"", mark::UPSTREAM),
+        b'h' => (b"host: \"", mark::HOST),
+        b's' => (b"subrequest: \"", mark::SUBREQUEST),
+        _ => return None,
+    };
+    Some((mark, text.strip_prefix(name)?))
+}
 
 /// Cuts lines of nginx's error log.
 #[derive(Debug)]
@@ -100,15 +104,13 @@ impl NginxCutter {
         }
         let mut seen = 0;
         while seen & (mark::REQUEST | mark::UPSTREAM) != mark::REQUEST | mark::UPSTREAM {
-            let Some((field, after)) = FIELDS.iter().find_map(|(name, field)| Some((*field, rest.strip_prefix(*name)?))) else {
-                break;
-            };
-            if seen & field != 0 {
+            let Some((mark, after)) = field(rest) else { break };
+            if seen & mark != 0 {
                 break;
             }
-            seen |= field;
+            seen |= mark;
             let (value, after) = quoted(after);
-            if field == mark::UPSTREAM {
+            if mark == mark::UPSTREAM {
                 skeleton.pieces[3] = base(value)?;
             }
             rest = after;
@@ -154,22 +156,32 @@ fn word(text: &[u8], of: impl Fn(&u8) -> bool) -> Option<(&[u8], &[u8])> {
 
 /// Up to the next `, `, and what stands behind it.
 fn comma(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = memchr_iter(b',', text).find(|at| text.get(at + 1) == Some(&b' '));
-    match end {
-        Some(end) => (&text[..end], &text[end + 2..]),
-        None => (text, &[]),
+    let mut from = 0;
+    // An address or a name is too short for a search in strides.
+    while let Some(at) = text[from..].iter().position(|byte| *byte == b',') {
+        let at = from + at;
+        if text.get(at + 1) == Some(&b' ') {
+            return (&text[..at], &text[at + 2..]);
+        }
+        from = at + 1;
     }
+    (text, &[])
 }
 
 /// As the reader's: a value that is not escaped, up to the quote that ends it.
 fn quoted(text: &[u8]) -> (&[u8], &[u8]) {
-    const NEXT: [&[u8]; 6] = [b"upstream: \"", b"host: \"", b"referrer: \"", b"subrequest: \"", b"bytes ", b"request: \""];
-    for end in memchr_iter(b'"', text) {
-        let after = &text[end + 1..];
-        let next = after.strip_prefix(b", ").is_some_and(|field| NEXT.iter().any(|next| field.starts_with(next)));
-        if after.is_empty() || next {
-            return (&text[..end], after.get(2..).unwrap_or_default());
+    let mut from = 0;
+    while let Some(at) = memchr(b'"', &text[from..]) {
+        let (end, after) = (from + at, &text[from + at + 1..]);
+        if after.is_empty() {
+            return (&text[..end], &[]);
         }
+        if let [b',', b' ', rest @ ..] = after
+            && (field(rest).is_some() || rest.starts_with(b"bytes "))
+        {
+            return (&text[..end], rest);
+        }
+        from = end + 1;
     }
     (text, &[])
 }
