@@ -19,7 +19,7 @@ mod time;
 pub use access_key::read_access_key;
 pub use carrier::{Carried, carried, docker_json};
 pub use entry::{Dialect, Entry, Level, Writer};
-pub use nginx_access::{ATTEMPTS, AccessFormat, AccessLine, AccessTime, COMBINED};
+pub use nginx_access::{ATTEMPTS, AccessCut, AccessCutter, AccessFormat, AccessLine, AccessTime, COMBINED};
 pub use nginx_error::NginxErrorLine;
 pub use time::{LineTime, TimeShape, local};
 
