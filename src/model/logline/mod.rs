@@ -43,6 +43,12 @@ pub fn read(line: &str) -> Entry<'_> {
     entry
 }
 
+/// Reads a message of the kernel's own log, which nothing carried.
+pub fn read_kernel(message: &str) -> Entry<'_> {
+    let carried = Carried { text: message, program: Some("kernel"), ..Carried::default() };
+    known(&carried).unwrap_or_else(|| plain(&carried))
+}
+
 /// Where the line of a known program begins in a line of a paste, which may have something before it that is no carrier's; what
 /// carried it is part of the line. `None`: no reader knows it.
 pub fn begins(line: &str) -> Option<usize> {
