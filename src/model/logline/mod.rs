@@ -10,6 +10,7 @@
 mod access_key;
 mod carrier;
 mod entry;
+mod journal;
 mod kernel;
 mod nginx_access;
 mod nginx_error;
@@ -18,6 +19,7 @@ mod time;
 pub use access_key::read_access_key;
 pub use carrier::{Carried, carried, docker_json};
 pub use entry::{Dialect, Entry, Level, Writer};
+pub use journal::{JournalEntry, JournalExport, journal_json};
 pub use nginx_access::{ATTEMPTS, AccessFormat, AccessLine, AccessTime, COMBINED};
 pub use nginx_error::NginxErrorLine;
 pub use time::{LineTime, TimeShape, local};
