@@ -18,6 +18,7 @@ mod config_test;
 mod dns;
 mod files;
 mod gauges;
+pub mod glob;
 mod identity;
 mod journal;
 mod kmsg;

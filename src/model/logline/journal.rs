@@ -66,7 +66,13 @@ impl JournalEntry {
         let mut line = Vec::with_capacity(self.message.len() + 32);
         if let Some(identifier) = self.identifier.as_deref().filter(|name| !name.is_empty()) {
             // A colon or blank in it would end it too early.
-            line.extend(identifier.chars().map(|c| if c.is_whitespace() || ":[]".contains(c) { '_' } else { c }).collect::<String>().bytes());
+            line.extend(
+                identifier
+                    .chars()
+                    .map(|c| if c.is_whitespace() || ":[]".contains(c) { '_' } else { c })
+                    .collect::<String>()
+                    .bytes(),
+            );
             if let Some(pid) = self.pid {
                 line.extend(format!("[{pid}]").bytes());
             }
@@ -187,6 +193,10 @@ impl JournalExport {
             if std::mem::take(&mut self.any) {
                 each(std::mem::take(&mut self.entry));
             }
+            return rest;
+        }
+        // What journalctl says beside entries: `-- No entries --`. No field's name begins so.
+        if line.starts_with(b"-- ") {
             return rest;
         }
         self.any = true;

@@ -70,7 +70,8 @@ fn json_says_the_same() {
 
 #[test]
 fn an_identifier_cannot_pretend_to_be_more() {
-    let entry = JournalEntry { identifier: Some("a: b[1]".into()), pid: Some(2), message: b"m".to_vec(), ..JournalEntry::default() };
+    let entry =
+        JournalEntry { identifier: Some("a: b[1]".into()), pid: Some(2), message: b"m".to_vec(), ..JournalEntry::default() };
     assert_eq!(entry.line(), b"a__b_1_[2]: m");
 }
 
