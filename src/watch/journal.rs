@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::tz::TimeZone;
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::logs::batch::Batcher;
@@ -30,6 +30,8 @@ const FLUSH: Duration = Duration::from_millis(100);
 /// How long it rests before it is tried again after the reader ended, at first, and at last: each time doubles it.
 const REST: Duration = Duration::from_secs(2);
 const REST_LAST: Duration = Duration::from_secs(60);
+/// A reader that ran for longer than this, in milliseconds, ended for another reason than it did before.
+const REST_LAST_MS: u64 = 60_000;
 
 /// A unit whose journal is wanted, and whose words they are.
 pub type Unit = (String, SourceKind);
@@ -94,12 +96,12 @@ impl Follower {
         }
         let mut rest = REST;
         loop {
-            let started = Instant::now();
+            let started_ms = self.sys.clock.now().run_ms;
             if !self.read(AGAIN, true, began_us).await {
                 return false;
             }
             // It ends when the journal may not be read, and by whoever kills it.
-            if started.elapsed() > REST_LAST {
+            if self.sys.clock.now().run_ms.saturating_sub(started_ms) > REST_LAST_MS {
                 rest = REST;
             }
             tokio::time::sleep(rest).await;
@@ -118,13 +120,15 @@ impl Follower {
             Err(refusal) => return self.hidden(&refusal).await,
         };
         let mut export = JournalExport::default();
-        let mut due: Option<Instant> = None;
+        let mut flush = tokio::time::interval(FLUSH);
+        flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pending = false;
         let mut any = false;
         loop {
             let bytes = tokio::select! {
                 bytes = stream.read() => bytes.unwrap_or_default(),
-                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    due = None;
+                _ = flush.tick(), if pending => {
+                    pending = false;
                     if !self.flush().await {
                         return false;
                     }
@@ -135,13 +139,14 @@ impl Follower {
                 break;
             }
             any = true;
-            let quiet = due.is_none();
             export.push(&bytes, |entry| self.take(&entry, began_us));
             // The first after a pause is told at once; what follows it waits for more.
-            if quiet && follow && !self.flush().await {
-                return false;
+            if !std::mem::replace(&mut pending, true) {
+                flush.reset();
+                if follow && !self.flush().await {
+                    return false;
+                }
             }
-            due.get_or_insert_with(|| Instant::now() + FLUSH);
         }
         self.flush().await && self.ended(stream, any).await
     }

@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -71,6 +71,8 @@ pub async fn run(sys: Sys, mut wishes: watch::Receiver<SourceWish>, outbox: Outb
     }
     let mut open = true;
     let mut changed = true;
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let wish = wishes.borrow_and_update().clone();
         let gone = pids.iter().any(|pid| sys.root.stat(&PathBuf::from(format!("/proc/{pid}"))).is_err());
@@ -85,10 +87,10 @@ pub async fn run(sys: Sys, mut wishes: watch::Receiver<SourceWish>, outbox: Outb
         if changed && !teller.outbox.tell(Observation::Done(Stage::Sources)).await {
             return;
         }
-        let again = Instant::now() + EVERY;
+        tick.reset();
         tokio::select! {
             () = cancel.cancelled() => return,
-            () = tokio::time::sleep_until(again) => changed = false,
+            _ = tick.tick() => changed = false,
             news = wishes.changed(), if open => {
                 open = news.is_ok();
                 changed = open;

@@ -1,6 +1,9 @@
 //! Logs by open descriptors: what a process writes to is where its words are, whatever a configuration says.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+};
 
 use super::{Candidate, service::Service};
 use crate::{
@@ -61,13 +64,14 @@ fn readable(root: &Root, pid: u32, file: &WrittenFile, info: &FileInfo) -> (Path
 
 /// Whether the end of a file is text. What can't be read is taken for text: whoever follows it says why it can't be.
 fn is_text(root: &Root, path: &Path, info: &FileInfo) -> bool {
-    use std::os::unix::fs::FileExt as _;
-    let Ok(file) = root.open(path) else { return true };
-    let mut taste = [0; TASTE_BYTES as usize];
-    let count = file.read_at(&mut taste, info.size.saturating_sub(TASTE_BYTES)).unwrap_or(0);
-    let text = &taste[..count];
+    let Ok(mut file) = root.open(path) else { return true };
+    let mut text = Vec::new();
+    let end = file.seek(SeekFrom::Start(info.size.saturating_sub(TASTE_BYTES)));
+    if end.and_then(|_| file.take(TASTE_BYTES).read_to_end(&mut text)).is_err() {
+        return true;
+    }
     let odd = text.iter().filter(|byte| **byte < 0x20 && !b"\n\r\t\x1b".contains(byte)).count();
-    odd * 10 <= count
+    odd * 10 <= text.len()
 }
 
 /// The logs that this service has open. `known`: files that are followed already.
