@@ -30,8 +30,8 @@ pub use gateway::{ConfigTest, Gateway, Listen, Place, Pool, Role, Route, RunStat
 pub use host::{HostLoad, Identity, Listener, ListenerTable, Pressure, ProcessInfo, Queue};
 pub use log::{LogBatch, LogCount, LogFormat, LogSource, SourceKind};
 pub use logline::{
-    ATTEMPTS, AccessFormat, AccessLine, AccessTime, COMBINED, JournalEntry, JournalExport, NginxErrorLine, journal_json,
-    request_line,
+    ATTEMPTS, AccessCut, AccessCutter, AccessFormat, AccessLine, AccessTime, COMBINED, JournalEntry, JournalExport, NginxErrorLine,
+    journal_json, request_line,
 };
 pub use observation::{Observation, RunInfo, Stage};
 pub use outcome::{Garbage, NameFault, Outcome, Phase, TlsFault};
