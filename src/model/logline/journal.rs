@@ -61,25 +61,22 @@ impl JournalEntry {
         }
     }
 
-    /// The entry in the words of a syslog line without time: `gunicorn[811]: text`.
+    /// The entry in the words of a syslog line with a stamp of RFC 3339: `2026-11-20T02:17:41.123456Z gunicorn[811]: text`, as
+    /// `journalctl -o short-iso-precise` shows it, so that it is read as any line that syslog carried.
     pub fn line(&self) -> Vec<u8> {
-        let mut line = Vec::with_capacity(self.message.len() + 32);
-        if let Some(identifier) = self.identifier.as_deref().filter(|name| !name.is_empty()) {
-            // A colon or blank in it would end it too early.
-            line.extend(
-                identifier
-                    .chars()
-                    .map(|c| if c.is_whitespace() || ":[]".contains(c) { '_' } else { c })
-                    .collect::<String>()
-                    .bytes(),
-            );
-            if let Some(pid) = self.pid {
-                line.extend(format!("[{pid}]").bytes());
-            }
-            line.extend(b": ");
+        let mut line = String::new();
+        let at = self.realtime_us.and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
+        if let Some(at) = at {
+            line.push_str(&format!("{at:.6} "));
         }
-        line.extend(&self.message);
-        line
+        // A colon or blank in it would end it too early, and without any it is no syslog line.
+        let name = self.identifier.as_deref().filter(|name| !name.is_empty()).unwrap_or("unknown");
+        line.extend(name.chars().map(|c| if c.is_whitespace() || ":[]".contains(c) { '_' } else { c }));
+        if let Some(pid) = self.pid {
+            line.push_str(&format!("[{pid}]"));
+        }
+        line.push_str(": ");
+        [line.as_bytes(), &self.message].concat()
     }
 }
 

@@ -55,10 +55,20 @@ async fn a_real_journal_comes_out_line_by_line_and_only_of_the_units_that_were_a
     assert_eq!(
         lines,
         [
-            (app.clone(), "gunicorn[811]: [CRITICAL] WORKER TIMEOUT (pid:812)".to_owned(), Some(1_763_605_061), 1),
-            (app.clone(), "gunicorn[811]: Traceback:".to_owned(), Some(1_763_605_062), 1),
+            (
+                app.clone(),
+                "2025-11-20T02:17:41.000000Z gunicorn[811]: [CRITICAL] WORKER TIMEOUT (pid:812)".to_owned(),
+                Some(1_763_605_061),
+                1
+            ),
+            (app.clone(), "2025-11-20T02:17:42.000000Z gunicorn[811]: Traceback:".to_owned(), Some(1_763_605_062), 1),
             (app, "  boom \u{fffd}".to_owned(), Some(1_763_605_062), 1),
-            ("journal:nginx.service".to_owned(), "nginx[811]: emerg".to_owned(), Some(1_763_605_064), 1),
+            (
+                "journal:nginx.service".to_owned(),
+                "2025-11-20T02:17:44.000000Z nginx[811]: emerg".to_owned(),
+                Some(1_763_605_064),
+                1
+            ),
         ]
     );
     assert!(inbox.batches().all(|batch| batch.lookback));

@@ -30,11 +30,14 @@ fn read(bytes: &[u8], piece: usize) -> (Vec<JournalEntry>, u64) {
 fn entries_come_out_whole_however_they_are_cut() {
     let (whole, lost) = read(&sample(), 10_000);
     assert_eq!((whole.len(), lost), (2, 0));
-    assert_eq!(whole[0].line(), b"gunicorn[811]: Traceback\n  x = \xff=1");
+    assert_eq!(whole[0].line(), b"2025-11-20T02:17:41.123456Z gunicorn[811]: Traceback\n  x = \xff=1");
     assert_eq!((whole[0].realtime_us, whole[0].priority), (Some(1_763_605_061_123_456), Some(3)));
     assert_eq!(whole[0].unit.as_deref(), Some("app.service"));
     assert_eq!(whole[1].unit.as_deref(), Some("app.service"), "what systemd says about it belongs to it");
-    assert_eq!(whole[1].line(), b"systemd[1]: app.service: Main process exited, code=killed, status=9/KILL");
+    assert_eq!(
+        whole[1].line(),
+        b"2025-11-20T02:17:42.000000Z systemd[1]: app.service: Main process exited, code=killed, status=9/KILL"
+    );
     for piece in [1, 2, 3, 7, 64] {
         assert_eq!(read(&sample(), piece).0, whole, "in pieces of {piece}");
     }
@@ -61,7 +64,7 @@ fn nonsense_costs_one_entry_and_no_memory() {
 fn json_says_the_same() {
     let line = r#"{"_PID":"811","SYSLOG_IDENTIFIER":"gunicorn","_COMM":"python3","__REALTIME_TIMESTAMP":"1763605061123456","_SYSTEMD_UNIT":"init.scope","UNIT":"app.service","PRIORITY":"3","MESSAGE":[84,255,10]}"#;
     let entry = journal_json(line).expect("an entry");
-    assert_eq!(entry.line(), b"gunicorn[811]: T\xff\n");
+    assert_eq!(entry.line(), b"2025-11-20T02:17:41.123456Z gunicorn[811]: T\xff\n");
     assert_eq!((entry.unit.as_deref(), entry.realtime_us), (Some("app.service"), Some(1_763_605_061_123_456)));
     for other in ["", "{}", r#"{"msg":"x"}"#, "[1]", r#"{"__REALTIME_TIMESTAMP":"#] {
         assert_eq!(journal_json(other), None, "{other}");
@@ -80,4 +83,13 @@ proptest! {
     fn anything_is_survived_and_cuts_change_nothing(bytes in proptest::collection::vec(proptest::sample::select(b"A=\n\x00\x01\xffMESSAGE".to_vec()), 0..400), piece in 1usize..40) {
         prop_assert_eq!(read(&bytes, piece), read(&bytes, 1000));
     }
+}
+
+#[test]
+fn its_line_is_read_as_one_that_syslog_carried() {
+    let (entries, _) = read(&sample(), 100);
+    let line = String::from_utf8(entries[1].line()).expect("text");
+    let entry = super::super::read(&line);
+    assert_eq!((entry.program, entry.pid), (Some("systemd"), Some(1)));
+    assert!(entry.message.starts_with("app.service: Main process exited") && entry.time.is_some());
 }
