@@ -232,7 +232,7 @@ impl AccessFormat {
 }
 
 /// Where a value ends that this literal follows. A literal that begins with a quote is not found behind a backslash.
-fn find_end(text: &str, literal: &str) -> Option<usize> {
+pub(super) fn find_end(text: &str, literal: &str) -> Option<usize> {
     let mut from = 0;
     loop {
         let at = from + text.get(from..)?.find(literal)?;
