@@ -105,7 +105,7 @@ impl<'a> Request<'a> {
         };
         let by = by(self.status, Some(passed));
         // Before what may hold blanks.
-        let at = form.find(" details=").unwrap_or(form.len());
+        let at = form.find(" details=").or_else(|| form.find(" reason=")).unwrap_or(form.len());
         form.insert_str(at, by);
         Some(Entry {
             dialect: Dialect::Envoy,
