@@ -10,10 +10,21 @@
 mod access_key;
 mod carrier;
 mod entry;
+mod go;
+mod gunicorn;
+mod java;
 mod kernel;
 mod nginx_access;
 mod nginx_error;
+mod node;
+mod php;
+mod php_fpm;
+mod python;
+mod ruby;
 mod time;
+mod trace;
+mod uvicorn;
+mod uwsgi;
 
 pub use access_key::read_access_key;
 pub use carrier::{Carried, carried, docker_json};
@@ -26,7 +37,20 @@ pub use time::{LineTime, TimeShape, local};
 type Reader = for<'a> fn(&Carried<'a>) -> Option<Entry<'a>>;
 
 /// The readers, those of the strictest shape first: the first that knows a line has it.
-const READERS: &[Reader] = &[nginx_error::read, kernel::read];
+const READERS: &[Reader] = &[
+    nginx_error::read,
+    kernel::read,
+    gunicorn::read,
+    php_fpm::read,
+    php::read,
+    uvicorn::read,
+    uwsgi::read,
+    java::read,
+    node::read,
+    ruby::read,
+    python::read,
+    go::read,
+];
 
 /// How far into a line its beginning is looked for behind words that are no carrier's: a prompt, the time of a chat.
 const BEHIND_BYTES: usize = 160;
