@@ -14,9 +14,12 @@ mod cloud;
 mod common_access;
 mod entry;
 mod envoy;
+mod go;
 mod go_error;
 mod go_proxy;
+mod gunicorn;
 mod host;
+mod java;
 mod journal;
 mod json;
 mod kernel;
@@ -24,8 +27,16 @@ mod klog;
 mod logfmt;
 mod nginx_access;
 mod nginx_error;
+mod node;
+mod php;
+mod php_fpm;
+mod python;
+mod ruby;
 mod time;
+mod trace;
 mod traefik;
+mod uvicorn;
+mod uwsgi;
 
 pub use access_key::{access_form, read_access_key, request_of_key};
 pub use carrier::{Carried, carried, docker_json};
@@ -52,6 +63,16 @@ const READERS: &[Reader] = &[
     envoy::read,
     cloud::read,
     go_proxy::read,
+    gunicorn::read,
+    php_fpm::read,
+    php::read,
+    uvicorn::read,
+    uwsgi::read,
+    java::read,
+    node::read,
+    ruby::read,
+    python::read,
+    go::read,
 ];
 
 /// How far into a line its beginning is looked for behind words that are no carrier's: a prompt, the time of a chat.
