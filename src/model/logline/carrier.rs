@@ -50,10 +50,6 @@ pub fn carried(line: &str) -> Carried<'_> {
 fn syslog(outer: Carried<'_>) -> Option<Carried<'_>> {
     let (level, text) = priority(outer.text).unwrap_or((None, outer.text));
     let (time, rest) = TimeShape::Syslog.leading(text).or_else(|| TimeShape::Rfc3339.leading(text))?;
-    // rsyslog and journalctl write an offset; `Z` is what programs write themselves, before words that are no host.
-    if time.shape == TimeShape::Rfc3339 && time.text.ends_with('Z') {
-        return None;
-    }
     // `docker events` has the kind of thing where syslog has the host.
     let rest = rest.strip_prefix(' ').filter(|rest| !rest.starts_with("container "))?;
     // HAProxy without `log-tag` host and nginx's syslog target with `nohostname` leave the host out.
@@ -62,8 +58,13 @@ fn syslog(outer: Carried<'_>) -> Option<Carried<'_>> {
         let (tag, after) = after.split_once(' ').unwrap_or((after, ""));
         program_tag(tag, after)
     };
-    let (program, text) = program_tag(word, after).or_else(behind_host)?;
+    let first = program_tag(word, after);
+    let (program, text) = first.or_else(behind_host)?;
     let (program, pid) = split_pid(program);
+    // rsyslog and journalctl write an offset; `Z` is what programs write themselves, before words that are no host.
+    if time.text.ends_with('Z') && first.is_none() && pid.is_none() {
+        return None;
+    }
     Some(Carried { text, time: Some(time), level: level.or(outer.level), program: Some(program), pid })
 }
 
