@@ -6,7 +6,8 @@ use super::LogGroup;
 use crate::{
     catalog::Catalog,
     model::{
-        BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, Observation, Outcome, ProbeJob, ProbeReport, RunInfo, Stage, Stamp,
+        BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, LogOnset, Observation, Outcome, ProbeJob, ProbeReport, RunInfo,
+        Stage, Stamp,
     },
 };
 
@@ -18,6 +19,8 @@ const PROBES: usize = 512;
 pub const LOG_GROUPS: usize = 2_000;
 /// Samples of load that are kept: five minutes at one every 2 s.
 const LOADS: usize = 150;
+/// Logs whose onset is kept: as many as are followed.
+const ONSETS: usize = 256;
 /// The key of the group in which the lines are counted that found no room.
 pub const OVERFLOW_KEY: &str = "(other lines)";
 
@@ -58,6 +61,8 @@ pub struct Scene {
     pub probes: Vec<ProbeHistory>,
     /// Log groups by source and key.
     pub logs: BTreeMap<(String, String), LogGroup>,
+    /// Since when what failed at the end of a log fails, by log, with the time at which it was told.
+    pub onsets: BTreeMap<String, (Stamp, LogOnset)>,
     /// Load, oldest first.
     pub loads: VecDeque<(Stamp, HostLoad)>,
     /// What could not be looked at, by source.
@@ -80,6 +85,11 @@ impl Scene {
             Observation::Listeners(table) => self.listeners = Some(table),
             Observation::Probe(report) => self.probe(at, *report),
             Observation::Log(batch) => self.log(at, batch),
+            Observation::Onset(onset) => {
+                if self.onsets.len() < ONSETS || self.onsets.contains_key(&onset.source) {
+                    self.onsets.insert(onset.source.clone(), (at, onset));
+                }
+            }
             Observation::Load(load) => {
                 if self.loads.len() == LOADS {
                     self.loads.pop_front();

@@ -15,6 +15,7 @@ mod host;
 mod log;
 pub mod logline;
 mod observation;
+mod onset;
 mod outcome;
 mod probe;
 mod stamp;
@@ -30,6 +31,7 @@ pub use host::{HostLoad, Identity, Listener, ListenerTable, Pressure, ProcessInf
 pub use log::{LogBatch, LogCount, LogFormat, LogSource, SourceKind};
 pub use logline::{ATTEMPTS, AccessFormat, AccessLine, AccessTime, COMBINED, NginxErrorLine, request_line};
 pub use observation::{Observation, RunInfo, Stage};
+pub use onset::{LogOnset, OnsetMeasure};
 pub use outcome::{Garbage, NameFault, Outcome, Phase, TlsFault};
 pub use probe::{HttpRequest, Phases, ProbeJob, ProbePlan, ProbeReport};
 pub use stamp::{Stamp, clock as clock_of, rfc3339};

@@ -170,6 +170,7 @@ fn is_news(state: &State, observation: &Observation) -> bool {
         Observation::Run(_)
         | Observation::End
         | Observation::Gateways(_)
+        | Observation::Onset(_)
         | Observation::Listeners(_)
         | Observation::Blind(_)
         | Observation::Seen { .. }

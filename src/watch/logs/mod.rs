@@ -11,6 +11,7 @@ pub mod batch;
 mod follow;
 mod lines;
 pub mod normalise;
+pub mod onset;
 mod remedy;
 mod tail;
 
