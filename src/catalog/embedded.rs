@@ -4,13 +4,20 @@
 type File = (&'static str, &'static str);
 
 /// Log lines to facts.
-pub const SIGNATURES: &[File] = &[("signatures/nginx.toml", include_str!("../../assets/signatures/nginx.toml"))];
+pub const SIGNATURES: &[File] = &[
+    ("signatures/nginx.toml", include_str!("../../assets/signatures/nginx.toml")),
+    ("signatures/kernel.toml", include_str!("../../assets/signatures/kernel.toml")),
+    ("signatures/systemd.toml", include_str!("../../assets/signatures/systemd.toml")),
+    ("signatures/audit.toml", include_str!("../../assets/signatures/audit.toml")),
+    ("signatures/container.toml", include_str!("../../assets/signatures/container.toml")),
+];
 
 /// Causes.
 pub const CAUSES: &[File] = &[
     ("causes/application.toml", include_str!("../../assets/causes/application.toml")),
     ("causes/gateway.toml", include_str!("../../assets/causes/gateway.toml")),
     ("causes/network.toml", include_str!("../../assets/causes/network.toml")),
+    ("causes/host.toml", include_str!("../../assets/causes/host.toml")),
 ];
 
 /// Programs that listen on many hosts.

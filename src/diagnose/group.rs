@@ -50,7 +50,7 @@ fn entry<'a>(format: &LogFormat, key: &'a str, line: &'a str) -> Entry<'a> {
     match format {
         LogFormat::NginxError | LogFormat::Plain => logline::read(line),
         LogFormat::NginxAccess(_) => logline::read_access_key(key),
-        LogFormat::Kernel => Entry { dialect: Dialect::Kernel, message: line.into(), ..Entry::default() },
+        LogFormat::Kernel => logline::read_kernel(line),
     }
 }
 

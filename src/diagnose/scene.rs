@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry};
 
-use super::LogGroup;
+use super::{LogGroup, zone::Zones};
 use crate::{
     catalog::Catalog,
     model::{
@@ -71,6 +71,8 @@ pub struct Scene {
     pub dropped: BTreeMap<String, u64>,
     /// What of the first pass is complete.
     pub done: BTreeSet<Stage>,
+    /// Logs whose stamps are of another zone than the host's.
+    pub zones: Zones,
     /// Groups whose signature was not looked for yet.
     unclassified: Vec<(String, String)>,
 }
@@ -163,7 +165,9 @@ impl Scene {
         if batch.dropped > 0 {
             *self.dropped.entry(batch.source.clone()).or_default() += batch.dropped;
         }
-        for count in std::mem::take(&mut batch.counts) {
+        let newest = batch.counts.iter().filter_map(|count| count.second).max();
+        for mut count in std::mem::take(&mut batch.counts) {
+            count.second = count.second.map(|second| second + self.zones.shift(&batch.source));
             let mut key = (batch.source.clone(), count.key.clone());
             if self.logs.len() >= LOG_GROUPS && !self.logs.contains_key(&key) {
                 OVERFLOW_KEY.clone_into(&mut key.1);
@@ -177,6 +181,12 @@ impl Scene {
                 }
             };
             group.take(count, batch.lookback, at);
+        }
+        let stamped = newest.filter(|_| !batch.lookback).map(|second| second + self.zones.shift(&batch.source));
+        if let Some(shift) = stamped.and_then(|second| self.zones.witness(&batch.source, second, at.wall_s())) {
+            for group in self.logs.values_mut().filter(|group| group.source == batch.source) {
+                group.seconds.iter_mut().for_each(|(second, _)| *second += shift);
+            }
         }
     }
 }

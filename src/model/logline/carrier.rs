@@ -50,7 +50,8 @@ pub fn carried(line: &str) -> Carried<'_> {
 fn syslog(outer: Carried<'_>) -> Option<Carried<'_>> {
     let (level, text) = priority(outer.text).unwrap_or((None, outer.text));
     let (time, rest) = TimeShape::Syslog.leading(text).or_else(|| TimeShape::Rfc3339.leading(text))?;
-    let rest = rest.strip_prefix(' ')?;
+    // `docker events` has the kind of thing where syslog has the host.
+    let rest = rest.strip_prefix(' ').filter(|rest| !rest.starts_with("container "))?;
     // HAProxy without `log-tag` host and nginx's syslog target with `nohostname` leave the host out.
     let (word, after) = rest.split_once(' ')?;
     let behind_host = || {

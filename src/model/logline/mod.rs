@@ -10,6 +10,7 @@
 mod access_key;
 mod carrier;
 mod entry;
+mod host;
 mod kernel;
 mod nginx_access;
 mod nginx_error;
@@ -18,7 +19,7 @@ mod time;
 pub use access_key::read_access_key;
 pub use carrier::{Carried, carried, docker_json};
 pub use entry::{Dialect, Entry, Level, Writer};
-pub use nginx_access::{ATTEMPTS, AccessFormat, AccessLine, AccessTime, COMBINED};
+pub use nginx_access::{ATTEMPTS, AccessCut, AccessCutter, AccessFormat, AccessLine, AccessTime, COMBINED};
 pub use nginx_error::NginxErrorLine;
 pub use time::{LineTime, TimeShape, local};
 
@@ -26,7 +27,7 @@ pub use time::{LineTime, TimeShape, local};
 type Reader = for<'a> fn(&Carried<'a>) -> Option<Entry<'a>>;
 
 /// The readers, those of the strictest shape first: the first that knows a line has it.
-const READERS: &[Reader] = &[nginx_error::read, kernel::read];
+const READERS: &[Reader] = &[nginx_error::read, host::audit, kernel::read, host::systemd, host::container];
 
 /// How far into a line its beginning is looked for behind words that are no carrier's: a prompt, the time of a chat.
 const BEHIND_BYTES: usize = 160;
@@ -40,6 +41,12 @@ pub fn read(line: &str) -> Entry<'_> {
     entry.program = entry.program.or(carried.program);
     entry.pid = entry.pid.or(carried.pid);
     entry
+}
+
+/// Reads a message of the kernel's own log, which nothing carried.
+pub fn read_kernel(message: &str) -> Entry<'_> {
+    let carried = Carried { text: message, program: Some("kernel"), ..Carried::default() };
+    known(&carried).unwrap_or_else(|| plain(&carried))
 }
 
 /// Where the line of a known program begins in a line of a paste, which may have something before it that is no carrier's; what

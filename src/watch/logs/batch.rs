@@ -3,11 +3,12 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
+    sync::Arc,
 };
 
 use jiff::tz::TimeZone;
 
-use super::{lines::Sink, normalise::Normaliser};
+use super::{lines::Sink, memo::Memo, normalise::Normaliser};
 use crate::model::{LogBatch, LogCount, LogSource};
 
 /// Different lines in one batch, at most.
@@ -16,6 +17,27 @@ pub const COUNTS: usize = 256;
 pub const BATCH_BYTES: usize = 64 << 10;
 /// Bytes of a line that are kept verbatim. nginx cuts its own lines there (`NGX_MAX_ERROR_STR`).
 pub const VERBATIM_BYTES: usize = 2048;
+/// Raw bytes that hold as many of text: bytes that are no text become longer, and a character may lie across the end.
+const RAW_BYTES: usize = VERBATIM_BYTES + 4;
+
+/// Equal lines of one second, while they are counted.
+#[derive(Debug)]
+struct Count {
+    second: Option<i64>,
+    key: Arc<str>,
+    count: u32,
+    first: String,
+    /// The last line, raw and up to [`RAW_BYTES`], and how long it was. It is made text when the batch is full, not for each line.
+    last: Vec<u8>,
+    length: u64,
+}
+
+impl From<Count> for LogCount {
+    fn from(count: Count) -> Self {
+        let Count { second, key, count, first, last, length } = count;
+        Self { second, key: key.as_ref().to_owned(), count, first, last: (count > 1).then(|| verbatim(&last, length)) }
+    }
+}
 
 /// Counts lines into batches.
 #[derive(Debug)]
@@ -23,8 +45,10 @@ pub struct Batcher {
     source: LogSource,
     id: String,
     normaliser: Normaliser,
-    /// The batch that is being filled.
-    counts: Vec<LogCount>,
+    memo: Memo,
+    /// The batch that is being filled, and its number.
+    counts: Vec<Count>,
+    number: u64,
     /// Place in `counts` by hash of second and key.
     index: HashMap<u64, usize>,
     hasher: RandomState,
@@ -47,7 +71,9 @@ impl Batcher {
             id,
             normaliser: Normaliser::new(&source.format, zone),
             source,
+            memo: Memo::default(),
             counts: Vec::new(),
+            number: 0,
             index: HashMap::new(),
             hasher: RandomState::new(),
             key: String::new(),
@@ -69,29 +95,62 @@ impl Batcher {
             self.seal();
             self.lookback = lookback;
         }
-        let text = String::from_utf8_lossy(line);
-        self.key.clear();
-        let second = self.normaliser.line(&text, &mut self.key).or(second);
-        let hash = self.hasher.hash_one((second, &self.key));
-        let known = self.index.get(&hash).and_then(|at| self.counts.get_mut(*at));
-        // Two groups of one hash would at worst be counted in two entries.
-        if let Some(count) = known.filter(|count| count.second == second && count.key == self.key) {
-            count.count = count.count.saturating_add(1);
-            let last = count.last.get_or_insert_default();
-            self.bytes = self.bytes.saturating_sub(last.len());
-            last.clear();
-            verbatim(&text, length, last);
-            self.bytes += last.len();
-        } else {
-            let mut first = String::new();
-            verbatim(&text, length, &mut first);
-            self.bytes += first.len() + self.key.len();
-            self.index.insert(hash, self.counts.len());
-            self.counts.push(LogCount { second, key: self.key.clone(), count: 1, first, last: None });
+        if !self.known(line, length, second) {
+            let text = String::from_utf8_lossy(line);
+            self.key.clear();
+            let second = self.normaliser.line(&text, &mut self.key).or(second);
+            let key = Arc::from(self.key.as_str());
+            let at = self.count(second, &key, line, length);
+            if let Some(skeleton) = self.normaliser.skeleton(line) {
+                let hash = self.memo.hash(&skeleton);
+                self.memo.put(hash, &skeleton, &key, (self.number, second, at));
+            }
         }
         if self.counts.len() >= COUNTS || self.bytes >= BATCH_BYTES {
             self.seal();
         }
+    }
+
+    /// Counts a line whose like was seen before. `false`: there was none.
+    fn known(&mut self, line: &[u8], length: u64, second: Option<i64>) -> bool {
+        let Some(skeleton) = self.normaliser.skeleton(line) else { return false };
+        let Some(own) = self.normaliser.second(skeleton.time) else { return false };
+        let second = own.or(second);
+        let hash = self.memo.hash(&skeleton);
+        let Some(known) = self.memo.get(hash, &skeleton) else { return false };
+        let (number, at_second, at) = known.place;
+        if (number, at_second) == (self.number, second)
+            && let Some(count) = self.counts.get_mut(at)
+        {
+            self.bytes += count.again(line, length);
+            return true;
+        }
+        let key = Arc::clone(&known.key);
+        let place = (self.number, second, self.count(second, &key, line, length));
+        if let Some(known) = self.memo.get(hash, &skeleton) {
+            known.place = place;
+        }
+        true
+    }
+
+    /// Counts a line of this key; its place in the batch.
+    fn count(&mut self, second: Option<i64>, key: &Arc<str>, line: &[u8], length: u64) -> usize {
+        let hash = self.hasher.hash_one((second, key));
+        if let Some(at) = self.index.get(&hash).copied()
+            && let Some(count) = self.counts.get_mut(at)
+            // Two groups of one hash would at worst be counted in two entries.
+            && count.second == second
+            && count.key == *key
+        {
+            self.bytes += count.again(line, length);
+            return at;
+        }
+        let first = verbatim(line, length);
+        self.bytes += first.len() + key.len();
+        let at = self.counts.len();
+        self.index.insert(hash, at);
+        self.counts.push(Count { second, key: Arc::clone(key), count: 1, first, last: Vec::new(), length: 0 });
+        at
     }
 
     /// Counts lines that were passed over.
@@ -121,11 +180,12 @@ impl Batcher {
         }
         self.index.clear();
         self.bytes = 0;
+        self.number += 1;
         self.ready.push(LogBatch {
             source: self.id.clone(),
             kind: self.source.kind,
             format: self.source.format.clone(),
-            counts: std::mem::take(&mut self.counts),
+            counts: self.counts.drain(..).map(LogCount::from).collect(),
             lookback: self.lookback,
             dropped: std::mem::take(&mut self.dropped),
         });
@@ -142,12 +202,27 @@ impl Sink for Batcher {
     }
 }
 
-/// The line, or its beginning and its length.
-fn verbatim(text: &str, length: u64, out: &mut String) {
-    if text.len() <= VERBATIM_BYTES {
-        out.push_str(text);
-    } else {
-        out.push_str(&text[..text.floor_char_boundary(VERBATIM_BYTES)]);
-        out.push_str(&format!(" ... ({length} bytes)"));
+impl Count {
+    /// Counts another line; by how many bytes it has grown.
+    fn again(&mut self, line: &[u8], length: u64) -> usize {
+        let before = self.last.len();
+        self.count = self.count.saturating_add(1);
+        self.last.clear();
+        self.last.extend_from_slice(line.get(..RAW_BYTES).unwrap_or(line));
+        self.length = length;
+        self.last.len().saturating_sub(before)
     }
 }
+
+/// The line, or its beginning and its length.
+fn verbatim(line: &[u8], length: u64) -> String {
+    let text = String::from_utf8_lossy(line.get(..RAW_BYTES).unwrap_or(line));
+    if text.len() <= VERBATIM_BYTES {
+        text.into_owned()
+    } else {
+        format!("{} ... ({length} bytes)", &text[..text.floor_char_boundary(VERBATIM_BYTES)])
+    }
+}
+
+#[cfg(test)]
+mod tests;

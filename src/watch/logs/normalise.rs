@@ -21,6 +21,7 @@ use crate::model::{
 };
 
 mod collapse;
+mod fast;
 
 use collapse::nginx_message;
 pub use collapse::numbers;
@@ -40,6 +41,7 @@ pub struct Normaliser {
     now: i64,
     /// The last time stamp, as text and as seconds: most lines share it with the line before.
     last: (String, Option<i64>),
+    raw: fast::Raw,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,8 @@ impl Normaliser {
             LogFormat::Kernel => Format::Kernel,
             LogFormat::Plain => Format::Any,
         };
-        Self { format, zone, now: NO_NOW, last: (String::new(), None) }
+        let raw = fast::Raw::new(&format);
+        Self { format, zone, now: NO_NOW, last: (String::new(), None), raw }
     }
 
     /// What time it is, in seconds since the Unix epoch.
