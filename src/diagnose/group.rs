@@ -10,6 +10,9 @@ use crate::{
     },
 };
 
+/// A pause, in seconds, that parts the failures of one outage from those of the one before.
+pub const OUTAGE_GAP_S: i64 = 300;
+
 /// Seconds with lines that are kept of each group: older ones are merged into one figure.
 const GROUP_SECONDS: usize = 600;
 
@@ -71,6 +74,8 @@ pub struct LogGroup {
     pub live: u64,
     /// Lines per second, oldest first.
     pub seconds: VecDeque<(i64, u32)>,
+    /// The second at which the last row of lines without a long pause ([`OUTAGE_GAP_S`]) began: `seconds` goes back less far.
+    pub row_began: Option<i64>,
     /// The first line, verbatim.
     pub first: String,
     /// The last line, verbatim.
@@ -93,6 +98,7 @@ impl LogGroup {
             count: 0,
             live: 0,
             seconds: VecDeque::new(),
+            row_began: None,
             first: first.to_owned(),
             last: String::new(),
             meaning,
@@ -135,6 +141,11 @@ impl LogGroup {
             self.live += u64::from(count.count);
         }
         self.seen = at;
+        self.row_began = match (self.row_began, self.last_second()) {
+            (Some(began), Some(last)) if second > last => Some(if second - last > OUTAGE_GAP_S { second } else { began }),
+            (Some(began), _) => Some(if second < began && began - second <= OUTAGE_GAP_S { second } else { began }),
+            (None, _) => Some(second),
+        };
         // Lines come nearly in order; one that comes late is put in its place so that the ends stay right.
         match self.seconds.iter().rposition(|(known, _)| *known <= second) {
             Some(index) if self.seconds[index].0 == second => {

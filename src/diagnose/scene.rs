@@ -186,6 +186,7 @@ impl Scene {
         if let Some(shift) = stamped.and_then(|second| self.zones.witness(&batch.source, second, at.wall_s())) {
             for group in self.logs.values_mut().filter(|group| group.source == batch.source) {
                 group.seconds.iter_mut().for_each(|(second, _)| *second += shift);
+                group.row_began = group.row_began.map(|second| second + shift);
             }
         }
     }

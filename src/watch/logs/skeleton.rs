@@ -102,7 +102,8 @@ impl NginxCutter {
 
 /// Whether this is a line of nginx's from its first byte; `false`: no, or it needs a closer look.
 pub(in crate::watch) fn begins(line: &[u8]) -> bool {
-    let digits = |time: &[u8]| time.iter().enumerate().all(|(at, byte)| matches!(at, 4 | 7 | 10 | 13 | 16) || byte.is_ascii_digit());
+    let digits =
+        |time: &[u8]| time.iter().enumerate().all(|(at, byte)| matches!(at, 4 | 7 | 10 | 13 | 16) || byte.is_ascii_digit());
     head(line).is_some_and(|head| digits(head.time))
 }
 
@@ -144,8 +145,7 @@ fn comma(text: &[u8]) -> (&[u8], &[u8]) {
 
 /// As the reader's: a value that is not escaped, up to the quote that ends it.
 fn quoted(text: &[u8]) -> (&[u8], &[u8]) {
-    const NEXT: [&[u8]; 6] =
-        [b"upstream: \"", b"host: \"", b"referrer: \"", b"subrequest: \"", b"bytes ", b"request: \""];
+    const NEXT: [&[u8]; 6] = [b"upstream: \"", b"host: \"", b"referrer: \"", b"subrequest: \"", b"bytes ", b"request: \""];
     for end in memchr_iter(b'"', text) {
         let after = &text[end + 1..];
         let next = after.strip_prefix(b", ").is_some_and(|field| NEXT.iter().any(|next| field.starts_with(next)));

@@ -5,7 +5,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::*;
 use crate::model::{LogFormat, SourceKind};
 
-const FORMAT: &str = "$remote_addr [$time_local] \"$request\" $status \"$http_referer\" ua=\"$upstream_addr\" us=\"$upstream_status\"";
+const FORMAT: &str =
+    "$remote_addr [$time_local] \"$request\" $status \"$http_referer\" ua=\"$upstream_addr\" us=\"$upstream_status\"";
 
 /// Lines by second and key, with the first and the last of them.
 type Counted = BTreeMap<(Option<i64>, String), (u64, String, String)>;
@@ -56,11 +57,24 @@ fn one(of: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
 
 fn error_line() -> impl Strategy<Value = Vec<u8>> {
     let fields = (
-        one(&["2026/11/20 02:17:41", "2026/11/20 02:17:42", "2026/11/20 02:18:07", "2026/13/20 02:17:41", "2026/11/2x 02:17:41", "2026/11/20 02:17:99"]),
+        one(&[
+            "2026/11/20 02:17:41",
+            "2026/11/20 02:17:42",
+            "2026/11/20 02:18:07",
+            "2026/13/20 02:17:41",
+            "2026/11/2x 02:17:41",
+            "2026/11/20 02:17:99",
+        ]),
         one(&[" [error] ", " [error] ", " [crit] ", " [eror] ", " [error]"]),
         one(&["811#811: ", "812#812: ", "812: ", "#: ", "8#8:"]),
         one(&["*5 ", "*18446744073709551616 ", "*7 ", "", "*+5 ", "* "]),
-        one(&["connect() failed (111: Connection refused) while connecting to upstream", "x 17", "open() \"/srv/a\" failed (2: No", "", "é"]),
+        one(&[
+            "connect() failed (111: Connection refused) while connecting to upstream",
+            "x 17",
+            "open() \"/srv/a\" failed (2: No",
+            "",
+            "é",
+        ]),
         one(&[", client: 10.0.0.1", ", client: ::1", "", ", client: ", ", client: a, b"]),
         one(&[", server: shop", ", server: ", "", ", server: shop, upstream: \"http://a/\""]),
         one(&[
@@ -80,7 +94,13 @@ fn error_line() -> impl Strategy<Value = Vec<u8>> {
             ", upstream: \"/a://b\"",
             "",
         ]),
-        one(&[", host: \"shop\"", ", host: \"a\", upstream: \"http://evil/\"", ", host: \"a\", host: \"b\", upstream: \"http://evil/\"", "", "\r"]),
+        one(&[
+            ", host: \"shop\"",
+            ", host: \"a\", upstream: \"http://evil/\"",
+            ", host: \"a\", host: \"b\", upstream: \"http://evil/\"",
+            "",
+            "\r",
+        ]),
     );
     fields.prop_map(|(time, level, process, number, message, client, server, request, upstream, host)| {
         [time, level, process, number, message, client, server, request, upstream, host].concat()
@@ -90,8 +110,23 @@ fn error_line() -> impl Strategy<Value = Vec<u8>> {
 fn access_line() -> impl Strategy<Value = Vec<u8>> {
     let fields = (
         one(&["10.0.0.1 [", "::1 [", "- ["]),
-        one(&["20/Nov/2026:02:17:41 +0000", "20/Nov/2026:02:17:42 +0000", "20/Nov/2026:02:18:42 +0100", "yesterday", "20/Nov/2026:02:17:77 +0000"]),
-        one(&["] \"GET /a HTTP/1.1\" ", "] \"GET /b HTTP/1.1\" ", "] \"GET  HTTP/1.1\" ", "] \"GET \" ", "] \"GET\" ", "] \"HACK /\\\" 502 HTTP/1.1\" ", "] \"\\x16\\x03 \" ", "] GET "]),
+        one(&[
+            "20/Nov/2026:02:17:41 +0000",
+            "20/Nov/2026:02:17:42 +0000",
+            "20/Nov/2026:02:18:42 +0100",
+            "yesterday",
+            "20/Nov/2026:02:17:77 +0000",
+        ]),
+        one(&[
+            "] \"GET /a HTTP/1.1\" ",
+            "] \"GET /b HTTP/1.1\" ",
+            "] \"GET  HTTP/1.1\" ",
+            "] \"GET \" ",
+            "] \"GET\" ",
+            "] \"HACK /\\\" 502 HTTP/1.1\" ",
+            "] \"\\x16\\x03 \" ",
+            "] GET ",
+        ]),
         one(&["502 ", "200 ", "2000 ", "- "]),
         one(&["\"-\" ", "\"http://a/\\\"b\\\\\" ", "\""]),
         one(&["ua=\"10.0.0.1:80\" ", "ua=\"10.0.0.1:80, unix:/a : 10.0.0.3:80\" ", "ua=\"-\" ", "ua=\"\" "]),

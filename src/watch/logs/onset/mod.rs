@@ -79,20 +79,20 @@ pub async fn begin(sys: &Sys, source: &LogSource, zone: &TimeZone, now: i64) -> 
     let mut judge = Judge::new(&source.format, zone.clone(), now)?;
     let _turn = SEARCHES.acquire().await.ok()?;
     let file = OpenFile::new(sys.rights.open(&source.path).await.ok()?);
-    let size = file.info().await.ok()?.size;
+    let info = file.info().await.ok()?;
     let source = source.clone();
     blocking(DEADLINE, move || {
-        let mut probe = FileProbe { file, size };
-        in_probe(&mut probe, &mut judge, &source, now)
+        let mut probe = FileProbe { file, size: info.size };
+        in_probe(&mut probe, &mut judge, &source, now, Some(info.modified))
     })
     .await
     .flatten()
 }
 
-/// The search in one log that is given as a probe.
-pub fn in_probe<P: Probe>(probe: &mut P, judge: &mut Judge, source: &LogSource, now: i64) -> Option<Begin> {
+/// The search in one log that is given as a probe. `written`: when it was written last, where that is known.
+pub fn in_probe<P: Probe>(probe: &mut P, judge: &mut Judge, source: &LogSource, now: i64, written: Option<i64>) -> Option<Begin> {
     let mut search = Search::new(probe, judge);
-    let sickness = search.sickness(now)?;
+    let sickness = search.sickness(now, written)?;
     let reach = search.begin(&sickness, &[])?;
     let read_bytes = search.read_bytes;
     Some(match reach {

@@ -24,6 +24,12 @@ const PAUSE_S: i64 = 300;
 const PAUSE_FAILURES: f64 = 10.0;
 /// The longest pause within an outage, in seconds.
 const PAUSE_MOST_S: i64 = 6 * 3600;
+/// Zones are apart by a multiple of this, in seconds,
+const ZONE_STEP_S: i64 = 900;
+/// and by this at most.
+const ZONES_S: i64 = 26 * 3600;
+/// How late a line may be written, in seconds.
+const ZONE_SLACK_S: i64 = 5;
 /// Places that are looked at behind a second that occurs twice.
 const FOLD_WINDOWS: u64 = 64;
 /// How much of what there is now is still sick: outages rarely begin with all they have.
@@ -102,10 +108,14 @@ impl<'a, P: Probe> Search<'a, P> {
         Self { probe, judge, windows: 0, found: 0, read_bytes: 0 }
     }
 
-    /// How the log is at its end. `None`: it is not sick at `now`.
-    pub fn sickness(&mut self, now: i64) -> Option<Sickness> {
+    /// How the log is at its end. `None`: it is not sick at `now`. `written`: when it was written last, by its file system.
+    pub fn sickness(&mut self, now: i64, written: Option<i64>) -> Option<Sickness> {
         let (start, _, marks) = self.end()?;
-        sickness(&whole(start, ticks(&marks)), marks.len(), now)
+        let row = whole(start, ticks(&marks));
+        // What was written last says by how much the log's zone is off.
+        let last = row.last()?.second;
+        let ahead = written.and_then(|written| zones_apart(written, last)).unwrap_or(0);
+        sickness(&row, marks.len(), now - ahead)
     }
 
     /// Finds the begin of what goes on at the end. `after`: the beginning of the file that follows this one.
@@ -295,6 +305,14 @@ fn whole(start: u64, mut row: Vec<Tick>) -> Vec<Tick> {
         row.remove(0);
     }
     row
+}
+
+/// By how many seconds the stamps of a log are behind the clock because they are of another zone: those of the last line and
+/// of the file differ by a multiple of a quarter of an hour.
+fn zones_apart(written: i64, last: i64) -> Option<i64> {
+    let apart = written.checked_sub(last).filter(|apart| apart.abs() <= ZONES_S)?;
+    let steps = (apart + ZONE_STEP_S / 2).div_euclid(ZONE_STEP_S);
+    (steps != 0 && (apart - steps * ZONE_STEP_S).abs() <= ZONE_SLACK_S).then_some(steps * ZONE_STEP_S)
 }
 
 fn middle(earlier: &Window, later: &Window) -> u64 {

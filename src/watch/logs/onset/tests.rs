@@ -89,7 +89,7 @@ impl Virtual {
     fn find(&mut self, now: i64) -> Option<LogOnset> {
         let source = self.source();
         let mut judge = Judge::new(&source.format, self.zone.clone(), now)?;
-        in_probe(self, &mut judge, &source, now).map(|begin| begin.onset)
+        in_probe(self, &mut judge, &source, now, None).map(|begin| begin.onset)
     }
 }
 
@@ -245,7 +245,7 @@ fn errors(zone: &TimeZone, seconds: impl IntoIterator<Item = i64>) -> Vec<u8> {
 fn in_bytes(bytes: Vec<u8>, zone: &TimeZone, now: i64) -> Option<LogOnset> {
     let source = Virtual::new(false, THEN, &[]).source();
     let mut judge = Judge::new(&source.format, zone.clone(), now)?;
-    in_probe(&mut Bytes(bytes), &mut judge, &source, now).map(|begin| begin.onset)
+    in_probe(&mut Bytes(bytes), &mut judge, &source, now, None).map(|begin| begin.onset)
 }
 
 #[test]
@@ -291,6 +291,20 @@ fn over_midnight_new_year_and_the_change_of_clocks() {
         close(&onset, begin);
         assert!(onset.uncertainty_s < 60, "{onset:#?}");
     }
+}
+
+#[test]
+fn a_container_that_writes_in_utc_on_a_host_in_berlin() {
+    let berlin = TimeZone::get("Europe/Berlin").expect("the zone");
+    let log = errors(&TimeZone::UTC, [THEN - 90_000, THEN - 80_000].into_iter().chain(THEN..THEN + 600));
+    let source = Virtual::new(false, THEN, &[]).source();
+    let now = THEN + 600;
+    let mut judge = Judge::new(&source.format, berlin, now).expect("a judge");
+    let mut find = |written| in_probe(&mut Bytes(log.clone()), &mut judge, &source, now, written);
+    // Told in the log's own time, as its lines are; where they belong is found when more of them come.
+    close(&find(Some(now)).expect("an onset").onset, THEN - 3600);
+    // A log that ended an hour ago did.
+    assert!(find(Some(now - 3600)).is_none());
 }
 
 proptest! {
