@@ -9,9 +9,12 @@
 
 pub mod batch;
 mod follow;
-mod lines;
+pub(super) mod lines;
+mod memo;
 pub mod normalise;
+pub mod onset;
 mod remedy;
+pub(super) mod skeleton;
 mod tail;
 
 use std::{
