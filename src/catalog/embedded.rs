@@ -19,6 +19,10 @@ pub const SIGNATURES: &[File] = &[
     ("signatures/cloud.toml", include_str!("../../assets/signatures/cloud.toml")),
     ("signatures/cloud-aws.toml", include_str!("../../assets/signatures/cloud-aws.toml")),
     ("signatures/access.toml", include_str!("../../assets/signatures/access.toml")),
+    ("signatures/kernel.toml", include_str!("../../assets/signatures/kernel.toml")),
+    ("signatures/systemd.toml", include_str!("../../assets/signatures/systemd.toml")),
+    ("signatures/audit.toml", include_str!("../../assets/signatures/audit.toml")),
+    ("signatures/container.toml", include_str!("../../assets/signatures/container.toml")),
 ];
 
 /// Causes.
@@ -26,6 +30,7 @@ pub const CAUSES: &[File] = &[
     ("causes/application.toml", include_str!("../../assets/causes/application.toml")),
     ("causes/gateway.toml", include_str!("../../assets/causes/gateway.toml")),
     ("causes/network.toml", include_str!("../../assets/causes/network.toml")),
+    ("causes/host.toml", include_str!("../../assets/causes/host.toml")),
 ];
 
 /// Programs that listen on many hosts.

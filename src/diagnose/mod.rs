@@ -21,6 +21,7 @@ mod scene;
 mod scope;
 mod symptom;
 mod wording;
+mod zone;
 
 pub use assess::{Assessment, assess};
 pub use facts::{FactBook, LOG_WINDOW_S, PROBES, candidates, family, names as fact_names, window};

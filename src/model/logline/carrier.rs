@@ -50,15 +50,21 @@ pub fn carried(line: &str) -> Carried<'_> {
 fn syslog(outer: Carried<'_>) -> Option<Carried<'_>> {
     let (level, text) = priority(outer.text).unwrap_or((None, outer.text));
     let (time, rest) = TimeShape::Syslog.leading(text).or_else(|| TimeShape::Rfc3339.leading(text))?;
-    let rest = rest.strip_prefix(' ')?;
+    // `docker events` has the kind of thing where syslog has the host.
+    let rest = rest.strip_prefix(' ').filter(|rest| !rest.starts_with("container "))?;
     // HAProxy without `log-tag` host and nginx's syslog target with `nohostname` leave the host out.
     let (word, after) = rest.split_once(' ')?;
     let behind_host = || {
         let (tag, after) = after.split_once(' ').unwrap_or((after, ""));
         program_tag(tag, after)
     };
-    let (program, text) = program_tag(word, after).or_else(behind_host)?;
+    let first = program_tag(word, after);
+    let (program, text) = first.or_else(behind_host)?;
     let (program, pid) = split_pid(program);
+    // rsyslog and journalctl write an offset; `Z` is what programs write themselves, before words that are no host.
+    if time.text.ends_with('Z') && first.is_none() && pid.is_none() {
+        return None;
+    }
     Some(Carried { text, time: Some(time), level: level.or(outer.level), program: Some(program), pid })
 }
 
@@ -143,7 +149,8 @@ fn grep(outer: Carried<'_>) -> Option<Carried<'_>> {
     }
     let number = rest.bytes().take_while(u8::is_ascii_digit).count();
     let text = if number > 0 { rest[number..].strip_prefix([':', '-']).unwrap_or(rest) } else { rest };
-    Some(Carried { text, ..outer })
+    // ``/srv/app.rb:3:in `require': ...`` is Ruby's own.
+    (!text.starts_with("in ")).then_some(Carried { text, ..outer })
 }
 
 /// A line of docker's json-file driver, `{"log":"text\n","stream":"stderr","time":"..."}`: its text, to be read like any other.

@@ -14,21 +14,35 @@ mod cloud;
 mod common_access;
 mod entry;
 mod envoy;
+mod go;
 mod go_error;
 mod go_proxy;
+mod gunicorn;
+mod host;
+mod java;
+mod journal;
 mod json;
 mod kernel;
 mod klog;
 mod logfmt;
 mod nginx_access;
 mod nginx_error;
+mod node;
+mod php;
+mod php_fpm;
+mod python;
+mod ruby;
 mod time;
+mod trace;
 mod traefik;
+mod uvicorn;
+mod uwsgi;
 
 pub use access_key::{access_form, read_access_key, request_of_key};
 pub use carrier::{Carried, carried, docker_json};
 pub use entry::{Dialect, Entry, Level, Writer};
-pub use nginx_access::{ATTEMPTS, AccessFormat, AccessLine, AccessTime, COMBINED};
+pub use journal::{JournalEntry, JournalExport, journal_json};
+pub use nginx_access::{ATTEMPTS, AccessCut, AccessCutter, AccessFormat, AccessLine, AccessTime, COMBINED};
 pub use nginx_error::NginxErrorLine;
 pub use time::{LineTime, TimeShape, local};
 
@@ -39,13 +53,26 @@ type Reader = for<'a> fn(&Carried<'a>) -> Option<Entry<'a>>;
 const READERS: &[Reader] = &[
     nginx_error::read,
     common_access::read,
+    host::audit,
     kernel::read,
+    host::systemd,
+    host::container,
     klog::read,
     caddy::read,
     traefik::read,
     envoy::read,
     cloud::read,
     go_proxy::read,
+    gunicorn::read,
+    php_fpm::read,
+    php::read,
+    uvicorn::read,
+    uwsgi::read,
+    java::read,
+    node::read,
+    ruby::read,
+    python::read,
+    go::read,
 ];
 
 /// How far into a line its beginning is looked for behind words that are no carrier's: a prompt, the time of a chat.
@@ -60,6 +87,12 @@ pub fn read(line: &str) -> Entry<'_> {
     entry.program = entry.program.or(carried.program);
     entry.pid = entry.pid.or(carried.pid);
     entry
+}
+
+/// Reads a message of the kernel's own log, which nothing carried.
+pub fn read_kernel(message: &str) -> Entry<'_> {
+    let carried = Carried { text: message, program: Some("kernel"), ..Carried::default() };
+    known(&carried).unwrap_or_else(|| plain(&carried))
 }
 
 /// Where the line of a known program begins in a line of a paste, which may have something before it that is no carrier's; what
