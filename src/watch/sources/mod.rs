@@ -110,7 +110,9 @@ struct Look {
 
 async fn look(sys: &Sys, wish: &SourceWish, age: Duration, teller: &Teller) -> Look {
     let processes = sys.rights.recent_processes(age).await.unwrap_or_else(|_| Arc::new(Vec::new()));
-    let services = service::services(&processes, &wish.owners);
+    let mut owners = wish.owners.clone();
+    owners.extend(service::by_address(&processes, &wish.ownerless));
+    let services = service::services(&processes, &owners);
     let pids: BTreeSet<u32> = services.iter().flat_map(|service| &service.members).map(|member| member.pid).collect();
     let written = sys.rights.written(pids.into_iter().collect()).await.unwrap_or_default();
     let leads: Vec<u32> = services.iter().map(|service| service.lead.pid).collect();

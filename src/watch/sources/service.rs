@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::model::{LogOwner, OwnerRole, ProcessInfo};
+use super::units::names;
+use crate::model::{Address, LogOwner, OwnerRole, ProcessInfo};
 
 /// Processes of one service that are looked into, at most: workers share what their master opened.
 const MEMBERS: usize = 24;
@@ -13,6 +14,31 @@ const PARENTS: usize = 8;
 /// Supervisors that write their children's output to files of their own: supervisord(8), runit's and s6's loggers, pm2
 /// (which calls itself `PM2 v5.3.0: God Daemon (/root/.pm2)`), systemd's container manager.
 const SUPERVISORS: &[&str] = &["supervisord", "runsv", "s6-supervise", "circusd", "honcho", "foreman", "PM2", "monit", "immortal"];
+
+/// Programs that serve applications: one of them whose command line names an address is taken for its owner where the owner may not
+/// be seen. Others (an editor, a curl) only speak of it.
+const APPLICATION_SERVERS: &[&str] = &[
+    "gunicorn",
+    "uwsgi",
+    "uvicorn",
+    "hypercorn",
+    "daphne",
+    "waitress",
+    "granian",
+    "puma",
+    "unicorn",
+    "thin",
+    "node",
+    "deno",
+    "bun",
+    "java",
+    "python",
+    "ruby",
+    "php",
+    "dotnet",
+    "mix",
+    "beam",
+];
 
 /// Processes that make one program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +122,18 @@ pub(super) fn services(processes: &[ProcessInfo], owners: &[LogOwner]) -> Vec<Se
     out
 }
 
+/// Who would listen on these addresses by its own command line.
+pub(super) fn by_address(processes: &[ProcessInfo], addresses: &[Address]) -> Vec<LogOwner> {
+    let serves = |process: &&ProcessInfo| {
+        let base = |arg: &String| arg.rsplit('/').next().unwrap_or_default().to_owned();
+        let known = |word: &str| APPLICATION_SERVERS.iter().any(|server| word.starts_with(server));
+        known(&process.name) || process.argv.iter().take(2).any(|arg| known(&base(arg)))
+    };
+    let named = |process: &&ProcessInfo| addresses.iter().any(|address| names(&process.argv, address));
+    let found = processes.iter().filter(|process| !addresses.is_empty() && serves(process) && named(process));
+    found.map(|process| LogOwner { pid: process.pid, role: OwnerRole::Upstream }).take(SERVICES).collect()
+}
+
 /// The uppermost parent that is of the same program.
 fn master<'a>(process: &'a ProcessInfo, by_pid: &BTreeMap<u32, &'a ProcessInfo>) -> &'a ProcessInfo {
     let mut lead = process;
@@ -176,6 +214,17 @@ pub(super) mod tests {
         assert_eq!(found.len(), 1, "two workers of one service, and one that has ended");
         assert_eq!(found[0].members.iter().map(|member| member.pid).collect::<Vec<_>>(), [60, 61, 62, 50]);
         assert_eq!(found[0].name(), "gunicorn (60)");
+    }
+
+    #[test]
+    fn an_owner_that_may_not_be_seen_is_known_by_its_command_line() {
+        let list = [
+            process(7, 1, &["/usr/bin/python3", "/usr/bin/gunicorn", "-b", "127.0.0.1:8000", "a:b"]),
+            process(8, 1, &["curl", "http://127.0.0.1:8000/"]),
+            process(9, 1, &["node", "app.js", "--port=18000"]),
+        ];
+        let found = by_address(&list, &["127.0.0.1:8000".parse().expect("address")]);
+        assert_eq!(found, [LogOwner { pid: 7, role: OwnerRole::Upstream }]);
     }
 
     #[test]

@@ -74,10 +74,7 @@ impl Unit {
 
     /// Whether it would listen there, as far as its command line tells.
     fn names(&self, address: &Address) -> bool {
-        self.argv.iter().any(|arg| match address {
-            Address::Unix(path) => arg.contains(&*path.to_string_lossy()),
-            Address::Tcp(_) | Address::Name(..) => address.port().is_some_and(|port| names_port(arg, port)),
-        })
+        names(&self.argv, address)
     }
 
     /// What would run.
@@ -98,6 +95,14 @@ impl Unit {
         };
         Service { role, members: vec![lead.clone()], lead, runs: false }
     }
+}
+
+/// Whether a command line names this address.
+pub(super) fn names(argv: &[String], address: &Address) -> bool {
+    argv.iter().any(|arg| match address {
+        Address::Unix(path) => arg.contains(&*path.to_string_lossy()),
+        Address::Tcp(_) | Address::Name(..) => address.port().is_some_and(|port| names_port(arg, port)),
+    })
 }
 
 /// Whether this word names a port: `:8000`, `--port=8000`, `8000`.
