@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::logs::batch::Batcher;
 use crate::{
-    model::{BlindSpot, Command, JournalEntry, JournalExport, LogFormat, LogSource, Observation, SourceKind, Stage},
+    model::{
+        BlindSpot, Command, JOURNAL_PREFIX, JournalEntry, JournalExport, LogFormat, LogSource, Observation, SourceKind, Stage,
+    },
     sys::{JournalQuery, JournalStream, Outbox, Refusal, Sys, Users, own_ids},
 };
 
-/// What stands before the unit in a source's name.
-pub const PREFIX: &str = "journal:";
 /// [`BlindSpot::source`] of the journal.
 pub const SOURCE: &str = "journal";
 /// Entries of the past that are read, of all units together: some minutes of a talkative application.
@@ -66,7 +66,7 @@ pub async fn run(sys: Sys, mut units: watch::Receiver<Vec<Unit>>, outbox: Outbox
 }
 
 fn batcher(unit: &str, kind: SourceKind) -> Batcher {
-    let id = format!("{PREFIX}{unit}");
+    let id = format!("{JOURNAL_PREFIX}{unit}");
     let source = LogSource { path: id.clone().into(), kind, format: LogFormat::Plain };
     Batcher::named(id, source, TimeZone::UTC)
 }

@@ -24,7 +24,7 @@ use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    model::{BlindSpot, FoundLog, LogFormat, LogPlace, Observation, OwnerRole, SourceKind, SourceWish, Stage},
+    model::{BlindSpot, FoundLog, LogFormat, LogPlace, Observation, OwnerRole, SourceKind, SourceWish, Stage, Subject},
     sys::{Outbox, Root, Sys, WrittenFiles, blocking, has_journal},
 };
 use service::Service;
@@ -50,12 +50,13 @@ struct Candidate {
     kind: SourceKind,
     format: LogFormat,
     why: String,
+    serves: Vec<Subject>,
 }
 
 impl From<Candidate> for FoundLog {
     fn from(candidate: Candidate) -> Self {
-        let Candidate { path, kind, format, why } = candidate;
-        Self { place: LogPlace::File(path), kind, format, why }
+        let Candidate { path, kind, format, why, serves } = candidate;
+        Self { place: LogPlace::File(path), kind, format, why, serves }
     }
 }
 
@@ -193,7 +194,8 @@ impl Finder<'_> {
         }
         let units = units::by_address(self.root, &self.wish.ownerless);
         for unit in &units {
-            let service = unit.service(OwnerRole::Upstream);
+            let named = self.wish.ownerless.iter().filter(|address| unit.names(address));
+            let service = unit.service(OwnerRole::Upstream, named.map(|address| Subject(address.to_string())).collect());
             let outputs = unit.outputs.iter().map(|(path, setting, line)| Named {
                 place: LogPlace::File(path.clone()),
                 why: format!("{setting} in {}:{line}", unit.file.display()),
@@ -204,10 +206,12 @@ impl Finder<'_> {
         if !self.wish.ownerless.is_empty() {
             let nobody =
                 units::Unit { name: String::new(), file: PathBuf::new(), argv: Vec::new(), cwd: None, outputs: Vec::new() };
-            let nobody = nobody.service(OwnerRole::Upstream);
-            let pools =
-                settings::php_fpm::by_address(&Settings { root: self.root, service: &nobody, dialled: &self.wish.ownerless });
-            self.named(&nobody, pools);
+            for address in &self.wish.ownerless {
+                let nobody = nobody.service(OwnerRole::Upstream, vec![Subject(address.to_string())]);
+                let dialled = std::slice::from_ref(address);
+                let pools = settings::php_fpm::by_address(&Settings { root: self.root, service: &nobody, dialled });
+                self.named(&nobody, pools);
+            }
         }
         for log in before {
             self.keep(log);
@@ -269,7 +273,7 @@ impl Finder<'_> {
             match place {
                 LogPlace::File(path) => {
                     let (kind, format) = opened::meaning(service.role, &service.lead, &path);
-                    self.add(Candidate { path, kind, format, why });
+                    self.add(Candidate { path, kind, format, why, serves: service.serves.clone() });
                 }
                 LogPlace::Journal(unit) => self.unit(service, &unit),
             }
@@ -302,7 +306,13 @@ impl Finder<'_> {
             OwnerRole::Upstream => SourceKind::App,
         };
         let why = format!("the unit of {}", service.name());
-        self.out.found.push(FoundLog { place: LogPlace::Journal(unit.to_owned()), kind, format: LogFormat::Plain, why });
+        self.out.found.push(FoundLog {
+            place: LogPlace::Journal(unit.to_owned()),
+            kind,
+            format: LogFormat::Plain,
+            why,
+            serves: service.serves.clone(),
+        });
     }
 
     /// Keeps what an earlier look found, where it is there still.
