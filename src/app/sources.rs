@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Options;
 use crate::{
     diagnose::Scene,
-    model::{Address, FoundLog, Listener, LogOwner, LogSource, OwnerRole, RunState, SourceKind, SourceWish, Subject},
+    model::{Address, FoundLog, Gateway, Listener, LogOwner, LogSource, OwnerRole, RunState, SourceKind, SourceWish, Subject},
 };
 
 /// Logs that are followed, at most: what the collector itself follows at once.
@@ -32,7 +32,7 @@ pub fn wish(scene: &Scene, options: &Options) -> SourceWish {
     let dialled: BTreeSet<&Address> = scene
         .gateways
         .iter()
-        .flat_map(|gateway| gateway.routes())
+        .flat_map(Gateway::routes)
         .flat_map(|(_, route)| &route.servers)
         .map(|server| &server.address)
         .collect();

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const FLUSH: Duration = Duration::from_millis(100);
 /// How long it rests before it is tried again after the reader ended, at first, and at last: each time doubles it.
 const REST: Duration = Duration::from_secs(2);
-const REST_LAST: Duration = Duration::from_secs(60);
+const REST_LAST: Duration = Duration::from_mins(1);
 /// A reader that ran for longer than this, in milliseconds, ended for another reason than it did before.
 const REST_LAST_MS: u64 = 60_000;
 

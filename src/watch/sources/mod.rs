@@ -35,7 +35,7 @@ const EVERY: Duration = Duration::from_secs(10);
 /// How old a list of processes may be after a change, and so how often all of them are looked at, at most: the design's promise.
 const FRESH: Duration = Duration::from_secs(10);
 /// How old it may be while nothing has changed.
-const STALE: Duration = Duration::from_secs(60);
+const STALE: Duration = Duration::from_mins(1);
 /// How long one look at settings and files may take: a dead file system costs this much, and nobody else's time.
 const LOOK: Duration = Duration::from_secs(3);
 /// Logs that are found, at most; those with errors come before those with requests.

@@ -59,7 +59,7 @@ impl Unit {
                     unit.argv = shlex::split(value.trim_start_matches(['-', '@', ':', '+', '!'])).unwrap_or_default();
                 }
                 "WorkingDirectory" => {
-                    unit.cwd = Some(PathBuf::from(value.trim_start_matches('-'))).filter(|path| path.is_absolute())
+                    unit.cwd = Some(PathBuf::from(value.trim_start_matches('-'))).filter(|path| path.is_absolute());
                 }
                 key @ ("StandardOutput" | "StandardError") => {
                     let file = ["append:", "file:", "truncate:"].iter().find_map(|how| value.strip_prefix(how));
