@@ -8,7 +8,10 @@ use proptest::prelude::*;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::*;
-use crate::sys::Root;
+use crate::{
+    sys::Root,
+    watch::logs::reading::{BEHIND_BYTES, LOOKBACK_BYTES},
+};
 
 /// Lines, whether they were there before, and how many were passed over.
 #[derive(Debug, Default)]
