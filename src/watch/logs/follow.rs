@@ -162,7 +162,7 @@ impl Follower {
             more |= piece.more;
             let idle = now.saturating_sub(old.grew_ms);
             let succeeded = successor.is_some_and(|grew| grew > old.grew_ms) || old.hoards();
-            if !piece.more && (idle >= LINGER_MS && succeeded || idle >= LINGER_MOST_MS) {
+            if !piece.more && (old.copy || idle >= LINGER_MS && succeeded || idle >= LINGER_MOST_MS) {
                 self.old.remove(at).finish(sink);
             } else {
                 at += 1;
@@ -182,7 +182,8 @@ impl Follower {
     /// known by the bytes before our place. `true`: it was found, and is to be read.
     async fn rescue(&mut self, mut cut: Cut, now: u64, sink: &mut impl Sink) -> bool {
         if let Some((file, info)) = self.copy_of(&cut).await {
-            self.retire(Reading::rest(file, &info, cut, now), sink);
+            // In front: what it has is older than all that is written now.
+            self.old.insert(0, Reading::rest(file, &info, cut, now));
             return true;
         }
         cut.lines.finish(false, sink);

@@ -22,13 +22,18 @@ pub(in crate::watch) struct Lines {
     length: u64,
     /// Bytes are passed over up to the next line end.
     skipping: bool,
-    /// How many were.
-    skipped: u64,
+    /// How many were. `None`: it does not matter, the line is counted already.
+    skipped: Option<u64>,
 }
 
 impl Lines {
     /// Begins in the middle of a file: what stands before the first line end is passed over.
     pub(in crate::watch) fn skipping() -> Self {
+        Self { skipping: true, skipped: Some(0), ..Self::default() }
+    }
+
+    /// The same, where the line whose end is passed over is counted already.
+    pub(super) fn passing() -> Self {
         Self { skipping: true, ..Self::default() }
     }
 
@@ -40,7 +45,7 @@ impl Lines {
             from = end + 1;
             if std::mem::take(&mut self.skipping) {
                 // The tail of an ordinary line is no loss: its like stands in front of it.
-                if std::mem::take(&mut self.skipped) + piece.len() as u64 > LINE_BYTES as u64 {
+                if self.skipped.take().is_some_and(|skipped| skipped + piece.len() as u64 > LINE_BYTES as u64) {
                     sink.dropped(1);
                 }
                 continue;
@@ -56,7 +61,7 @@ impl Lines {
         }
         let rest = bytes.get(from..).unwrap_or_default();
         if self.skipping {
-            self.skipped = self.skipped.saturating_add(rest.len() as u64);
+            self.skipped = self.skipped.map(|skipped| skipped.saturating_add(rest.len() as u64));
         } else {
             self.keep(rest);
         }

@@ -41,8 +41,10 @@ pub(super) struct Reading {
     pub(super) grew_ms: u64,
     /// How old the last write was when it was opened, in milliseconds.
     age_ms: u64,
-    /// Names that it has.
-    links: u64,
+    /// It has no name any more.
+    deleted: bool,
+    /// It is a copy that nobody writes to.
+    pub(super) copy: bool,
 }
 
 /// What reading a piece came to.
@@ -75,7 +77,8 @@ impl Reading {
         // One byte more: when it is a line end, the line behind it is whole.
         let offset = if back > LOOKBACK_BYTES { back - LOOKBACK_BYTES - 1 } else { 0 };
         let lines = if offset > 0 { Lines::skipping() } else { Lines::default() };
-        let age_ms = u64::try_from(wall_ms.saturating_sub(info.modified.saturating_mul(1000))).unwrap_or(0);
+        let modified = info.modified.saturating_mul(1000).saturating_add(i64::from(info.modified_ns / 1_000_000));
+        let age_ms = u64::try_from(wall_ms.saturating_sub(modified)).unwrap_or(0);
         Self {
             file,
             id: info.id,
@@ -86,7 +89,8 @@ impl Reading {
             lines,
             grew_ms: run_ms,
             age_ms,
-            links: info.links,
+            deleted: info.deleted,
+            copy: false,
         }
     }
 
@@ -102,7 +106,8 @@ impl Reading {
             lines: cut.lines,
             grew_ms: run_ms,
             age_ms: 0,
-            links: info.links,
+            deleted: info.deleted,
+            copy: true,
         }
     }
 
@@ -127,7 +132,7 @@ impl Reading {
     pub(super) async fn read(&mut self, now_ms: u64, sink: &mut impl Sink) -> io::Result<Piece> {
         let info = self.file.info().await?;
         let state = (info.size, info.modified, info.modified_ns);
-        self.links = info.links;
+        self.deleted = info.deleted;
         if self.quiet == Some(state) {
             let late = self.due().is_some_and(|due| now_ms >= due);
             if late {
@@ -184,7 +189,7 @@ impl Reading {
 
     /// Whether it has no name any more, and so much in it that holding it open keeps space from a host that may need it.
     pub(super) fn hoards(&self) -> bool {
-        self.links == 0 && self.offset >= HOARD_BYTES
+        self.deleted && self.offset >= HOARD_BYTES
     }
 
     /// The file ends here for good.
@@ -207,7 +212,7 @@ impl Reading {
         sink.dropped(lines.saturating_add(left).saturating_add(1).saturating_sub(known));
         self.offset = to;
         self.context.clear();
-        self.lines = Lines::skipping();
+        self.lines = Lines::passing();
         Ok(())
     }
 }

@@ -32,7 +32,7 @@ const LATE: Duration = Duration::from_millis(200);
 /// Batches of few lines that are told at once, before further ones wait for each other.
 const CREDIT: u32 = 5;
 /// How long lines wait to be told together, in milliseconds, and how long it takes to earn one credit.
-const FLUSH_MS: u64 = 100;
+const FLUSH_MS: u64 = 40;
 /// The first pause after a look that found lines. Each further one doubles it, so that a flood is taken in large pieces, and
 /// a line that comes alone is told at once.
 const PAUSE_FIRST: Duration = Duration::from_millis(5);
