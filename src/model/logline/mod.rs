@@ -8,13 +8,18 @@
 //! To add a format: a file here with its reader, its line in [`READERS`], a [`Dialect`], and a file of signatures.
 
 mod access_key;
+mod apache_error;
 mod carrier;
 mod entry;
+mod haproxy;
 mod host;
 mod kernel;
+mod lighttpd;
 mod nginx_access;
 mod nginx_error;
+mod squid;
 mod time;
+mod varnish;
 
 pub use access_key::read_access_key;
 pub use carrier::{Carried, carried, docker_json};
@@ -27,7 +32,18 @@ pub use time::{LineTime, TimeShape, local};
 type Reader = for<'a> fn(&Carried<'a>) -> Option<Entry<'a>>;
 
 /// The readers, those of the strictest shape first: the first that knows a line has it.
-const READERS: &[Reader] = &[nginx_error::read, host::audit, kernel::read, host::systemd, host::container];
+const READERS: &[Reader] = &[
+    nginx_error::read,
+    apache_error::read,
+    haproxy::read,
+    lighttpd::read,
+    squid::read,
+    varnish::read,
+    host::audit,
+    kernel::read,
+    host::systemd,
+    host::container,
+];
 
 /// How far into a line its beginning is looked for behind words that are no carrier's: a prompt, the time of a chat.
 const BEHIND_BYTES: usize = 160;
