@@ -17,13 +17,17 @@ mod facts;
 mod group;
 mod hops;
 mod rank;
+mod recent;
 mod scene;
 mod scope;
 mod symptom;
+mod traffic;
 mod wording;
 
 pub use assess::{Assessment, assess};
 pub use facts::{FactBook, LOG_WINDOW_S, PROBES, candidates, family, names as fact_names, window};
 pub use group::{LogGroup, Meaning};
+pub use recent::{Recent, RecentLine};
 pub use scene::{LOG_GROUPS, OVERFLOW_KEY, PROBE_RESULTS, ProbeHistory, ProbeResult, Scene};
 pub use symptom::{failed, url_of};
+pub use traffic::{Flow, Traffic};

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry};
 
-use super::LogGroup;
+use super::{LogGroup, Recent, Traffic};
 use crate::{
     catalog::Catalog,
     model::{
-        BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, Observation, Outcome, ProbeJob, ProbeReport, RunInfo, Stage, Stamp,
+        BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, Observation, Outcome, ProbeJob, ProbeReport, RunInfo, SourceKind,
+        Stage, Stamp,
     },
 };
 
@@ -58,6 +59,10 @@ pub struct Scene {
     pub probes: Vec<ProbeHistory>,
     /// Log groups by source and key.
     pub logs: BTreeMap<(String, String), LogGroup>,
+    /// The latest lines, verbatim.
+    pub recent: Recent,
+    /// Requests by the gateways' access logs.
+    pub traffic: Traffic,
     /// Load, oldest first.
     pub loads: VecDeque<(Stamp, HostLoad)>,
     /// What could not be looked at, by source.
@@ -158,14 +163,26 @@ impl Scene {
             if self.logs.len() >= LOG_GROUPS && !self.logs.contains_key(&key) {
                 OVERFLOW_KEY.clone_into(&mut key.1);
             }
+            let number = self.logs.len() as u64 + 1;
             let group = match self.logs.entry(key) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => {
                     self.unclassified.push(new.key().clone());
-                    let group = LogGroup::new(&batch, new.key().1.clone(), &count.first, at);
+                    let group = LogGroup { number, ..LogGroup::new(&batch, new.key().1.clone(), &count.first, at) };
                     new.insert(group)
                 }
             };
+            // Without a stamp of its own a line is from when it came.
+            let second = count.second.unwrap_or_else(|| at.wall_s());
+            if let (SourceKind::Access, Some(status)) = (batch.kind, group.meaning.status) {
+                self.traffic.take(second, status, u64::from(count.count));
+            }
+            // First and last are there verbatim; those between are counted.
+            let between = count.count.saturating_sub(1 + u32::from(count.last.is_some()));
+            self.recent.take(&batch.source, group.number, second, &count.first, between);
+            if let Some(last) = &count.last {
+                self.recent.take(&batch.source, group.number, second, last, 0);
+            }
             group.take(count, batch.lookback, at);
         }
     }
