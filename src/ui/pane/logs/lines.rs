@@ -1,0 +1,123 @@
+//! Rows of lines: `02:17:41 error.log    [error] 811#811: *5 connect() failed (111: Connection refused) ...`, over all logs on one
+//! axis of time. The time stands in front in one form and zone, whatever form the line has it in.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use ratatui::text::Line;
+
+use super::{
+    groups::{ROOMY, TAG},
+    lens::{Lens, Told},
+};
+use crate::{
+    app::{Pattern, State},
+    model::{
+        logline::{self, LineTime},
+        text as figures,
+    },
+    ui::{
+        Ui, is_now,
+        text::{clean, cut, fit, line, marked, span},
+    },
+};
+
+/// Columns of a log's short name on a narrow screen.
+const NARROW_TAG: usize = 10;
+/// Columns that are shown before a match that stands too far right.
+const BEFORE: usize = 12;
+
+/// The words of a line without what stands before them in most: its time, and the host that carried it.
+pub fn words(text: &str) -> Cow<'_, str> {
+    let carried = logline::carried(text);
+    let inner = match LineTime::leading(carried.text.trim_start_matches('[')) {
+        Some((_, rest)) => rest.trim_start_matches([']', ' ', ',', ':', '|']),
+        None => carried.text,
+    };
+    match carried.program {
+        Some(program) if !inner.is_empty() => format!("{program}: {inner}").into(),
+        _ if inner.is_empty() => text.into(),
+        _ => inner.into(),
+    }
+}
+
+/// So many columns of a text, from its beginning, or where what is searched stands further right, from shortly before that.
+fn seen(text: &str, search: Option<&Pattern>, columns: usize) -> String {
+    let shown = cut(text, columns);
+    let Some(search) = search.filter(|search| !search.is_in(&shown)) else { return shown };
+    let text = clean(text);
+    let Some(found) = search.places(&text).into_iter().next() else { return shown };
+    let mut from = found.start;
+    for _ in 0..BEFORE.min(columns / 3) {
+        from = text.floor_char_boundary(from.saturating_sub(1));
+    }
+    cut(&format!("~{}", &text[from..]), columns)
+}
+
+/// How rows of lines are drawn.
+pub struct Rows<'a> {
+    pub state: &'a State,
+    pub ui: &'a Ui,
+    pub lens: &'a Lens<'a>,
+    pub tags: &'a HashMap<&'a str, String>,
+    /// Columns of the pane.
+    pub width: u16,
+}
+
+impl Rows<'_> {
+    /// The lines of one line's row.
+    pub fn lines(&self, told: &Told<'_>) -> Vec<Line<'static>> {
+        let styles = &self.ui.styles;
+        let severe = told.group.is_some_and(|group| self.lens.severe(group));
+        let style = match (severe, is_now(self.state, told.line.second)) {
+            (true, true) => styles.bad,
+            (true, false) => styles.warn,
+            (false, _) => styles.quiet,
+        };
+        let time = format!("{:>8} ", self.ui.moment(self.state, told.line.second));
+        let columns = if self.width >= ROOMY { TAG } else { NARROW_TAG };
+        let tag = fit(self.tags.get(told.source).map_or(told.source, String::as_str), columns);
+        let room = usize::from(self.width).saturating_sub(2 + time.len() + columns + 1);
+        let text = if severe { styles.text } else { styles.quiet };
+        let mut spans = vec![span(&time, styles.quiet), span(format!("{tag} "), style)];
+        spans.extend(marked(&seen(&words(&told.line.text), self.lens.search(), room), self.lens.search(), text, styles.find));
+        let mut lines = vec![line(spans)];
+        if told.line.more > 0 {
+            let blank = " ".repeat(time.len() + columns + 1);
+            let more = figures::thousands(u64::from(told.line.more));
+            lines.push(line([span(format!("{blank}... {more} more like this in this second"), styles.quiet)]));
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_shown_without_the_time_that_stands_before_it() {
+        for (text, shown) in [
+            ("2026/11/20 02:17:41 [error] 811#811: *5 connect() failed", "[error] 811#811: *5 connect() failed"),
+            ("[2026-11-20 02:17:41 +0000] [811] [CRITICAL] WORKER TIMEOUT", "[811] [CRITICAL] WORKER TIMEOUT"),
+            ("Nov 20 02:17:41 gw1 app[12]: boom", "app: boom"),
+            (
+                "203.0.113.9 - - [20/Nov/2026:02:26:58 +0000] \"GET / HTTP/1.1\" 502",
+                "203.0.113.9 - - [20/Nov/2026:02:26:58 +0000] \"GET / HTTP/1.1\" 502",
+            ),
+            ("2026-11-20 02:17:41", "2026-11-20 02:17:41"),
+            ("", ""),
+        ] {
+            assert_eq!(words(text), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_searched_is_brought_into_view() {
+        let text = format!("{}needle{}", "x".repeat(100), "y".repeat(100));
+        let needle = Pattern::new("needle").expect("a pattern");
+        let shown = seen(&text, Some(&needle), 40);
+        assert!(shown.starts_with("~xxx") && shown.contains("needle") && shown.ends_with('~'), "{shown}");
+        assert!(!seen(&text, None, 40).contains("needle"));
+        assert!(seen("日本語日本語日本語needle", Some(&needle), 10).contains("need"));
+    }
+}
