@@ -10,9 +10,6 @@ use crate::{
     },
 };
 
-/// Seconds with lines that are kept of each group: older ones are merged into one figure.
-const GROUP_SECONDS: usize = 600;
-
 /// What the lines of a group say.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Meaning {
@@ -50,7 +47,7 @@ fn entry<'a>(format: &LogFormat, key: &'a str, line: &'a str) -> Entry<'a> {
     match format {
         LogFormat::NginxError | LogFormat::Plain => logline::read(line),
         LogFormat::NginxAccess(_) => logline::read_access_key(key),
-        LogFormat::Kernel => Entry { dialect: Dialect::Kernel, message: line.into(), ..Entry::default() },
+        LogFormat::Kernel => logline::read_kernel(line),
     }
 }
 
@@ -153,25 +150,47 @@ impl LogGroup {
         counts
     }
 
-    /// Counts lines.
-    pub fn take(&mut self, count: LogCount, lookback: bool, at: Stamp) {
-        let second = count.second.unwrap_or_else(|| at.wall_s());
+    /// Counts lines. At most `seconds` figures are kept of when they came.
+    pub fn take(&mut self, count: LogCount, lookback: bool, at: Stamp, seconds: usize) {
         self.count += u64::from(count.count);
         if !lookback {
             self.live += u64::from(count.count);
         }
         self.seen = at;
-        // Lines come nearly in order; one that comes late is put in its place so that the ends stay right.
+        let later: u32 = count.later.iter().fold(0, |sum, (_, lines)| sum.saturating_add(*lines));
+        self.came(count.second.unwrap_or_else(|| at.wall_s()), count.count.saturating_sub(later));
+        for (second, lines) in count.later {
+            self.came(second, lines);
+            self.merge(seconds);
+        }
+        self.merge(seconds);
+        self.last = count.last.unwrap_or(count.first);
+    }
+
+    /// Lines come nearly in order; one that comes late is put in its place so that the ends stay right.
+    fn came(&mut self, second: i64, lines: u32) {
         match self.seconds.iter().rposition(|(known, _)| *known <= second) {
             Some(index) if self.seconds[index].0 == second => {
-                self.seconds[index].1 = self.seconds[index].1.saturating_add(count.count);
+                self.seconds[index].1 = self.seconds[index].1.saturating_add(lines);
             }
-            Some(index) => self.seconds.insert(index + 1, (second, count.count)),
-            None => self.seconds.push_front((second, count.count)),
+            Some(index) => self.seconds.insert(index + 1, (second, lines)),
+            None => self.seconds.push_front((second, lines)),
         }
-        if self.seconds.len() > GROUP_SECONDS {
-            self.seconds.pop_front();
+    }
+
+    /// Keeps the figures at so many: of the older half, each two neighbours become one, so the further back, the coarser. The
+    /// first second and the sum stay.
+    fn merge(&mut self, most: usize) {
+        if self.seconds.len() <= most {
+            return;
         }
-        self.last = count.last.unwrap_or(count.first);
+        let recent = self.seconds.split_off(self.seconds.len() / 2);
+        let older: Vec<(i64, u32)> = std::mem::take(&mut self.seconds).into();
+        self.seconds.reserve_exact(most + 1);
+        self.seconds.extend(older.chunks(2).map(|pair| {
+            let lines = pair.iter().fold(0u32, |sum, (_, lines)| sum.saturating_add(*lines));
+            (pair[0].0, lines)
+        }));
+        self.seconds.extend(recent);
     }
 }

@@ -23,6 +23,7 @@ mod scope;
 mod symptom;
 mod traffic;
 mod wording;
+mod zone;
 
 pub use assess::{Assessment, assess};
 pub use facts::{FactBook, LOG_WINDOW_S, PROBES, candidates, family, names as fact_names, window};

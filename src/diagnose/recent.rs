@@ -69,6 +69,12 @@ impl Recent {
         }
     }
 
+    /// The lines of this source are by so many seconds later than was thought.
+    pub fn shift(&mut self, source: &str, seconds: i64) {
+        let lines = self.sources.get_mut(source).into_iter().flat_map(|kept| &mut kept.lines);
+        lines.for_each(|line| line.second = line.second.saturating_add(seconds));
+    }
+
     /// All of them with their source, over all logs in the order of time, and within a second as they came.
     pub fn merged(&self) -> Vec<(&str, &RecentLine)> {
         let mut all: Vec<(&str, &RecentLine)> =

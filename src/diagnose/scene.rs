@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry};
 
-use super::{LogGroup, Recent, Traffic};
+use super::{LogGroup, Recent, Traffic, zone::Zones};
 use crate::{
     catalog::Catalog,
     model::{
-        BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, Observation, Outcome, ProbeJob, ProbeReport, RunInfo, SourceKind,
+        BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, Observation, Outcome, ProbeJob, ProbeReport, RunInfo,
+        SourceKind,
         Stage, Stamp,
     },
 };
@@ -17,6 +18,10 @@ pub const PROBE_RESULTS: usize = 30;
 const PROBES: usize = 512;
 /// Groups of log lines that are kept apart; the rest is counted together, and shown as such.
 pub const LOG_GROUPS: usize = 2_000;
+/// Seconds with lines that are kept of all groups together, and of one at least and at most: ten minutes each where there are
+/// few, and never more than 2 MB.
+const LOG_SECONDS: usize = 40_000;
+const GROUP_SECONDS: (usize, usize) = (64, 600);
 /// Samples of load that are kept: five minutes at one every 2 s.
 const LOADS: usize = 150;
 /// The key of the group in which the lines are counted that found no room.
@@ -71,6 +76,8 @@ pub struct Scene {
     pub dropped: BTreeMap<String, u64>,
     /// What of the first pass is complete.
     pub done: BTreeSet<Stage>,
+    /// Logs whose stamps are of another zone than the host's.
+    pub zones: Zones,
     /// Groups whose signature was not looked for yet.
     unclassified: Vec<(String, String)>,
 }
@@ -158,7 +165,13 @@ impl Scene {
         if batch.dropped > 0 {
             *self.dropped.entry(batch.source.clone()).or_default() += batch.dropped;
         }
-        for count in std::mem::take(&mut batch.counts) {
+        let stamps = |count: &LogCount| count.later.iter().map(|(second, _)| *second).max().max(count.second);
+        let newest = batch.counts.iter().filter_map(stamps).max();
+        let seconds = (LOG_SECONDS / self.logs.len().max(1)).clamp(GROUP_SECONDS.0, GROUP_SECONDS.1);
+        for mut count in std::mem::take(&mut batch.counts) {
+            let shift = self.zones.shift(&batch.source);
+            count.second = count.second.map(|second| second + shift);
+            count.later.iter_mut().for_each(|(second, _)| *second += shift);
             let mut key = (batch.source.clone(), count.key.clone());
             if self.logs.len() >= LOG_GROUPS && !self.logs.contains_key(&key) {
                 OVERFLOW_KEY.clone_into(&mut key.1);
@@ -174,16 +187,28 @@ impl Scene {
             };
             // Without a stamp of its own a line is from when it came.
             let second = count.second.unwrap_or_else(|| at.wall_s());
+            let later: u32 = count.later.iter().fold(0, |sum, (_, lines)| sum.saturating_add(*lines));
             if let (SourceKind::Access, Some(status)) = (batch.kind, group.meaning.status) {
-                self.traffic.take(second, status, u64::from(count.count));
+                self.traffic.take(second, status, u64::from(count.count.saturating_sub(later)));
+                for (second, lines) in &count.later {
+                    self.traffic.take(*second, status, u64::from(*lines));
+                }
             }
             // First and last are there verbatim; those between are counted.
             let between = count.count.saturating_sub(1 + u32::from(count.last.is_some()));
             self.recent.take(&batch.source, group.number, second, &count.first, between);
             if let Some(last) = &count.last {
+                let second = count.later.iter().map(|(second, _)| *second).max().unwrap_or(second).max(second);
                 self.recent.take(&batch.source, group.number, second, last, 0);
             }
-            group.take(count, batch.lookback, at);
+            group.take(count, batch.lookback, at, seconds);
+        }
+        let stamped = newest.filter(|_| !batch.lookback).map(|second| second + self.zones.shift(&batch.source));
+        if let Some(shift) = stamped.and_then(|second| self.zones.witness(&batch.source, second, at.wall_s())) {
+            for group in self.logs.values_mut().filter(|group| group.source == batch.source) {
+                group.seconds.iter_mut().for_each(|(second, _)| *second += shift);
+            }
+            self.recent.shift(&batch.source, shift);
         }
     }
 }

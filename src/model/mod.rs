@@ -28,7 +28,9 @@ pub use fact::{Fact, Subject};
 pub use gateway::{ConfigTest, Gateway, Listen, Place, Pool, Role, Route, RunState, Server, Setting, Site};
 pub use host::{HostLoad, Identity, Listener, ListenerTable, Pressure, ProcessInfo, Queue};
 pub use log::{LogBatch, LogCount, LogFormat, LogSource, SourceKind};
-pub use logline::{ATTEMPTS, AccessFormat, AccessLine, AccessTime, COMBINED, NginxErrorLine, request_line};
+pub use logline::{
+    ATTEMPTS, AccessCut, AccessCutter, AccessFormat, AccessLine, AccessTime, COMBINED, NginxErrorLine, request_line,
+};
 pub use observation::{Observation, RunInfo, Stage};
 pub use outcome::{Garbage, NameFault, Outcome, Phase, TlsFault};
 pub use probe::{HttpRequest, Phases, ProbeJob, ProbePlan, ProbeReport};

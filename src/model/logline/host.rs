@@ -55,7 +55,7 @@ pub(super) fn container<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Dialect, carried, read};
+    use super::super::{Dialect, carried, read, read_kernel};
 
     #[test]
     fn each_is_known_by_its_program_or_its_shape() {
@@ -94,6 +94,12 @@ mod tests {
             let entry = read(line);
             assert_eq!((entry.dialect, &*entry.message), (dialect, message), "{line}");
         }
+    }
+
+    #[test]
+    fn a_denial_in_the_kernels_own_log_is_one_of_the_audit_system() {
+        let entry = read_kernel("audit: type=1400 audit(1795217794.123:45): apparmor=\"DENIED\" operation=\"connect\"");
+        assert_eq!((entry.dialect, &*entry.message), (Dialect::Audit, "apparmor=\"DENIED\" operation=\"connect\""));
     }
 
     proptest! {

@@ -21,7 +21,7 @@ pub use access_key::read_access_key;
 pub use carrier::{Carried, carried, docker_json};
 pub use entry::{Dialect, Entry, Level, Writer};
 pub use key::{LineKey, read_key};
-pub use nginx_access::{ATTEMPTS, AccessFormat, AccessLine, AccessTime, COMBINED};
+pub use nginx_access::{ATTEMPTS, AccessCut, AccessCutter, AccessFormat, AccessLine, AccessTime, COMBINED};
 pub use nginx_error::NginxErrorLine;
 pub use time::{LineTime, TimeShape, local};
 
@@ -43,6 +43,12 @@ pub fn read(line: &str) -> Entry<'_> {
     entry.program = entry.program.or(carried.program);
     entry.pid = entry.pid.or(carried.pid);
     entry
+}
+
+/// Reads a message of the kernel's own log, which nothing carried.
+pub fn read_kernel(message: &str) -> Entry<'_> {
+    let carried = Carried { text: message, program: Some("kernel"), ..Carried::default() };
+    known(&carried).unwrap_or_else(|| plain(&carried))
 }
 
 /// Where the line of a known program begins in a line of a paste, which may have something before it that is no carrier's; what

@@ -10,6 +10,10 @@ use jiff::{Timestamp, civil, tz::Offset};
 
 use super::request_line;
 
+mod cut;
+
+pub use cut::{AccessCut, AccessCutter};
+
 /// The predefined format `combined` (nginx documentation, ngx_http_log_module).
 pub const COMBINED: &str =
     "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\"";

@@ -21,6 +21,7 @@ use crate::model::{
 };
 
 mod collapse;
+mod fast;
 
 use collapse::nginx_message;
 pub use collapse::numbers;
@@ -40,6 +41,7 @@ pub struct Normaliser {
     now: i64,
     /// The last time stamp, as text and as seconds: most lines share it with the line before.
     last: (String, Option<i64>),
+    raw: fast::Raw,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,8 @@ impl Normaliser {
             LogFormat::Kernel => Format::Kernel,
             LogFormat::Plain => Format::Any,
         };
-        Self { format, zone, now: NO_NOW, last: (String::new(), None) }
+        let raw = fast::Raw::new(&format);
+        Self { format, zone, now: NO_NOW, last: (String::new(), None), raw }
     }
 
     /// What time it is, in seconds since the Unix epoch.
@@ -102,9 +105,7 @@ impl Normaliser {
                 entry.time.and_then(|time| self.placed(time))
             }
         };
-        if key.len() - start > KEY_BYTES {
-            key.truncate(key.floor_char_boundary(start + KEY_BYTES));
-        }
+        bound(key, start);
         second
     }
 
@@ -149,15 +150,42 @@ fn any(entry: &Entry<'_>, key: &mut String) {
     }
 }
 
-fn nginx_error(line: &NginxErrorLine<'_>, key: &mut String) {
-    // Writing to a String cannot fail, here and below.
-    let _ = write!(key, "[{}] ", line.level);
-    nginx_message(line.message, line.request.is_some(), key);
-    if let Some(server) = line.server {
-        let _ = write!(key, ", server: {server}");
+/// Cuts a key that begins at `start`.
+fn bound(key: &mut String, start: usize) {
+    if key.len() - start > KEY_BYTES {
+        key.truncate(key.floor_char_boundary(start + KEY_BYTES));
     }
-    if let Some(upstream) = line.upstream_base() {
-        let _ = write!(key, ", upstream: \"{upstream}\"");
+}
+
+/// What decides the key of a line of nginx's error log.
+pub(super) struct NginxParts<'a> {
+    pub(super) level: &'a str,
+    pub(super) message: &'a str,
+    pub(super) of_request: bool,
+    pub(super) server: Option<&'a str>,
+    /// With scheme, without path.
+    pub(super) upstream: Option<&'a str>,
+}
+
+fn nginx_error(line: &NginxErrorLine<'_>, key: &mut String) {
+    let of_request = line.request.is_some();
+    let (level, message, server, upstream) = (line.level, line.message, line.server, line.upstream_base());
+    nginx_key(&NginxParts { level, message, of_request, server, upstream }, key);
+}
+
+fn nginx_key(line: &NginxParts<'_>, key: &mut String) {
+    key.push('[');
+    key.push_str(line.level);
+    key.push_str("] ");
+    nginx_message(line.message, line.of_request, key);
+    if let Some(server) = line.server {
+        key.push_str(", server: ");
+        key.push_str(server);
+    }
+    if let Some(upstream) = line.upstream {
+        key.push_str(", upstream: \"");
+        key.push_str(upstream);
+        key.push('"');
     }
 }
 
