@@ -45,7 +45,12 @@ impl Meaning {
 /// What a line of this format and group says.
 fn entry<'a>(format: &LogFormat, key: &'a str, line: &'a str) -> Entry<'a> {
     match format {
-        LogFormat::NginxError | LogFormat::Plain => logline::read(line),
+        LogFormat::NginxError => logline::read(line),
+        // A line is kept up to a length only, and what a client asked for can be longer: the key was made of the whole line.
+        LogFormat::Plain => {
+            let entry = logline::read(line);
+            if entry.status.is_some() { entry } else { logline::request_of_key(key).unwrap_or(entry) }
+        }
         LogFormat::NginxAccess(_) => logline::read_access_key(key),
         LogFormat::Kernel => logline::read_kernel(line),
     }

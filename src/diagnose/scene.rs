@@ -6,9 +6,8 @@ use super::{LogGroup, Recent, Traffic, zone::Zones};
 use crate::{
     catalog::Catalog,
     model::{
-        BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, Observation, Outcome, ProbeJob, ProbeReport, RunInfo,
-        SourceKind,
-        Stage, Stamp,
+        BlindSpot, FoundLog, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, Observation, Outcome, ProbeJob, ProbeReport,
+        RunInfo, SourceKind, Stage, Stamp,
     },
 };
 
@@ -64,6 +63,8 @@ pub struct Scene {
     pub probes: Vec<ProbeHistory>,
     /// Log groups by source and key.
     pub logs: BTreeMap<(String, String), LogGroup>,
+    /// Logs that were found by what runs, with the reason why each was chosen.
+    pub sources: Vec<FoundLog>,
     /// The latest lines, verbatim.
     pub recent: Recent,
     /// Requests by the gateways' access logs.
@@ -91,6 +92,7 @@ impl Scene {
             Observation::Gateways(gateways) => self.gateways = gateways,
             Observation::Listeners(table) => self.listeners = Some(table),
             Observation::Probe(report) => self.probe(at, *report),
+            Observation::Sources(found) => self.sources = found,
             Observation::Log(batch) => self.log(at, batch),
             Observation::Load(load) => {
                 if self.loads.len() == LOADS {
