@@ -11,7 +11,7 @@ use crate::{
     diagnose::LogGroup,
     model::{
         SourceKind,
-        logline::{Dialect, read_key},
+        logline::{read_key, request_of_key},
         text as figures,
     },
     ui::{
@@ -33,31 +33,29 @@ const TIMES: usize = 18;
 pub const TAG: usize = 12;
 /// Cells of a rate, and seconds of each: ten minutes, as many as a group's seconds are kept for.
 pub const RATE: (usize, i64) = (20, 30);
+/// The same time in fewer cells.
+pub const RATE_NARROW: (usize, i64) = (10, 60);
 
 /// What is said: without level (order and signs tell it) and upstream, which has its own place.
 pub fn message(group: &LogGroup) -> String {
     if group.key.is_empty() {
         return group.first.clone();
     }
-    match group.meaning.dialect {
-        // `502 GET up=... ups=504,502`: what the attempts gave is told where it is not just the answer.
-        Dialect::NginxAccess => {
-            let words: Vec<&str> = group.key.split(' ').filter(|word| !word.starts_with("up=")).collect();
-            let plain = |word: &&str| word.strip_prefix("ups=").is_none_or(|attempts| Some(&attempts) != words.first());
-            words.iter().copied().filter(plain).collect::<Vec<_>>().join(" ")
-        }
-        _ => read_key(&group.key).message.to_owned(),
+    if request_of_key(&group.key).is_none() {
+        return read_key(&group.key).message.to_owned();
     }
+    // `502 GET up=... ups=504,502`: what the attempts gave is told where it is not just the answer.
+    let words: Vec<&str> = group.key.split(' ').filter(|word| !word.starts_with("up=")).collect();
+    let plain = |word: &&str| word.strip_prefix("ups=").is_none_or(|attempts| Some(&attempts) != words.first());
+    words.iter().copied().filter(plain).collect::<Vec<_>>().join(" ")
 }
 
 /// The upstream that a group's lines name, where its message does not.
 pub fn upstream(group: &LogGroup) -> &str {
-    let named = read_key(&group.key).upstream.map(|upstream| upstream.split_once("://").map_or(upstream, |(_, rest)| rest));
-    let tried = || group.key.split(' ').find_map(|word| word.strip_prefix("up="));
-    match group.meaning.dialect {
-        Dialect::NginxAccess => tried().unwrap_or_default(),
-        _ => named.unwrap_or_default(),
+    if request_of_key(&group.key).is_some() {
+        return group.key.split(' ').find_map(|word| word.strip_prefix("up=")).unwrap_or_default();
     }
+    read_key(&group.key).upstream.map_or("", |upstream| upstream.split_once("://").map_or(upstream, |(_, rest)| rest))
 }
 
 /// Whose log it is, in a word.

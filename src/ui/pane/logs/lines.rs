@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 
 use super::{
     groups::{ROOMY, TAG},
@@ -17,12 +17,14 @@ use crate::{
     },
     ui::{
         Ui, is_now,
-        text::{clean, cut, fit, line, marked, span},
+        text::{clean, cut, fit, line, marked, span, width},
     },
 };
 
 /// Columns of a log's short name on a narrow screen.
 const NARROW_TAG: usize = 10;
+/// Columns of a time.
+const TIME: usize = 8;
 /// Columns that are shown before a match that stands too far right.
 const BEFORE: usize = 12;
 
@@ -64,8 +66,8 @@ pub struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// The lines of one line's row.
-    pub fn lines(&self, told: &Told<'_>) -> Vec<Line<'static>> {
+    /// The row of one line, with so many columns at its end left free.
+    fn row(&self, told: &Told<'_>, free: usize) -> Vec<Span<'static>> {
         let styles = &self.ui.styles;
         let severe = told.group.is_some_and(|group| self.lens.severe(group));
         let style = match (severe, is_now(self.state, told.line.second)) {
@@ -73,18 +75,35 @@ impl Rows<'_> {
             (true, false) => styles.warn,
             (false, _) => styles.quiet,
         };
-        let time = format!("{:>8} ", self.ui.moment(self.state, told.line.second));
-        let columns = if self.width >= ROOMY { TAG } else { NARROW_TAG };
-        let tag = fit(self.tags.get(told.source).map_or(told.source, String::as_str), columns);
-        let room = usize::from(self.width).saturating_sub(2 + time.len() + columns + 1);
+        let time = format!("{:>TIME$} ", self.ui.moment(self.state, told.line.second));
+        let tag = fit(self.tags.get(told.source).map_or(told.source, String::as_str), self.tag());
+        let room = usize::from(self.width).saturating_sub(2 + time.len() + self.tag() + 1 + free);
         let text = if severe { styles.text } else { styles.quiet };
         let mut spans = vec![span(&time, styles.quiet), span(format!("{tag} "), style)];
         spans.extend(marked(&seen(&words(&told.line.text), self.lens.search(), room), self.lens.search(), text, styles.find));
-        let mut lines = vec![line(spans)];
+        spans
+    }
+
+    fn tag(&self) -> usize {
+        if self.width >= ROOMY { TAG } else { NARROW_TAG }
+    }
+
+    /// One line: what was merged into it is told at its end.
+    pub fn short(&self, told: &Told<'_>) -> Line<'static> {
+        if told.line.more == 0 {
+            return line(self.row(told, 0));
+        }
+        let more = format!(" +{}", figures::thousands(u64::from(told.line.more)));
+        line(self.row(told, width(&more)).into_iter().chain([span(more, self.ui.styles.quiet)]))
+    }
+
+    /// The line, and below it what was merged into it.
+    pub fn lines(&self, told: &Told<'_>) -> Vec<Line<'static>> {
+        let mut lines = vec![line(self.row(told, 0))];
         if told.line.more > 0 {
-            let blank = " ".repeat(time.len() + columns + 1);
+            let blank = " ".repeat(TIME + 1 + self.tag() + 1);
             let more = figures::thousands(u64::from(told.line.more));
-            lines.push(line([span(format!("{blank}... {more} more like this in this second"), styles.quiet)]));
+            lines.push(line([span(format!("{blank}... {more} more like this in this second"), self.ui.styles.quiet)]));
         }
         lines
     }

@@ -107,7 +107,7 @@ fn flows(state: &State) -> Option<(Flow, Option<Flow>)> {
 }
 
 /// `5xx 97% 19.2/s  was 0.1% 0.2/s  requests 19.8/s was 198/s`.
-fn traffic(state: &State, ui: &Ui) -> Option<Line<'static>> {
+fn traffic(state: &State, ui: &Ui, columns: u16) -> Option<Line<'static>> {
     let (now, before) = flows(state)?;
     let styles = &ui.styles;
     let scene = state.shown().0;
@@ -128,7 +128,7 @@ fn traffic(state: &State, ui: &Ui) -> Option<Line<'static>> {
     }
     let was = before.map_or_else(String::new, |before| format!(", were {}", per_second(before.rate())));
     spans.push(span(format!("   requests {}{was}", per_second(now.rate())), styles.text));
-    let (cells, step) = groups::RATE;
+    let (cells, step) = if columns < groups::ROOMY { groups::RATE_NARROW } else { groups::RATE };
     let failed = spark(&scene.traffic.failed(scene.now.wall_s(), cells, step), ui.charset);
     spans.push(span(format!("   {failed}"), if failing { styles.bad } else { styles.quiet }));
     spans.push(span(" 10 min", styles.quiet));
@@ -224,7 +224,7 @@ impl Pane for Logs {
         }
         let mut area = area;
         if area.height >= TALL
-            && let Some(told) = traffic(state, ui)
+            && let Some(told) = traffic(state, ui, area.width)
         {
             buf.set_line(area.x, area.y, &told, area.width);
             area = Rect { y: area.y + 1, height: area.height - 1, ..area };
@@ -258,10 +258,8 @@ impl Pane for Logs {
         let list = Rect { height: area.height.saturating_sub(least).min(wanted), ..area };
         List { items: &groups, selected, focused }.draw(ui, list, buf, |_| each, |group| rows.lines(group));
         let room = usize::from(area.height - list.height).saturating_sub(1);
-        let latest: Vec<Line<'static>> = told.iter().rev().take(room).rev().flat_map(|told| of_lines.lines(told)).collect();
-        let skip = latest.len().saturating_sub(room);
-        for (y, row) in (list.bottom() + 1..area.bottom()).zip(latest.into_iter().skip(skip)) {
-            buf.set_line(area.x.saturating_add(1), y, &row, area.width.saturating_sub(1));
+        for (y, told) in (list.bottom() + 1..area.bottom()).zip(told.iter().skip(told.len().saturating_sub(room))) {
+            buf.set_line(area.x.saturating_add(1), y, &of_lines.short(told), area.width.saturating_sub(1));
         }
     }
 
