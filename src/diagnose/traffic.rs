@@ -63,19 +63,20 @@ impl Traffic {
 
     /// Requests from one cell up to another, the second one not included.
     fn between(&self, from: i64, to: i64) -> Flow {
-        let from = from.max(self.cells.keys().next().copied().unwrap_or(to));
+        let from = from.max(self.cells.keys().next().copied().unwrap_or(to)).min(to);
         let mut flow = Flow { seconds: (to - from).max(0) * CELL_S, ..Flow::default() };
-        for (requests, failed) in self.cells.range(from..to.max(from)).map(|(_, cell)| cell) {
+        for (requests, failed) in self.cells.range(from..to).map(|(_, cell)| cell) {
             flow.requests = flow.requests.saturating_add(*requests);
             flow.failed = flow.failed.saturating_add(*failed);
         }
         flow
     }
 
-    /// Requests of the last minute, by whole cells. `None`: nothing is known of it.
-    pub fn now(&self, now: i64) -> Option<Flow> {
+    /// Requests of the last minute, by whole cells, of an outage that began within it since then. `None`: nothing is known of it.
+    pub fn now(&self, now: i64, since: Option<i64>) -> Option<Flow> {
         let cell = now.div_euclid(CELL_S);
-        let flow = self.between(cell - NOW_S / CELL_S, cell);
+        let begun = since.filter(|since| *since <= now).map_or(i64::MIN, |since| since.div_euclid(CELL_S).saturating_add(1));
+        let flow = self.between((cell - NOW_S / CELL_S).max(begun), cell);
         // At first nothing but the cell that is not over yet is known.
         let flow = if flow.seconds == 0 { self.between(cell, cell + 1) } else { flow };
         (flow.seconds > 0).then_some(flow)
@@ -118,18 +119,24 @@ mod tests {
         }
         let before = traffic.before(1_605).expect("ten minutes are known");
         assert_eq!((before.requests, before.failed, before.seconds), (12_000, 0, 600));
-        let now = traffic.now(1_699).expect("it is known");
+        let now = traffic.now(1_699, None).expect("it is known");
         assert_eq!((now.requests, now.failed, now.seconds), (600, 300, 60));
         assert_eq!((now.rate(), now.failed_rate(), now.share()), (10.0, 5.0, Some(0.5)));
+        let outage = traffic.now(1_629, Some(1_605)).expect("it is known");
+        assert_eq!(
+            (outage.requests, outage.failed, outage.seconds),
+            (100, 50, 10),
+            "of the minute only what is part of the outage"
+        );
         assert_eq!(traffic.failed(1_699, 4, 50), [0, 0, 250, 250]);
     }
 
     #[test]
     fn what_is_not_known_is_not_told() {
         let mut traffic = Traffic::default();
-        assert_eq!((traffic.now(5_000), traffic.before(5_000)), (None, None));
+        assert_eq!((traffic.now(5_000, None), traffic.before(5_000)), (None, None));
         traffic.take(5_000, 502, 3);
-        assert_eq!(traffic.now(5_004).map(|flow| flow.requests), Some(3));
+        assert_eq!(traffic.now(5_004, Some(5_000)).map(|flow| flow.requests), Some(3));
         assert_eq!(traffic.before(5_001), None, "the outage is as old as what is known");
     }
 
@@ -144,7 +151,11 @@ mod tests {
             traffic.take(second * CELL_S, 200, 1);
         }
         assert!(traffic.cells.len() <= CELLS);
-        traffic.now(0);
+        for now in [0, 9_999_990, i64::MAX] {
+            traffic.now(now, Some(i64::MIN));
+            traffic.now(now, Some(now));
+            traffic.before(now);
+        }
         traffic.failed(0, 10, 60);
     }
 }

@@ -81,7 +81,7 @@ impl<'a> Context<'a> {
     pub fn hit(&self, pattern: &Pattern, back: bool, here: bool) -> Option<&str> {
         let hits = self.pane.hits(self.state, pattern);
         let at = if back {
-            hits.iter().rev().find(|hit| **hit < self.at).or(hits.last())
+            hits.iter().rev().find(|hit| **hit < self.at || here && **hit == self.at).or(hits.last())
         } else {
             hits.iter().find(|hit| **hit > self.at || here && **hit == self.at).or(hits.first())
         };

@@ -42,5 +42,7 @@ fn found(at: &Context<'_>, prompt: &Prompt) -> Option<String> {
         Some(pattern) => (pattern, true),
         None => (at.state.view.logs.search.as_ref()?, false),
     };
-    at.hit(pattern, false, here).map(str::to_owned)
+    // Whoever follows looks for the latest; else the search goes on from the selected row.
+    let latest = at.state.view.logs.lines && !at.paused();
+    at.hit(pattern, latest, here).map(str::to_owned)
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     app::State,
     diagnose::{LogGroup, OVERFLOW_KEY},
-    model::{AccessFormat, LogFormat, SourceKind, logline, text as figures},
+    model::{AccessFormat, FoundLog, LogFormat, LogPlace, SourceKind, logline, text as figures},
     ui::{Ui, doc::Doc, spark::spark},
 };
 
@@ -111,6 +111,17 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// Why this log is read.
+    fn chosen(&self, doc: &mut Doc<'_>, source: &str) {
+        let is = |found: &&FoundLog| match &found.place {
+            LogPlace::File(path) => path.display().to_string() == source,
+            LogPlace::Journal(unit) => source.strip_prefix("journal:") == Some(unit),
+        };
+        if let Some(found) = self.lens.scene.sources.iter().find(is).filter(|found| !found.why.is_empty()) {
+            doc.field("read because", &found.why);
+        }
+    }
+
     /// Lines with their time and log, the nearest when there are too many.
     fn list(&self, doc: &mut Doc<'_>, around: i64, mut lines: Vec<Told<'_>>) {
         let all = lines.len();
@@ -146,6 +157,7 @@ impl<'a> Desk<'a> {
         Self::fields(&mut doc, group);
         self.how_often(&mut doc, group);
         doc.heading(&format!("In {} ({})", group.source, kind(group.kind)));
+        self.chosen(&mut doc, &group.source);
         doc.field("first line", &group.first);
         if group.last != group.first {
             doc.field("last line", &group.last);
@@ -183,6 +195,7 @@ impl<'a> Desk<'a> {
             self.meaning(&mut doc, group);
         }
         doc.heading(&format!("The line, in {}", told.source));
+        self.chosen(&mut doc, told.source);
         doc.field("time", &self.ui.full(self.state, told.line.second));
         doc.field("verbatim", &told.line.text);
         for (name, value) in fields(told) {
@@ -195,9 +208,13 @@ impl<'a> Desk<'a> {
             self.how_often(&mut doc, group);
         }
         let same = same_request(told, &self.all);
-        if !same.is_empty() {
-            doc.heading("The same request in other lines");
-            self.list(&mut doc, told.line.second, same);
+        if !same.by_id.is_empty() {
+            doc.heading("The same request, by its id");
+            self.list(&mut doc, told.line.second, same.by_id);
+        }
+        if !same.alike.is_empty() {
+            doc.heading(&format!("The same client and request within {NEAR_S} s, in other logs"));
+            self.list(&mut doc, told.line.second, same.alike);
         }
         self.around(&mut doc, "it", told);
         doc.lines()

@@ -26,7 +26,7 @@ const NARROW_TAG: usize = 10;
 /// Columns of a time.
 const TIME: usize = 8;
 /// Columns that are shown before a match that stands too far right.
-const BEFORE: usize = 12;
+const BEFORE: usize = 6;
 
 /// The words of a line without what stands before them in most: its time, and the host that carried it.
 pub fn words(text: &str) -> Cow<'_, str> {
@@ -42,17 +42,19 @@ pub fn words(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// So many columns of a text, from its beginning, or where what is searched stands further right, from shortly before that.
+/// So many columns of a text. Where what is searched stands further right, half of them are its beginning, and half what is found.
 fn seen(text: &str, search: Option<&Pattern>, columns: usize) -> String {
     let shown = cut(text, columns);
     let Some(search) = search.filter(|search| !search.is_in(&shown)) else { return shown };
     let text = clean(text);
     let Some(found) = search.places(&text).into_iter().next() else { return shown };
     let mut from = found.start;
-    for _ in 0..BEFORE.min(columns / 3) {
+    for _ in 0..BEFORE.min(columns / 6) {
         from = text.floor_char_boundary(from.saturating_sub(1));
     }
-    cut(&format!("~{}", &text[from..]), columns)
+    let head = cut(&text, columns / 2);
+    let rest = cut(&text[from..], columns.saturating_sub(width(&head)));
+    format!("{head}{rest}")
 }
 
 /// How rows of lines are drawn.
@@ -135,8 +137,9 @@ mod tests {
         let text = format!("{}needle{}", "x".repeat(100), "y".repeat(100));
         let needle = Pattern::new("needle").expect("a pattern");
         let shown = seen(&text, Some(&needle), 40);
-        assert!(shown.starts_with("~xxx") && shown.contains("needle") && shown.ends_with('~'), "{shown}");
+        assert!(shown.starts_with("xxx") && shown.contains("~x") && shown.contains("needle") && shown.ends_with('~'), "{shown}");
+        assert_eq!(width(&shown), 40);
         assert!(!seen(&text, None, 40).contains("needle"));
-        assert!(seen("日本語日本語日本語needle", Some(&needle), 10).contains("need"));
+        assert!(seen("日本語日本語日本語needle", Some(&needle), 14).contains("need"));
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         Slot, Ui, header,
         list::List,
         spark::spark,
-        text::{clean, cut, line, span},
+        text::{clean, cut, line, span, width},
     },
 };
 
@@ -101,7 +101,7 @@ fn percent(share: Option<f64>) -> String {
 /// The requests now, and before the outage. `None`: no access log tells them.
 fn flows(state: &State) -> Option<(Flow, Option<Flow>)> {
     let (scene, assessment) = state.shown();
-    let now = scene.traffic.now(scene.now.wall_s())?;
+    let now = scene.traffic.now(scene.now.wall_s(), assessment.symptom.since)?;
     let before = assessment.symptom.since.and_then(|since| scene.traffic.before(since));
     Some((now, before))
 }
@@ -130,8 +130,12 @@ fn traffic(state: &State, ui: &Ui, columns: u16) -> Option<Line<'static>> {
     spans.push(span(format!("   requests {}{was}", per_second(now.rate())), styles.text));
     let (cells, step) = if columns < groups::ROOMY { groups::RATE_NARROW } else { groups::RATE };
     let failed = spark(&scene.traffic.failed(scene.now.wall_s(), cells, step), ui.charset);
-    spans.push(span(format!("   {failed}"), if failing { styles.bad } else { styles.quiet }));
-    spans.push(span(" 10 min", styles.quiet));
+    let used: usize = spans.iter().map(|span| width(&span.content)).sum();
+    let scale = "5xx in 10 min";
+    if used + cells + scale.len() + 4 <= usize::from(columns) {
+        spans.push(span(format!("   {failed}"), if failing { styles.bad } else { styles.quiet }));
+        spans.push(span(format!(" {scale}"), styles.quiet));
+    }
     Some(line(spans))
 }
 

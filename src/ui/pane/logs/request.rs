@@ -66,20 +66,32 @@ fn ids(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter(hex)
 }
 
-/// The other lines about the request of a line, in the order of time.
-pub fn same_request<'a>(told: &Told<'_>, all: &[Told<'a>]) -> Vec<Told<'a>> {
+/// The other lines about the request of a line.
+#[derive(Debug, Default)]
+pub struct Same<'a> {
+    /// Those that have its id, in the order of time.
+    pub by_id: Vec<Told<'a>>,
+    /// Those of other logs that tell of a request by the same client for the same within [`NEAR_S`]: it, or another like it.
+    pub alike: Vec<Told<'a>>,
+}
+
+/// Finds them.
+pub fn same_request<'a>(told: &Told<'_>, all: &[Told<'a>]) -> Same<'a> {
     let request = Request::of(told);
     let wanted: Vec<&str> = ids(&told.line.text).collect();
     let near = |other: &Told<'_>| other.line.second.abs_diff(told.line.second) <= NEAR_S.unsigned_abs();
-    all.iter()
-        .filter(|other| other.line.number != told.line.number)
-        .filter(|other| {
-            ids(&other.line.text).any(|id| wanted.contains(&id))
-                // The same client may ask for the same again and again: within one log only an id tells requests apart.
-                || (other.source != told.source && near(other) && request.is(&Request::of(other)))
-        })
-        .copied()
-        .collect()
+    let mut same = Same::default();
+    for other in all.iter().filter(|other| other.line.number != told.line.number) {
+        let mut theirs = ids(&other.line.text).peekable();
+        let has_id = theirs.peek().is_some();
+        if theirs.any(|id| wanted.contains(&id)) {
+            same.by_id.push(*other);
+        } else if (wanted.is_empty() || !has_id) && other.source != told.source && near(other) && request.is(&Request::of(other)) {
+            // Another id tells that it is another request.
+            same.alike.push(*other);
+        }
+    }
+    same
 }
 
 /// The lines of other logs that stand next to a line in time.
@@ -127,7 +139,8 @@ mod tests {
             told("b", &late),
             told("a", &same),
         ];
-        let found: Vec<(&str, u64)> = same_request(&all[0], &all).iter().map(|told| (told.source, told.line.number)).collect();
+        let found: Vec<(&str, u64)> =
+            same_request(&all[0], &all).alike.iter().map(|told| (told.source, told.line.number)).collect();
         assert_eq!(found, [("b", 11)]);
         assert_eq!(Request::of(&all[0]).words().as_deref(), Some("GET /cart"));
     }
@@ -141,7 +154,7 @@ mod tests {
             line(3, 1, "no id: deadbeef abcdefabcdefabcdef ----------------"),
         ];
         let all: Vec<Told<'_>> = lines.iter().map(|line| told("app.log", line)).collect();
-        assert_eq!(same_request(&all[0], &all).iter().map(|told| told.line.number).collect::<Vec<_>>(), [2]);
-        assert!(same_request(&all[2], &all).is_empty());
+        assert_eq!(same_request(&all[0], &all).by_id.iter().map(|told| told.line.number).collect::<Vec<_>>(), [2]);
+        assert!(same_request(&all[2], &all).by_id.is_empty());
     }
 }
