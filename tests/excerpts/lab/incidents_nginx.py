@@ -4,7 +4,7 @@ import os
 import pathlib
 import time
 
-from kit import excerpt, fill, quote, short_stamp, wrap
+from kit import excerpt, fill, quote, wrap
 
 PEER = f"/usr/bin/python3 {pathlib.Path(__file__).with_name('peer.py')}"
 FASTCGI = "root /srv/www; index index.php; location / { include fastcgi_params; fastcgi_param SCRIPT_FILENAME /srv/www/index.php; fastcgi_pass unix:/run/php/php8.2-fpm.sock; }"
@@ -69,7 +69,7 @@ def http_to_uwsgi(lab):
     return wrap(lab.prompt("tail -n 5 /var/log/nginx/error.log", user="deploy", sign="$") + lab.prompt("tail -n 12 /var/log/uwsgi.log", user="deploy", sign="$"), 120)
 
 
-@excerpt("09-fastcgi-to-an-http-port")
+@excerpt("09-fastcgi-to-an-http-port", first_pid=20)
 def fastcgi_to_http(lab):
     lab.spawn(f"{PEER} ok 127.0.0.1 9000")
     lab.listening(9000)
@@ -125,7 +125,7 @@ def tls_version(lab):
     return lab.prompt("grep -v notice /var/log/nginx/error.log | tail -5") + lab.prompt("tail -3 /var/log/nginx/access.log")
 
 
-@excerpt("14-name-does-not-resolve-at-request-time")
+@excerpt("14-name-does-not-resolve-at-request-time", first_pid=20)
 def name_at_request_time(lab):
     lab.file("/run/dns.py", """
     import socket
@@ -142,7 +142,7 @@ def name_at_request_time(lab):
     return lab.docker("nginx", stamps=True)
 
 
-@excerpt("15-host-not-found-at-start", host="docker01")
+@excerpt("15-host-not-found-at-start", host="docker01", first_pid=1)
 def host_not_found(lab):
     lab.nginx(http="upstream app { server app:8000; }", server="location / { proxy_pass http://app; }", container=True, start=False)
     for attempt in range(4):
@@ -231,7 +231,7 @@ def slow_reports(lab):
     lab.spawn(f"{PEER} slow 127.0.0.1 8000")
     lab.listening(8000)
     form = "log_format up '$remote_addr [$time_local] \"$request\" $status rt=$request_time uct=\"$upstream_connect_time\" uht=\"$upstream_header_time\" urt=\"$upstream_response_time\" uaddr=\"$upstream_addr\" us=\"$upstream_status\"';"
-    lab.nginx(http=form, server="access_log /var/log/nginx/access.log up; location / { proxy_read_timeout 4s; proxy_pass http://127.0.0.1:8000; }", access="up")
+    lab.nginx(http=form, server="location / { proxy_read_timeout 4s; proxy_pass http://127.0.0.1:8000; }", access="up")
     lab.crowd(6, path="/reports/yearly?customer={n}", pause=0.4, join=False, timeout=30)
     lab.gets(["/fast/1", "/fast/2"])
     time.sleep(5.5)
@@ -299,11 +299,11 @@ def nginx_segfaults(lab):
     return lab.prompt("tail -n 20 /var/log/nginx/error.log")
 
 
-@excerpt("54-ingress-nginx")
+@excerpt("54-ingress-nginx", first_pid=25)
 def ingress(lab):
     lab.host_at("10.0.3.21")
     form = "log_format upstreaminfo '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\" $request_length $request_time [default-shop-80] [] $upstream_addr $upstream_response_length $upstream_response_time $upstream_status $request_id';"
-    lab.nginx(http=form, server="access_log /dev/stdout upstreaminfo; location / { proxy_pass http://10.0.3.21:8080; }", container=True)
+    lab.nginx(http=form, server="location / { proxy_pass http://10.0.3.21:8080; }", container=True, access_log="/dev/stdout upstreaminfo", name="_")
     lab.gets(PAGES)
     return lab.kubectl({"nginx": "ingress-nginx-controller-6d9f8c7b5-x2kqp/controller"})
 
@@ -313,17 +313,18 @@ def keepalive_race(lab):
     lab.file("/srv/api/server.js", """
     const http = require('http');
     const server = http.createServer((req, res) => { setTimeout(() => res.end('ok\\n'), 3); });
-    server.keepAliveTimeout = 40;
+    server.keepAliveTimeout = 200;
     server.listen(3000, '127.0.0.1', () => console.log('listening'));
     """)
     lab.spawn("node server.js", cwd="/srv/api", tag="api")
     lab.listening(3000)
+    lab.sh("tc qdisc add dev lo root netem delay 12ms")
     form = "log_format up '$remote_addr [$time_local] \"$request\" $status urt=$upstream_response_time uct=$upstream_connect_time ua=$upstream_addr us=$upstream_status';"
     lab.nginx(main="worker_processes 1;", http=form + "upstream api { server 127.0.0.1:3000 max_fails=0; keepalive 32; }", server="location / { proxy_http_version 1.1; proxy_set_header Connection ''; proxy_pass http://api; proxy_next_upstream off; }", access="up")
-    for attempt in range(1200):
+    for attempt in range(300):
         lab.get(f"/v2/items/{attempt}", method="POST", body=b"{}", timeout=3)
-        time.sleep(0.0405 + attempt % 40 * 0.0001)
-        if attempt > 60 and "\n" in (errors := lab.cat("/var/log/nginx/error.log")) and errors.count("\n") >= 4:
+        time.sleep(0.05 if attempt % 3 else 0.11 + attempt % 40 * 0.004)
+        if attempt > 20 and lab.cat("/var/log/nginx/error.log").count("\n") >= 3:
             break
     lab.gets([f"/v2/items/{n}" for n in range(4)], method="POST", body=b"{}", pause=0.01)
     return lab.prompt("tail -n 4 /var/log/nginx/error.log") + lab.prompt("grep -c ' 502 ' /var/log/nginx/access.log; wc -l < /var/log/nginx/access.log") + lab.prompt("tail -n 25 /var/log/nginx/access.log")
@@ -342,6 +343,7 @@ def conntrack(lab):
 
 @excerpt("62-localhost-is-ipv6-first")
 def localhost_ipv6(lab):
+    lab.sh("ip -6 addr add fd00::4/64 dev lo")
     lab.file("/run/etc.hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost\n")
     lab.spawn(f"{PEER} ok 127.0.0.1 3000")
     lab.listening(3000)

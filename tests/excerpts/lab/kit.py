@@ -137,10 +137,10 @@ class Lab:
 
     # -- servers -----------------------------------------------------------------------------------------------------------
 
-    def nginx(self, http="", server="", main="", container=False, events="worker_connections 768;", name="shop.example.com", listen="80", start=True, error_level="", access=""):
+    def nginx(self, http="", server="", main="", container=False, events="worker_connections 768;", name="shop.example.com", listen="80", start=True, error_level="", access="", access_log=""):
         """nginx as Debian configures it, or as its container image does."""
         error_log = "/dev/stderr notice" if container else f"/var/log/nginx/error.log {error_level}"
-        access_log = "/dev/stdout main" if container else "/var/log/nginx/access.log" + (f" {access}" if access else "")
+        access_log = access_log or ("/dev/stdout main" if container else "/var/log/nginx/access.log" + (f" {access}" if access else ""))
         combined = """log_format main '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" "$http_x_forwarded_for"';"""
         self.file("/etc/nginx/nginx.conf", f"""
 user www-data;
