@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use why502::{
-    catalog::{Catalog, Family, Rank},
+    catalog::{Catalog, Rank},
     diagnose::{fact_names, family},
-    model::LogFormat,
+    model::logline,
 };
 
 /// The cause ids of the contract.
@@ -61,20 +61,16 @@ fn catalog() -> Catalog {
     Catalog::embedded().expect("the embedded catalogue is sound")
 }
 
-fn format(of: Family) -> LogFormat {
-    match of {
-        Family::NginxError => LogFormat::NginxError,
-        Family::Kernel => LogFormat::Kernel,
-        Family::Plain => LogFormat::Plain,
-    }
-}
-
 #[test]
 fn each_sample_is_taken_by_its_own_signature_and_each_near_miss_by_another() {
     let catalog = catalog();
     let mut wrong = Vec::new();
-    for (of, signature) in catalog.signatures.with_family() {
-        let taken = |line: &str| catalog.signatures.of(&format(of), line).map(|found| found.id.clone());
+    for (dialects, signature) in catalog.signatures.with_dialects() {
+        // As it stands in a log of any kind, whatever else could have claimed it.
+        let taken = |line: &str| {
+            let entry = logline::read(line);
+            catalog.signatures.of(&entry).filter(|_| dialects.contains(&entry.dialect)).map(|found| found.id.clone())
+        };
         assert!(!signature.samples.is_empty(), "{} has no sample", signature.id);
         for line in &signature.samples {
             if taken(line).as_deref() != Some(&signature.id) {

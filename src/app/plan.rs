@@ -10,8 +10,8 @@ use crate::{
     catalog::Catalog,
     diagnose::{self, Scene},
     model::{
-        Address, Gateway, HttpRequest, Listen, LogSource, NginxErrorLine, Outcome, ProbeJob, ProbePlan, Protocol, Role, Route,
-        Server, Site, SourceKind, Subject,
+        Address, Gateway, HttpRequest, Listen, NginxErrorLine, Outcome, ProbeJob, ProbePlan, Protocol, Role, Route, Server, Site,
+        SourceKind, Subject, logline,
     },
 };
 
@@ -186,15 +186,15 @@ fn logged<'a>(scene: &'a Scene, gateway: &'a Gateway) -> Vec<Target<'a>> {
         .logs
         .values()
         .filter(|group| group.kind == SourceKind::Error && gateway.logs.iter().any(|log| log.id() == group.source))
-        .filter(|group| diagnose::upstream_of(&group.last).is_some())
+        .filter(|group| group.upstream().is_some())
         .collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.last_second()));
     groups
         .into_iter()
         .filter_map(|group| {
-            let line = NginxErrorLine::parse(&group.last)?;
+            let line = NginxErrorLine::parse(logline::carried(&group.last).text)?;
             let path = safe_path(line.request?)?;
-            let upstream = diagnose::upstream_of(&group.last);
+            let upstream = group.upstream();
             let host = line.host.unwrap_or("localhost");
             let uses = |route: &&Route| route.servers.iter().any(|server| Some(&server.address) == upstream.as_ref());
             let (site, route) = gateway
@@ -362,17 +362,6 @@ fn client(url: &url::Url, limits: PlanLimits) -> Option<ProbeJob> {
         total_ms: limits.total_ms,
         header_limit: None,
     })
-}
-
-/// All logs that are to be followed.
-pub fn logs(scene: &Scene) -> Vec<LogSource> {
-    let mut logs: Vec<LogSource> = Vec::new();
-    for log in scene.gateways.iter().flat_map(|gateway| &gateway.logs) {
-        if !logs.iter().any(|known| known.path == log.path) {
-            logs.push(log.clone());
-        }
-    }
-    logs
 }
 
 #[cfg(test)]

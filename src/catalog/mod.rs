@@ -15,7 +15,7 @@ mod step;
 
 pub use cause::{AdviceSpec, CauseSpec, EvidenceSpec};
 pub use services::Services;
-pub use signature::{About, Family, Rank, Signature, Signatures};
+pub use signature::{About, Presence, Rank, Signature, Signatures};
 pub use step::{GuideRef, StepSpec};
 use thiserror::Error;
 

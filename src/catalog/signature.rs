@@ -1,16 +1,26 @@
 //! Signatures: which log line means what.
+//!
+//! A line is compared with the patterns of its own dialect only, and with what it says, not with what stands around it: request,
+//! host and referrer are of the client's choosing. Patterns are anchored and know bytes, not Unicode.
 
-use regex::{Regex, RegexSet};
+use std::collections::{BTreeMap, HashMap};
+
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use super::CatalogError;
-use crate::model::{LogFormat, NginxErrorLine};
+use crate::model::logline::{Dialect, Entry};
+
+/// Bytes of one field that a pattern names, at most.
+const FIELD_BYTES: usize = 200;
+/// Bytes that the compiled patterns of one file may take: the default of the regex crate is too little for a hundred of them.
+const SET_BYTES: usize = 32 << 20;
 
 /// What a signature's line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum About {
-    /// The upstream that the line names.
+    /// The upstream: the one that the line names, or the application whose log it is.
     Upstream,
     /// The gateway.
     Gateway,
@@ -30,6 +40,16 @@ pub enum Rank {
     Context,
 }
 
+/// What a line tells of somebody's being there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Presence {
+    /// Nobody listened.
+    Absent,
+    /// Somebody was there, and went away.
+    Left,
+}
+
 /// One signature.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -42,16 +62,22 @@ pub struct Signature {
     pub about: About,
     /// Root, symptom or context.
     pub rank: Rank,
-    /// The pattern, matched against the line's text; for nginx against `[level] message`.
+    /// The pattern, compared with the entry's message. Its named groups become fields of the fact: `(?P<process>\S+)`.
     pub pattern: String,
-    /// What the line means, in a sentence that ends with a full stop.
+    /// What the line means, as a clause without a full stop.
     pub explain: String,
     /// Whether it says that the gateway's configuration did not load: a load that succeeds later overtakes it.
     #[serde(default)]
     pub of_load: bool,
+    /// Whether it tells that nobody was there, or that somebody left: who does both by turns restarts in a loop.
+    #[serde(default)]
+    pub presence: Option<Presence>,
     /// Cause ids that it speaks for, likeliest first. Empty for context.
     #[serde(default)]
     pub causes: Vec<String>,
+    /// The `reason` of the first cause, for those that have one: `http-to-uwsgi`, `expired`.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// Lines that must match.
     pub samples: Vec<String>,
     /// Near misses that must not match.
@@ -66,84 +92,90 @@ pub struct Signature {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    /// The format of the logs whose lines these are.
-    format: Family,
+    /// Whose lines these are.
+    dialects: Vec<Dialect>,
     signature: Vec<Signature>,
 }
 
-/// Formats of logs as a signature file names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Family {
-    /// nginx error log.
-    NginxError,
-    /// Kernel messages.
-    Kernel,
-    /// Any other log.
-    Plain,
-}
-
-impl Family {
-    /// The family of a log's format; `None`: its lines are no messages (access logs).
-    fn of(format: &LogFormat) -> Option<Self> {
-        match format {
-            LogFormat::NginxError => Some(Self::NginxError),
-            LogFormat::Kernel => Some(Self::Kernel),
-            LogFormat::Plain => Some(Self::Plain),
-            LogFormat::NginxAccess(_) => None,
-        }
-    }
+#[derive(Debug)]
+struct Family {
+    dialects: Vec<Dialect>,
+    set: RegexSet,
+    /// By place in the file: where the list of all signatures has them.
+    first: usize,
 }
 
 /// All signatures with their compiled patterns.
 #[derive(Debug, Default)]
 pub struct Signatures {
-    families: Vec<(Family, RegexSet, Vec<Signature>)>,
+    families: Vec<Family>,
+    all: Vec<Signature>,
+    index: HashMap<String, usize>,
 }
 
 impl Signatures {
     /// Parses and compiles these files.
     pub fn parse(files: &[(&str, &str)]) -> Result<Self, CatalogError> {
-        let mut families = Vec::new();
+        let mut signatures = Self::default();
         for (name, text) in files {
             let file: File = toml::from_str(text).map_err(|e| CatalogError::new(name, e))?;
-            for signature in &file.signature {
-                Regex::new(&signature.pattern).map_err(|e| CatalogError::new(name, format!("{}: {e}", signature.id)))?;
-            }
-            let set =
-                RegexSet::new(file.signature.iter().map(|signature| &signature.pattern)).map_err(|e| CatalogError::new(name, e))?;
-            families.push((file.format, set, file.signature));
+            let patterns = file.signature.iter().map(|signature| &signature.pattern);
+            let set = RegexSetBuilder::new(patterns).unicode(false).size_limit(SET_BYTES).build();
+            let set = set.map_err(|e| CatalogError::new(name, e))?;
+            let first = signatures.all.len();
+            signatures.families.push(Family { dialects: file.dialects, set, first });
+            signatures.all.extend(file.signature);
         }
-        Ok(Self { families })
+        signatures.index = signatures.all.iter().enumerate().map(|(at, signature)| (signature.id.clone(), at)).collect();
+        Ok(signatures)
     }
 
-    /// The signature of a line: the first in the order of the file that matches. Of an nginx line only level and message
-    /// count: what stands behind them is of the client's choosing.
-    pub fn of(&self, format: &LogFormat, line: &str) -> Option<&Signature> {
-        let family = Family::of(format)?;
-        let message = match family {
-            Family::NginxError => NginxErrorLine::parse(line).map(|parsed| format!("[{}] {}", parsed.level, parsed.message))?,
-            Family::Kernel | Family::Plain => line.to_owned(),
+    /// The signature of a line: the first in the order of the files that matches.
+    pub fn of(&self, entry: &Entry<'_>) -> Option<&Signature> {
+        let families = self.families.iter().filter(|family| family.dialects.contains(&entry.dialect));
+        families
+            .filter_map(|family| Some(family.first + family.set.matches(entry.message.as_bytes()).iter().next()?))
+            .find_map(|at| self.all.get(at))
+    }
+
+    /// What the pattern of a line's signature names in it.
+    pub fn fields(&self, entry: &Entry<'_>) -> BTreeMap<String, String> {
+        // Compiled when needed: a group of lines is classified once.
+        let Some(pattern) = self.of(entry).filter(|signature| signature.pattern.contains("(?P<")).and_then(Signature::compile)
+        else {
+            return BTreeMap::new();
         };
-        let line = message.as_str();
-        self.families
-            .iter()
-            .filter(|(of, ..)| *of == family)
-            .find_map(|(_, set, list)| set.matches(line).iter().next().and_then(|index| list.get(index)))
+        let Some(found) = pattern.captures(entry.message.as_bytes()) else { return BTreeMap::new() };
+        let named = pattern.capture_names().flatten();
+        named
+            .filter_map(|name| {
+                let value = String::from_utf8_lossy(found.name(name)?.as_bytes());
+                Some((name.to_owned(), value[..value.floor_char_boundary(FIELD_BYTES)].to_owned()))
+            })
+            .collect()
     }
 
     /// The signature with this id.
     pub fn by_id(&self, id: &str) -> Option<&Signature> {
-        self.all().find(|signature| signature.id == id)
+        self.all.get(*self.index.get(id)?)
     }
 
-    /// All of them, with the family of the logs whose lines they are.
-    pub fn with_family(&self) -> impl Iterator<Item = (Family, &Signature)> {
-        self.families.iter().flat_map(|(family, _, list)| list.iter().map(move |signature| (*family, signature)))
+    /// All of them, with the dialects of their file.
+    pub fn with_dialects(&self) -> impl Iterator<Item = (&[Dialect], &Signature)> {
+        self.families.iter().enumerate().flat_map(|(at, family)| {
+            let end = self.families.get(at + 1).map_or(self.all.len(), |next| next.first);
+            self.all[family.first..end].iter().map(|signature| (family.dialects.as_slice(), signature))
+        })
     }
 
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Signature> {
-        self.families.iter().flat_map(|(_, _, list)| list)
+        self.all.iter()
+    }
+}
+
+impl Signature {
+    fn compile(&self) -> Option<Regex> {
+        RegexBuilder::new(&self.pattern).unicode(false).build().ok()
     }
 }

@@ -14,14 +14,17 @@
 mod assess;
 mod checklist;
 mod facts;
+mod group;
 mod hops;
 mod rank;
 mod scene;
 mod scope;
 mod symptom;
 mod wording;
+mod zone;
 
 pub use assess::{Assessment, assess};
-pub use facts::{FactBook, LOG_WINDOW_S, PROBES, candidates, family, names as fact_names, upstream_of, window};
-pub use scene::{LOG_GROUPS, LogGroup, OVERFLOW_KEY, PROBE_RESULTS, ProbeHistory, ProbeResult, Scene};
+pub use facts::{FactBook, LOG_WINDOW_S, PROBES, candidates, family, names as fact_names, window};
+pub use group::{LogGroup, Meaning};
+pub use scene::{LOG_GROUPS, OVERFLOW_KEY, PROBE_RESULTS, ProbeHistory, ProbeResult, Scene};
 pub use symptom::{failed, url_of};

@@ -72,8 +72,14 @@ fn freshness(scene: &Scene, fact: &Fact) -> f64 {
 }
 
 /// What the signatures themselves say they speak for, where the cause does not weigh them: a new signature needs no edit here
-/// or there. The first cause that a signature names is what its line means to an expert who sees nothing else.
-fn implied_by_signatures(catalog: &Catalog, spec: &CauseSpec, subjects: &[&Subject], book: &FactBook) -> Vec<EvidenceSpec> {
+/// or there. The first cause that a signature names is what its line means to an expert who sees nothing else. Given with the
+/// cause's place among those that the signature names.
+fn implied_by_signatures(
+    catalog: &Catalog,
+    spec: &CauseSpec,
+    subjects: &[&Subject],
+    book: &FactBook,
+) -> Vec<(usize, EvidenceSpec)> {
     let weighed = |name: &str| spec.evidence_for.iter().chain(&spec.against).any(|known| known.fact == name);
     let implied = |fact: &Fact| {
         let signature = catalog.signatures.by_id(fact.name.strip_prefix("log:")?)?;
@@ -84,7 +90,8 @@ fn implied_by_signatures(catalog: &Catalog, spec: &CauseSpec, subjects: &[&Subje
             (Rank::Symptom, 0) => 0.35,
             (Rank::Root | Rank::Symptom, _) => 0.1,
         };
-        Some(EvidenceSpec { fact: fact.name.clone(), weight, proof: false, reason: None })
+        let reason = signature.reason.clone().filter(|_| place == 0);
+        Some((place, EvidenceSpec { fact: fact.name.clone(), weight, proof: false, reason }))
     };
     book.facts.iter().filter(|fact| subjects.contains(&&fact.subject) && !weighed(&fact.name)).filter_map(implied).collect()
 }
@@ -99,7 +106,10 @@ fn weigh(
     book: &FactBook,
     symptom: &symptom::View,
 ) -> Option<Cause> {
-    if !spec.requires.is_empty() && !spec.requires.iter().any(|name| book.find(name, subjects).is_some()) {
+    let implied = implied_by_signatures(catalog, spec, subjects, book);
+    // What a line means first of all is as good as what the cause lists.
+    let required = spec.requires.is_empty() || implied.iter().any(|(place, _)| *place == 0);
+    if !required && !spec.requires.iter().any(|name| book.find(name, subjects).is_some()) {
         return None;
     }
     let held = |specs: &[EvidenceSpec]| -> Vec<(f64, EvidenceSpec, Fact)> {
@@ -111,9 +121,8 @@ fn weigh(
         held.sort_by(|a, b| b.0.total_cmp(&a.0));
         held
     };
-    let mut implied = spec.evidence_for.clone();
-    implied.extend(implied_by_signatures(catalog, spec, subjects, book));
-    let (speaking_for, against) = (held(&implied), held(&spec.against));
+    let listed: Vec<EvidenceSpec> = spec.evidence_for.iter().cloned().chain(implied.into_iter().map(|(_, spec)| spec)).collect();
+    let (speaking_for, against) = (held(&listed), held(&spec.against));
     let doubt = |list: &[(f64, EvidenceSpec, Fact)]| list.iter().map(|(weight, ..)| 1.0 - weight).product::<f64>();
     let score = (1.0 - doubt(&speaking_for)) * doubt(&against);
     if score < POSSIBLE {

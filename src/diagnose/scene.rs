@@ -1,10 +1,14 @@
 //! The scene: everything that was observed, folded into what is known now. Bounded, whatever comes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry};
 
-use crate::model::{
-    BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, LogFormat, Observation, Outcome, ProbeJob, ProbeReport,
-    RunInfo, SourceKind, Stage, Stamp,
+use super::{LogGroup, zone::Zones};
+use crate::{
+    catalog::Catalog,
+    model::{
+        BlindSpot, FoundLog, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, Observation, Outcome, ProbeJob, ProbeReport,
+        RunInfo, Stage, Stamp,
+    },
 };
 
 /// Results that are kept of each probe: a minute of the fast cadence, and what a row on the screen shows.
@@ -13,8 +17,10 @@ pub const PROBE_RESULTS: usize = 30;
 const PROBES: usize = 512;
 /// Groups of log lines that are kept apart; the rest is counted together, and shown as such.
 pub const LOG_GROUPS: usize = 2_000;
-/// Seconds with lines that are kept of each group: older ones are merged into one figure.
-const GROUP_SECONDS: usize = 600;
+/// Seconds with lines that are kept of all groups together, and of one at least and at most: ten minutes each where there are
+/// few, and never more than 2 MB.
+const LOG_SECONDS: usize = 40_000;
+const GROUP_SECONDS: (usize, usize) = (64, 600);
 /// Samples of load that are kept: five minutes at one every 2 s.
 const LOADS: usize = 150;
 /// The key of the group in which the lines are counted that found no room.
@@ -42,69 +48,6 @@ pub struct ProbeHistory {
     pub tries: u64,
 }
 
-/// Lines that mean the same.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LogGroup {
-    /// [`crate::model::LogSource::id`].
-    pub source: String,
-    /// Whose log.
-    pub kind: SourceKind,
-    /// How its lines are read.
-    pub format: LogFormat,
-    /// What its lines have in common.
-    pub key: String,
-    /// Lines in all.
-    pub count: u64,
-    /// Lines that came after we began to look.
-    pub live: u64,
-    /// Lines per second, oldest first.
-    pub seconds: VecDeque<(i64, u32)>,
-    /// The first line, verbatim.
-    pub first: String,
-    /// The last line, verbatim.
-    pub last: String,
-    /// When a line of it was last taken in.
-    pub seen: Stamp,
-}
-
-impl LogGroup {
-    /// The second of its first line that is still known.
-    pub fn first_second(&self) -> Option<i64> {
-        self.seconds.front().map(|(second, _)| *second)
-    }
-
-    /// The second of its last line.
-    pub fn last_second(&self) -> Option<i64> {
-        self.seconds.back().map(|(second, _)| *second)
-    }
-
-    /// Lines from this second on.
-    pub fn since(&self, second: i64) -> u64 {
-        self.seconds.iter().rev().take_while(|(at, _)| *at >= second).map(|(_, count)| u64::from(*count)).sum()
-    }
-
-    fn take(&mut self, count: LogCount, lookback: bool, at: Stamp) {
-        let second = count.second.unwrap_or_else(|| at.wall_s());
-        self.count += u64::from(count.count);
-        if !lookback {
-            self.live += u64::from(count.count);
-        }
-        self.seen = at;
-        // Lines come nearly in order; one that comes late is put in its place so that the ends stay right.
-        match self.seconds.iter().rposition(|(known, _)| *known <= second) {
-            Some(index) if self.seconds[index].0 == second => {
-                self.seconds[index].1 = self.seconds[index].1.saturating_add(count.count);
-            }
-            Some(index) => self.seconds.insert(index + 1, (second, count.count)),
-            None => self.seconds.push_front((second, count.count)),
-        }
-        if self.seconds.len() > GROUP_SECONDS {
-            self.seconds.pop_front();
-        }
-        self.last = count.last.unwrap_or(count.first);
-    }
-}
-
 /// Everything that is known now.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scene {
@@ -120,6 +63,8 @@ pub struct Scene {
     pub probes: Vec<ProbeHistory>,
     /// Log groups by source and key.
     pub logs: BTreeMap<(String, String), LogGroup>,
+    /// Logs that were found by what runs, with the reason why each was chosen.
+    pub sources: Vec<FoundLog>,
     /// Load, oldest first.
     pub loads: VecDeque<(Stamp, HostLoad)>,
     /// What could not be looked at, by source.
@@ -128,6 +73,10 @@ pub struct Scene {
     pub dropped: BTreeMap<String, u64>,
     /// What of the first pass is complete.
     pub done: BTreeSet<Stage>,
+    /// Logs whose stamps are of another zone than the host's.
+    pub zones: Zones,
+    /// Groups whose signature was not looked for yet.
+    unclassified: Vec<(String, String)>,
 }
 
 impl Scene {
@@ -139,6 +88,7 @@ impl Scene {
             Observation::Gateways(gateways) => self.gateways = gateways,
             Observation::Listeners(table) => self.listeners = Some(table),
             Observation::Probe(report) => self.probe(at, *report),
+            Observation::Sources(found) => self.sources = found,
             Observation::Log(batch) => self.log(at, batch),
             Observation::Load(load) => {
                 if self.loads.len() == LOADS {
@@ -159,6 +109,15 @@ impl Scene {
                     self.done.retain(|known| !matches!(known, Stage::Probes { plan: other, .. } if *other < plan));
                 }
                 self.done.insert(stage);
+            }
+        }
+    }
+
+    /// Finds the signatures of the groups that are new since the last call: a group's lines are alike, so once is enough.
+    pub fn classify(&mut self, catalog: &Catalog) {
+        for key in std::mem::take(&mut self.unclassified) {
+            if let Some(group) = self.logs.get_mut(&key) {
+                group.classify(&catalog.signatures);
             }
         }
     }
@@ -200,28 +159,36 @@ impl Scene {
         }
     }
 
-    fn log(&mut self, at: Stamp, batch: LogBatch) {
+    fn log(&mut self, at: Stamp, mut batch: LogBatch) {
         if batch.dropped > 0 {
             *self.dropped.entry(batch.source.clone()).or_default() += batch.dropped;
         }
-        for count in batch.counts {
+        let stamps = |count: &LogCount| count.later.iter().map(|(second, _)| *second).max().max(count.second);
+        let newest = batch.counts.iter().filter_map(stamps).max();
+        let seconds = (LOG_SECONDS / self.logs.len().max(1)).clamp(GROUP_SECONDS.0, GROUP_SECONDS.1);
+        for mut count in std::mem::take(&mut batch.counts) {
+            let shift = self.zones.shift(&batch.source);
+            count.second = count.second.map(|second| second + shift);
+            count.later.iter_mut().for_each(|(second, _)| *second += shift);
             let mut key = (batch.source.clone(), count.key.clone());
             if self.logs.len() >= LOG_GROUPS && !self.logs.contains_key(&key) {
                 OVERFLOW_KEY.clone_into(&mut key.1);
             }
-            let group = self.logs.entry(key).or_insert_with_key(|(source, key)| LogGroup {
-                source: source.clone(),
-                kind: batch.kind,
-                format: batch.format.clone(),
-                key: key.clone(),
-                count: 0,
-                live: 0,
-                seconds: VecDeque::new(),
-                first: count.first.clone(),
-                last: String::new(),
-                seen: at,
-            });
-            group.take(count, batch.lookback, at);
+            let group = match self.logs.entry(key) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    self.unclassified.push(new.key().clone());
+                    let group = LogGroup::new(&batch, new.key().1.clone(), &count.first, at);
+                    new.insert(group)
+                }
+            };
+            group.take(count, batch.lookback, at, seconds);
+        }
+        let stamped = newest.filter(|_| !batch.lookback).map(|second| second + self.zones.shift(&batch.source));
+        if let Some(shift) = stamped.and_then(|second| self.zones.witness(&batch.source, second, at.wall_s())) {
+            for group in self.logs.values_mut().filter(|group| group.source == batch.source) {
+                group.seconds.iter_mut().for_each(|(second, _)| *second += shift);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{FactBook, Scene, facts, symptom};
 use crate::{
     catalog::About,
-    model::{Address, Gateway, Role, Route, Site, Subject},
+    model::{Address, Gateway, Role, Route, Site, Subject, logline::Writer},
 };
 
 /// What a cause can be about, with everything that bears on it.
@@ -68,11 +68,11 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
         About::Host => vec![Scope { subject: Subject::host(), wider: urls(None), gateway: None, route: None, about }],
         // Of an excerpt no gateway is known, but the log that its lines come from.
         About::Gateway if scene.excerpt() => {
-            let logs: BTreeSet<&Subject> = book.facts.iter().map(|fact| &fact.subject).collect();
-            let sources = logs.into_iter().filter(|subject| subject.0.parse::<Address>().is_err() && **subject != Subject::host());
-            sources
-                .map(|subject| Scope { subject: subject.clone(), wider: Vec::new(), gateway: None, route: None, about })
-                .collect()
+            let written = scene.logs.values().filter(|group| group.meaning.dialect.writer() == Writer::Gateway);
+            let sources: BTreeSet<Subject> = written.map(|group| Subject(group.source.clone())).collect();
+            let host = || vec![Subject::host()];
+            let subjects = if sources.is_empty() { BTreeSet::from([Subject("the gateway".to_owned())]) } else { sources };
+            subjects.into_iter().map(|subject| Scope { subject, wider: host(), gateway: None, route: None, about }).collect()
         }
         About::Gateway => scene
             .gateways
@@ -113,14 +113,30 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
                 });
             }
             if scene.excerpt() {
-                // A line may name no upstream: a name that does not resolve has no address yet.
-                let sources = scene.logs.values().map(|group| Subject(group.source.clone()));
-                for subject in sources {
-                    let known = Scope { subject: subject.clone(), wider: Vec::new(), gateway: None, route: None, about };
-                    scopes.entry(subject).or_insert(known);
-                }
+                return of_excerpt(scene, book);
             }
             scopes.into_values().collect()
         }
     }
+}
+
+/// What an excerpt can be about: the upstreams that its lines name, each with everything that is said without naming one: by the
+/// application, its supervisor, the kernel. Where no line names an upstream, it is the application, whoever it is.
+fn of_excerpt<'a>(scene: &'a Scene, book: &FactBook) -> Vec<Scope<'a>> {
+    let sources: BTreeSet<Subject> = scene.logs.values().map(|group| Subject(group.source.clone())).collect();
+    let others: Vec<Subject> = sources.iter().cloned().chain([Subject::host()]).collect();
+    let scope =
+        |subject: Subject, wider: Vec<Subject>| Scope { subject, wider, gateway: None, route: None, about: About::Upstream };
+    let named: BTreeSet<&Subject> =
+        book.facts.iter().map(|fact| &fact.subject).filter(|subject| !others.contains(subject)).collect();
+    if !named.is_empty() {
+        return named.into_iter().map(|subject| scope(subject.clone(), others.clone())).collect();
+    }
+    // The source that says most of an application is the subject; the gateway's where only that speaks.
+    let writer = |group: &&crate::diagnose::LogGroup| group.meaning.dialect.writer() == Writer::Application;
+    let speaking = scene.logs.values().filter(|group| group.meaning.signature.is_some());
+    let subject = speaking.clone().find(writer).or_else(|| speaking.clone().next()).or_else(|| scene.logs.values().next());
+    let Some(subject) = subject.map(|group| Subject(group.source.clone())) else { return Vec::new() };
+    let wider = others.into_iter().filter(|other| *other != subject).collect();
+    vec![scope(subject, wider)]
 }

@@ -113,9 +113,8 @@ fn from_log(scene: &Scene, since: Option<i64>) -> View {
     let (mut fails, mut all, mut worst) = (0, 0, None);
     for group in scene.logs.values().filter(|group| group.kind == crate::model::SourceKind::Access && group.live > 0) {
         let count = group.since(from).min(group.live);
-        let status: Option<u16> = group.key.split(' ').next().and_then(|word| word.parse().ok());
         all += count;
-        if let Some(status @ 500..=599) = status {
+        if let Some(status @ 500..=599) = group.meaning.status {
             fails += count;
             worst = worst.max(Some((count, status)));
         }
@@ -139,9 +138,7 @@ fn since(scene: &Scene) -> Option<i64> {
         .logs
         .values()
         .filter(|group| match group.kind {
-            crate::model::SourceKind::Access => {
-                group.key.starts_with("502") || group.key.starts_with("503") || group.key.starts_with("504")
-            }
+            crate::model::SourceKind::Access => matches!(group.meaning.status, Some(502..=504)),
             crate::model::SourceKind::Error => group.last.contains("upstream"),
             crate::model::SourceKind::App | crate::model::SourceKind::Kernel => false,
         })

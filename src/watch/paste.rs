@@ -3,59 +3,172 @@
 //! Pure: text in, batches out. It must not look at the host: `why502 explain` gives the same answer on any machine. To add a
 //! format: its recognition in [`line_of`].
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use jiff::tz::TimeZone;
 
-use super::logs::batch::Batcher;
-use crate::model::{LogBatch, LogFormat, LogSource, NginxErrorLine, SourceKind};
+use super::logs::{
+    batch::Batcher,
+    lines::{Lines, Sink},
+    skeleton,
+};
+use crate::model::{
+    LogBatch, LogFormat, LogSource, SourceKind,
+    logline::{self, Dialect, Writer},
+};
 
 /// Characters of a line from which on it may have been wrapped: terminals are seldom narrower.
 const WRAPPED_CHARS: usize = 60;
 /// Bytes of one line that is put together again: nginx cuts its own at 2,048 (`NGX_MAX_ERROR_STR`).
 const JOINED_BYTES: usize = 4096;
 
+/// Bytes of the beginning from which it is told whether a terminal cut the lines: more than anybody pastes.
+const HEAD_BYTES: usize = 256 << 10;
+
 /// Reads a paste. Times without zone are taken in `zone`; lines of the future of `now` (in seconds since the Unix epoch) are
 /// those of last year.
 pub fn read(text: &str, zone: &TimeZone, now: i64) -> Vec<LogBatch> {
-    let source = |name: &str, kind, format| {
-        let log = LogSource { path: name.into(), kind, format };
-        let mut batcher = Batcher::new(log, zone.clone());
-        batcher.at(now);
-        batcher
-    };
-    let mut errors = source("nginx error log", SourceKind::Error, LogFormat::NginxError);
-    let mut others = source("other lines", SourceKind::App, LogFormat::Plain);
-    let cut = cut_at(text);
-    let mut open: Option<String> = None;
-    let mut finish = |line: Option<String>| {
-        if let Some(line) = line {
-            errors.add(line.as_bytes(), line.len() as u64, true, None);
+    let mut paste = Paste::new(zone.clone(), now);
+    paste.push(text.as_bytes());
+    paste.finish()
+}
+
+/// Reads a paste or a file of any size, piece by piece, in bounded memory.
+#[derive(Debug)]
+pub struct Paste {
+    /// The beginning, until it is known whether a terminal cut its lines.
+    head: Option<Vec<u8>>,
+    lines: Lines,
+    reader: Reader,
+}
+
+impl Paste {
+    /// As [`read`].
+    pub fn new(zone: TimeZone, now: i64) -> Self {
+        let reader = Reader { zone, now, cut: None, whole: Vec::new(), whole_length: 0, open: None, sources: BTreeMap::new() };
+        Self { head: Some(Vec::new()), lines: Lines::default(), reader }
+    }
+
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let Some(head) = &mut self.head else { return self.lines.push(bytes, |_| true, &mut self.reader) };
+        head.extend_from_slice(bytes);
+        if head.len() >= HEAD_BYTES {
+            self.begin();
         }
-    };
-    for raw in text.lines() {
-        let raw = raw.trim_end_matches('\r');
+    }
+
+    /// The batches that are full.
+    pub fn full(&mut self) -> Vec<LogBatch> {
+        self.reader.sources.values_mut().flat_map(Batcher::full).collect()
+    }
+
+    /// There is no more: the rest.
+    pub fn finish(mut self) -> Vec<LogBatch> {
+        self.begin();
+        self.lines.finish(true, &mut self.reader);
+        self.reader.close();
+        self.reader.sources.into_values().flat_map(|mut batcher| batcher.all()).collect()
+    }
+
+    fn begin(&mut self) {
+        if let Some(head) = self.head.take() {
+            self.reader.cut = cut_at(&String::from_utf8_lossy(&head));
+            self.lines.push(&head, |_| true, &mut self.reader);
+        }
+    }
+}
+
+/// The lines of a paste, by the program that wrote them.
+#[derive(Debug)]
+struct Reader {
+    zone: TimeZone,
+    now: i64,
+    cut: Option<usize>,
+    /// A line that begins as nginx begins one, as it came: what follows may belong to it. Empty: there is none.
+    whole: Vec<u8>,
+    whole_length: u64,
+    /// The same of another program, or one that was put together.
+    open: Option<String>,
+    sources: BTreeMap<Dialect, Batcher>,
+}
+
+impl Sink for Reader {
+    fn line(&mut self, line: &[u8], length: u64, _: bool) {
+        if skeleton::begins(line) {
+            self.close();
+            self.whole.extend_from_slice(line);
+            self.whole_length = length;
+            return;
+        }
+        let text = String::from_utf8_lossy(line);
+        let unpacked = logline::docker_json(&text).unwrap_or(Cow::Borrowed(&text));
+        self.text(&unpacked);
+    }
+
+    fn blank(&mut self) {
+        self.close();
+    }
+
+    fn dropped(&mut self, _: u64) {}
+}
+
+impl Reader {
+    fn text(&mut self, raw: &str) {
+        if !self.whole.is_empty() {
+            self.open = Some(String::from_utf8_lossy(&self.whole).into_owned());
+            self.whole.clear();
+        }
         if let Some(line) = line_of(raw) {
-            finish(open.take());
-            open = Some(line.to_owned());
-        } else if let Some(line) = open.as_mut().filter(|line| continues(line, raw)) {
-            join(line, raw, cut);
+            self.close();
+            self.open = Some(line.to_owned());
+        } else if let Some(line) = self.open.as_mut().filter(|line| continues(line, raw)) {
+            join(line, raw, self.cut);
         } else {
-            finish(open.take());
+            self.close();
             if !raw.trim().is_empty() {
-                others.add(raw.as_bytes(), raw.len() as u64, true, None);
+                self.add(raw);
             }
         }
     }
-    finish(open);
-    errors.all().into_iter().chain(others.all()).collect()
+
+    /// Nothing belongs any more to the line that is open.
+    fn close(&mut self) {
+        if !self.whole.is_empty() {
+            let line = std::mem::take(&mut self.whole);
+            let length = self.whole_length;
+            self.batcher(Dialect::NginxError, None).add(&line, length, true, None);
+            self.whole = line;
+            self.whole.clear();
+        } else if let Some(line) = self.open.take() {
+            self.add(&line);
+        }
+    }
+
+    fn add(&mut self, line: &str) {
+        let entry = logline::read(line);
+        self.batcher(entry.dialect, entry.status).add(line.as_bytes(), line.len() as u64, true, None);
+    }
+
+    fn batcher(&mut self, dialect: Dialect, status: Option<u16>) -> &mut Batcher {
+        self.sources.entry(dialect).or_insert_with(|| {
+            let kind = match dialect.writer() {
+                Writer::Gateway if status.is_some() => SourceKind::Access,
+                Writer::Gateway => SourceKind::Error,
+                Writer::Application => SourceKind::App,
+                Writer::Host => SourceKind::Kernel,
+            };
+            let log = LogSource { path: dialect.title().into(), kind, format: LogFormat::Plain };
+            let mut batcher = Batcher::new(log, self.zone.clone()).spanning();
+            batcher.at(self.now);
+            batcher
+        })
+    }
 }
 
-/// The nginx error line within a line: behind a prompt, a file name of grep, the prefix of docker, kubectl, compose or syslog.
+/// The line of a program that is known, within a line: behind a prompt, a file name of grep, the prefix of docker or syslog.
 fn line_of(raw: &str) -> Option<&str> {
-    let starts = raw.char_indices().filter(|(at, c)| {
-        c.is_ascii_digit()
-            && !raw.get(..*at).and_then(|before| before.chars().next_back()).is_some_and(|before| before.is_ascii_alphanumeric())
-    });
-    starts.map(|(at, _)| &raw[at..]).find(|rest| NginxErrorLine::parse(rest).is_some())
+    logline::begins(raw).map(|at| &raw[at..])
 }
 
 /// Whether this is the rest of a line that something wrapped: the line before is long and has no end yet.
@@ -122,7 +235,8 @@ mod tests {
             "  ",
             "> ",
         ] {
-            assert_eq!(errors(&format!("{before}{LINE}")), plain, "{before}");
+            let found = errors(&format!("{before}{LINE}"));
+            assert_eq!((&found[0].0, found[0].1, found.len()), (&plain[0].0, 1, 1), "{before}");
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{FactBook, logs::upstream_of, probes};
+use super::{FactBook, probes};
 use crate::{
     catalog::Catalog,
     diagnose::{LogGroup, ProbeHistory, Scene, symptom},
@@ -98,7 +98,7 @@ fn strays<'a>(scene: &'a Scene, gateway: &Gateway, loaded: i64, edited: i64) -> 
         let last = group.last_second()?;
         let grace = if group.last.contains("upstream timed out") { TIMEOUT_S } else { GRACE_S };
         let current = last > loaded + grace && scene.now.wall_s() - last <= NOW_S && (group.live > 0 || last > edited);
-        let address = upstream_of(&group.last)?;
+        let address = group.upstream()?;
         (current && !names_it(gateway, &address)).then_some((last, address, group))
     };
     scene

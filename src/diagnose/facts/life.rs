@@ -2,17 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{FactBook, logs::upstream_of};
+use super::FactBook;
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, Presence},
     diagnose::Scene,
     model::{Fact, Outcome, Subject},
 };
 
-/// Signatures of lines that say: nobody listened.
-const ABSENT: &[&str] = &["nginx-refused", "nginx-socket-missing"];
-/// Signatures of lines that say: somebody was there, and went away.
-const LEFT: &[&str] = &["nginx-closed-early", "nginx-reset", "nginx-reset-while-sending"];
 /// Seconds of the logs that count.
 const WINDOW_S: i64 = 300;
 
@@ -28,13 +24,13 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     let mut absent: BTreeMap<Subject, BTreeSet<i64>> = BTreeMap::new();
     let mut left: BTreeMap<Subject, BTreeSet<i64>> = BTreeMap::new();
     for group in scene.logs.values() {
-        let Some(signature) = catalog.signatures.of(&group.format, &group.first) else { continue };
-        let into = match signature.id.as_str() {
-            id if ABSENT.contains(&id) => &mut absent,
-            id if LEFT.contains(&id) => &mut left,
-            _ => continue,
+        let Some(signature) = group.meaning.signature.as_deref().and_then(|id| catalog.signatures.by_id(id)) else { continue };
+        let into = match signature.presence {
+            Some(Presence::Absent) => &mut absent,
+            Some(Presence::Left) => &mut left,
+            None => continue,
         };
-        let Some(address) = upstream_of(&group.last) else { continue };
+        let Some(address) = group.upstream() else { continue };
         let seconds = group.seconds.iter().map(|(second, _)| *second).filter(|second| *second >= from);
         into.entry(Subject(address.to_string())).or_default().extend(seconds);
     }

@@ -13,7 +13,7 @@ mod probes;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use listen::candidates;
-pub use logs::{LOG_WINDOW_S, upstream_of};
+pub use logs::LOG_WINDOW_S;
 pub use probes::{PROBES, window};
 
 use super::Scene;

@@ -1,15 +1,129 @@
 //! What a line of a log says: pure readers of one line that borrow from it.
 //!
-//! Lines are hostile. A reader never panics, never allocates by what a line claims, and gives `None` rather than a guess.
-//! Nothing here opens a file, and nothing decides what a line means for the outage: that is for signatures.
+//! [`read`] takes off what carried a line ([`carried`]), asks each reader whether it is one of its own, and gives an [`Entry`] in
+//! words that are common to all programs. Lines are hostile: a reader never panics, never allocates by what a line claims, and
+//! gives `None` rather than a guess. Nothing here opens a file, and nothing decides what a line means for the outage: that is for
+//! signatures.
 //!
-//! To add a format: a file here, a variant of [`LogFormat`](super::LogFormat), and its arm in `watch/logs/normalise.rs`.
+//! To add a format: a file here with its reader, its line in [`READERS`], a [`Dialect`], and a file of signatures.
 
+mod access_key;
+mod caddy;
+mod carrier;
+mod cloud;
+mod common_access;
+mod entry;
+mod envoy;
+mod go;
+mod go_error;
+mod go_proxy;
+mod gunicorn;
+mod host;
+mod java;
+mod journal;
+mod json;
+mod kernel;
+mod klog;
+mod logfmt;
 mod nginx_access;
 mod nginx_error;
+mod node;
+mod php;
+mod php_fpm;
+mod python;
+mod ruby;
+mod time;
+mod trace;
+mod traefik;
+mod uvicorn;
+mod uwsgi;
 
-pub use nginx_access::{ATTEMPTS, AccessFormat, AccessLine, AccessTime, COMBINED};
+pub use access_key::{access_form, read_access_key, request_of_key};
+pub use carrier::{Carried, carried, docker_json};
+pub use entry::{Dialect, Entry, Level, Writer};
+pub use journal::{JournalEntry, JournalExport, journal_json};
+pub use nginx_access::{ATTEMPTS, AccessCut, AccessCutter, AccessFormat, AccessLine, AccessTime, COMBINED};
 pub use nginx_error::NginxErrorLine;
+pub use time::{LineTime, TimeShape, local};
+
+/// Reads a line of one program; `None`: it is not one of its lines.
+type Reader = for<'a> fn(&Carried<'a>) -> Option<Entry<'a>>;
+
+/// The readers, those of the strictest shape first: the first that knows a line has it.
+const READERS: &[Reader] = &[
+    nginx_error::read,
+    common_access::read,
+    host::audit,
+    kernel::read,
+    host::systemd,
+    host::container,
+    klog::read,
+    caddy::read,
+    traefik::read,
+    envoy::read,
+    cloud::read,
+    go_proxy::read,
+    gunicorn::read,
+    php_fpm::read,
+    php::read,
+    uvicorn::read,
+    uwsgi::read,
+    java::read,
+    node::read,
+    ruby::read,
+    python::read,
+    go::read,
+];
+
+/// How far into a line its beginning is looked for behind words that are no carrier's: a prompt, the time of a chat.
+const BEHIND_BYTES: usize = 160;
+
+/// Reads any line. One that no reader knows is [`Dialect::Plain`], with what its carrier told.
+pub fn read(line: &str) -> Entry<'_> {
+    let carried = carried(line);
+    let mut entry = known(&carried).unwrap_or_else(|| plain(&carried));
+    entry.time = entry.time.or(carried.time);
+    entry.level = entry.level.or(carried.level);
+    entry.program = entry.program.or(carried.program);
+    entry.pid = entry.pid.or(carried.pid);
+    entry
+}
+
+/// Reads a message of the kernel's own log, which nothing carried.
+pub fn read_kernel(message: &str) -> Entry<'_> {
+    let carried = Carried { text: message, program: Some("kernel"), ..Carried::default() };
+    known(&carried).unwrap_or_else(|| plain(&carried))
+}
+
+/// Where the line of a known program begins in a line of a paste, which may have something before it that is no carrier's; what
+/// carried it is part of the line. `None`: no reader knows it.
+pub fn begins(line: &str) -> Option<usize> {
+    if known(&carried(line)).is_some() {
+        return Some(0);
+    }
+    let mut starts = line.char_indices().take_while(|(at, _)| *at <= BEHIND_BYTES).filter(|(at, c)| {
+        let before = line[..*at].chars().next_back();
+        *at > 0 && (c.is_ascii_digit() || "[{<".contains(*c)) && !before.is_some_and(|before| before.is_ascii_alphanumeric())
+    });
+    starts.find_map(|(at, _)| known(&carried(&line[at..])).map(|_| at))
+}
+
+fn known<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
+    READERS.iter().find_map(|reader| reader(carried))
+}
+
+fn plain<'a>(carried: &Carried<'a>) -> Entry<'a> {
+    let text = carried.text.trim_end();
+    let (time, rest) = match LineTime::leading(text.trim_start_matches('[')) {
+        Some((time, rest)) => (Some(time), rest.trim_start_matches([']', ' ', ':', '-', '|'])),
+        None => (None, text),
+    };
+    // A level is the first word, with or without brackets or colon, and then it is no part of the message.
+    let word = rest.trim_start_matches(['[', '<']);
+    let length = word.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let level = Level::parse(&word[..length]).filter(|_| word[length..].starts_with([']', ':', '>', ' ', '\t']));
+    Entry { time, level, message: rest.into(), ..Entry::default() }
+}
 
 /// Method and target of a request line: `GET /path?query HTTP/1.1`. The target is as the client sent it; `None` for bytes
 /// that are no request line (a TLS hello on a plain port, a scanner's noise).
@@ -34,5 +148,20 @@ mod tests {
         for noise in ["", "GET", "GET ", "\\x16\\x03\\x01 x", "get / HTTP/1.1", " / HTTP/1.1"] {
             assert_eq!(request_line(noise), None, "{noise:?}");
         }
+    }
+
+    #[test]
+    fn a_line_is_known_whatever_carried_it() {
+        const LINE: &str = "2026/11/20 02:17:41 [error] 811#811: *5 connect() failed (111: Connection refused) while connecting to upstream, client: 203.0.113.9, server: shop, request: \"GET /cart HTTP/1.1\", upstream: \"http://127.0.0.1:8000/cart\", host: \"shop\"";
+        for before in
+            ["", "Nov 20 02:17:41 gw1 nginx: ", "web-1  | ", "root@gw1:~# ", "> ", "2026-11-20T02:17:41.123Z ", "[02:18] bob: "]
+        {
+            let line = format!("{before}{LINE}");
+            let entry = read(&line[begins(&line).expect("it is known")..]);
+            assert_eq!((entry.dialect, entry.upstream.as_deref()), (Dialect::NginxError, Some("127.0.0.1:8000")), "{line}");
+            assert_eq!(entry.message, "[error] connect() failed (111: Connection refused) while connecting to upstream");
+        }
+        let other = read("2026-11-20 23:36:34,123 ERROR something broke");
+        assert_eq!((other.dialect, other.level, &*other.message), (Dialect::Plain, Some(Level::Error), "ERROR something broke"));
     }
 }

@@ -2,7 +2,7 @@
 //! (`ngx_log_error_core` in ngx_log.c, the tail by `ngx_http_log_error` in ngx_http_request.c and
 //! `ngx_http_upstream_log_error` in ngx_http_upstream.c; for streams `ngx_stream_log_error`).
 
-use super::request_line;
+use super::{Carried, Dialect, Entry, Level, LineTime, TimeShape, request_line};
 
 /// `2026/11/20 02:17:41`.
 const TIME_BYTES: usize = 19;
@@ -32,6 +32,24 @@ pub struct NginxErrorLine<'a> {
     pub host: Option<&'a str>,
     /// The Referer header.
     pub referrer: Option<&'a str>,
+}
+
+/// Reads a line of nginx's error log. Its message is `[level] message`: some signatures need the level.
+pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
+    let line = NginxErrorLine::parse(carried.text)?;
+    Some(Entry {
+        dialect: Dialect::NginxError,
+        time: Some(LineTime { text: line.time, shape: TimeShape::Slashed }),
+        level: Level::parse(line.level),
+        program: None,
+        pid: line.pid,
+        message: format!("[{}] {}", line.level, line.message).into(),
+        upstream: line.upstream_address().map(Into::into),
+        server: line.server.map(Into::into),
+        client: line.client.map(Into::into),
+        request: line.request.map(Into::into),
+        status: None,
+    })
 }
 
 impl<'a> NginxErrorLine<'a> {

@@ -5,9 +5,9 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
 use super::Pane;
 use crate::{
     app::State,
-    catalog::Signature,
+    catalog::{Rank, Signature},
     diagnose::{LOG_WINDOW_S, LogGroup, OVERFLOW_KEY},
-    model::{LogFormat, SourceKind, text as figures},
+    model::{SourceKind, logline::Level, text as figures},
     ui::{
         Slot, Ui,
         doc::Doc,
@@ -24,26 +24,6 @@ const COUNT: usize = 8;
 /// Columns of `02:17:41..02:31:07`.
 const TIMES: usize = 18;
 
-/// Words of kernel lines that are about trouble: mm/oom_kill.c, arch/x86/mm/fault.c, net/netfilter/nf_conntrack_core.c,
-/// net/ipv4/tcp_input.c, block/blk-core.c, kernel/hung_task.c, fs/ext4.
-const KERNEL_TROUBLE: &[&str] = &[
-    "oom-kill",
-    "out of memory",
-    "Out of memory",
-    "Killed process",
-    "segfault",
-    "traps:",
-    "table full",
-    "SYN flooding",
-    "I/O error",
-    "blocked for more than",
-    "soft lockup",
-    "Remounting filesystem read-only",
-    "No space left",
-    "apparmor=\"DENIED\"",
-    "avc:  denied",
-];
-
 /// The pane.
 pub struct Logs;
 
@@ -51,36 +31,25 @@ fn key(group: &LogGroup) -> String {
     format!("{}\u{1f}{}", group.source, group.key)
 }
 
-/// Whether a line is about a request that reached for an upstream, or worse than an error. It stands in for the signature, which
-/// is only asked for rows that are seen: two thousand groups at twenty frames a second are too many patterns to match.
-fn telling(group: &LogGroup) -> bool {
-    match group.format {
-        LogFormat::NginxError => ["upstream", "[crit]", "[alert]", "[emerg]"].iter().any(|word| group.first.contains(word)),
-        LogFormat::NginxAccess(_) | LogFormat::Kernel | LogFormat::Plain => true,
-    }
+/// Whether a line has a signature that speaks for a cause, or is worse than an error.
+fn telling(state: &State, group: &LogGroup) -> bool {
+    signature(state, group).is_some_and(|signature| signature.rank != Rank::Context) || group.meaning.level >= Some(Level::Critical)
 }
 
-/// How a line's level ranks it: nginx writes it in brackets (ngx_log.c, `err_levels`).
-fn severe(group: &LogGroup) -> bool {
-    match &group.format {
-        LogFormat::NginxError => !["[warn]", "[notice]", "[info]", "[debug]"].iter().any(|level| group.first.contains(level)),
-        LogFormat::NginxAccess(_) => status(group).is_some_and(|status| status >= 500),
-        // The kernel tells a lot at boot; these words are in what breaks requests.
-        LogFormat::Kernel => KERNEL_TROUBLE.iter().any(|word| group.first.contains(word)),
-        LogFormat::Plain => false,
+/// Whether a line tells of trouble: by its signature, by its level, by the status of the request.
+fn severe(state: &State, group: &LogGroup) -> bool {
+    let known = signature(state, group).map(|signature| signature.rank != Rank::Context);
+    match group.meaning.status {
+        Some(status) => known.unwrap_or(status >= 500),
+        None => known.unwrap_or(group.meaning.level >= Some(Level::Error)),
     }
-}
-
-/// The status of a group of requests, which its key begins with.
-fn status(group: &LogGroup) -> Option<u16> {
-    group.key.split(' ').next().and_then(|word| word.parse().ok())
 }
 
 /// What comes first: what can have to do with what fails now; of that, errors, then failed requests, then the rest; what goes on
 /// before what has ended; many before few.
 fn order(state: &State, group: &LogGroup) -> (bool, u8, bool, i64, u64) {
-    let class = match (group.kind, severe(group)) {
-        (SourceKind::Error | SourceKind::App | SourceKind::Kernel, true) if telling(group) => 0,
+    let class = match (group.kind, severe(state, group)) {
+        (SourceKind::Error | SourceKind::App | SourceKind::Kernel, true) if telling(state, group) => 0,
         (SourceKind::Error | SourceKind::App | SourceKind::Kernel, true) => 1,
         (SourceKind::App, false) => 2,
         (SourceKind::Access, true) => 3,
@@ -103,7 +72,7 @@ fn entries(state: &State) -> Vec<&LogGroup> {
 }
 
 fn signature<'a>(state: &'a State, group: &LogGroup) -> Option<&'a Signature> {
-    state.catalog.as_ref()?.signatures.of(&group.format, &group.first)
+    state.catalog.as_ref()?.signatures.by_id(group.meaning.signature.as_deref()?)
 }
 
 /// A line without its own time stamp and process, which the columns beside it tell.
@@ -144,14 +113,14 @@ fn row(state: &State, ui: &Ui, group: &LogGroup, area: Rect) -> Line<'static> {
     let styles = &ui.styles;
     let columns = usize::from(area.width).saturating_sub(2);
     let going_on = group.last_second().is_some_and(|last| is_now(state, last));
-    let style = match (severe(group), going_on) {
+    let style = match (severe(state, group), going_on) {
         (true, true) => styles.bad,
         (true, false) => styles.warn,
         (false, _) => styles.quiet,
     };
     let count = right(&format!("{}x", figures::thousands(group.count)), COUNT);
     let times = ui.span_of(state, group.first_second(), group.last_second());
-    let text = if severe(group) { styles.text } else { styles.quiet };
+    let text = if severe(state, group) { styles.text } else { styles.quiet };
     if area.width >= ROOMY {
         let causes = signature(state, group).map_or_else(String::new, |signature| match signature.causes.first() {
             Some(cause) => format!("  -> {cause}"),

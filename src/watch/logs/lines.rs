@@ -1,12 +1,14 @@
 //! Bytes to lines, in bounded memory.
 
 /// Bytes of a line that are kept at most. nginx cuts its own at 2 kB (`NGX_MAX_ERROR_STR`); applications log whole requests.
-pub(super) const LINE_BYTES: usize = 64 << 10;
+pub(in crate::watch) const LINE_BYTES: usize = 64 << 10;
 
 /// Takes the lines of a log, one by one.
-pub(super) trait Sink: Send {
+pub(in crate::watch) trait Sink: Send {
     /// A line without its end: at most [`LINE_BYTES`] of it, and how long it was. `lookback`: it was there when we began.
     fn line(&mut self, line: &[u8], length: u64, lookback: bool);
+    /// A line without a byte. Only a person leaves one.
+    fn blank(&mut self) {}
     /// So many lines were passed over.
     fn dropped(&mut self, lines: u64);
 }
@@ -14,7 +16,7 @@ pub(super) trait Sink: Send {
 /// Puts lines together over the ends of what was read. A line longer than [`LINE_BYTES`] is never held whole: its beginning
 /// is kept, and its length is counted.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(in crate::watch) struct Lines {
     partial: Vec<u8>,
     /// Length of the line so far, kept or not.
     length: u64,
@@ -24,12 +26,12 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Begins in the middle of a file: what stands before the first line end is passed over.
-    pub(super) fn skipping() -> Self {
+    pub(in crate::watch) fn skipping() -> Self {
         Self { skipping: true, ..Self::default() }
     }
 
     /// Takes the next bytes. `lookback` is asked with the index one behind the line's end.
-    pub(super) fn push(&mut self, bytes: &[u8], lookback: impl Fn(usize) -> bool, sink: &mut impl Sink) {
+    pub(in crate::watch) fn push(&mut self, bytes: &[u8], lookback: impl Fn(usize) -> bool, sink: &mut impl Sink) {
         let mut from = 0;
         for end in memchr::memchr_iter(b'\n', bytes) {
             let piece = bytes.get(from..end).unwrap_or_default();
@@ -53,7 +55,7 @@ impl Lines {
 
     /// The file ends here for good: an unfinished line is a line all the same, because it may be the last that a dying
     /// process wrote.
-    pub(super) fn finish(&mut self, lookback: bool, sink: &mut impl Sink) {
+    pub(in crate::watch) fn finish(&mut self, lookback: bool, sink: &mut impl Sink) {
         if self.length > 0 {
             emit(&self.partial, self.length, lookback, sink);
         }
@@ -77,7 +79,9 @@ fn emit(line: &[u8], length: u64, lookback: bool, sink: &mut impl Sink) {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let zeros = line.iter().take_while(|byte| **byte == 0).count();
     let line = line.get(zeros..).unwrap_or_default();
-    if !line.is_empty() {
+    if line.is_empty() {
+        sink.blank();
+    } else {
         sink.line(line, length, lookback);
     }
 }

@@ -9,9 +9,11 @@
 
 pub mod batch;
 mod follow;
-mod lines;
+pub(super) mod lines;
+mod memo;
 pub mod normalise;
 mod remedy;
+pub(super) mod skeleton;
 mod tail;
 
 use std::{

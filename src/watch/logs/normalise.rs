@@ -4,19 +4,24 @@
 //!   upstream, server: shop.test, upstream: "http://127.0.0.1:8000"`. Left out are time, process, connection, client, request,
 //!   host and referrer, and the path behind the upstream. In the message, error numbers with their text, addresses of sockets,
 //!   signals and exit codes stay; other numbers become `#`, and texts of the client's choosing `<text>` or `<path>`.
-//! - access log: `<status> <method>[ up=<address>{,<address>}][ ups=<status>{,<status>}]`, `-` for what is not known:
-//!   `502 GET up=127.0.0.1:8000 ups=502`. A line that is not of the format: `? not of the log format`.
-//! - anything else: the line with numbers as `#`.
+//! - access log: `502 GET up=127.0.0.1:8000 ups=502 by=gateway`, the form of `model/logline/access_key.rs`. A line that is not
+//!   of the format: `? not of the log format`.
+//! - anything else: level and message as its reader gives them, with numbers as `#` but for those of the upstream, and the
+//!   upstream behind them; a request is the form that its reader makes.
 //!
 //! A key is bounded, and so is the number of different keys that a client can make.
 
 use std::fmt::Write as _;
 
-use jiff::{Timestamp, civil, tz::TimeZone};
+use jiff::tz::TimeZone;
 
-use crate::model::{AccessFormat, AccessLine, LogFormat, NginxErrorLine};
+use crate::model::{
+    AccessFormat, LogFormat, NginxErrorLine,
+    logline::{self, Entry, LineTime, TimeShape},
+};
 
 mod collapse;
+mod fast;
 
 use collapse::nginx_message;
 pub use collapse::numbers;
@@ -25,8 +30,8 @@ pub use collapse::numbers;
 pub const KEY_BYTES: usize = 512;
 /// The key of lines that are not of the access log's format.
 pub const UNFORMATTED: &str = "? not of the log format";
-/// How far ahead of our clock a log may be, in seconds, before a time that occurs twice is taken for the first one.
-const AHEAD: i64 = 5;
+/// The time of a batch that was told none: any stamp is before it.
+const NO_NOW: i64 = i64::MAX / 2;
 
 /// Finds key and second of lines of one format.
 #[derive(Debug)]
@@ -36,13 +41,15 @@ pub struct Normaliser {
     now: i64,
     /// The last time stamp, as text and as seconds: most lines share it with the line before.
     last: (String, Option<i64>),
+    raw: fast::Raw,
 }
 
 #[derive(Debug)]
 enum Format {
     NginxError,
     Access(AccessFormat),
-    Plain,
+    Kernel,
+    Any,
 }
 
 impl Normaliser {
@@ -51,9 +58,11 @@ impl Normaliser {
         let format = match format {
             LogFormat::NginxError => Format::NginxError,
             LogFormat::NginxAccess(text) => Format::Access(AccessFormat::compile(text)),
-            LogFormat::Kernel | LogFormat::Plain => Format::Plain,
+            LogFormat::Kernel => Format::Kernel,
+            LogFormat::Plain => Format::Any,
         };
-        Self { format, zone, now: i64::MAX - AHEAD, last: (String::new(), None) }
+        let raw = fast::Raw::new(&format);
+        Self { format, zone, now: NO_NOW, last: (String::new(), None), raw }
     }
 
     /// What time it is, in seconds since the Unix epoch.
@@ -68,7 +77,7 @@ impl Normaliser {
             Format::NginxError => {
                 if let Some(parsed) = NginxErrorLine::parse(line) {
                     nginx_error(&parsed, key);
-                    self.local(parsed.time)
+                    self.placed(LineTime { text: parsed.time, shape: TimeShape::Slashed })
                 } else {
                     numbers(line, key);
                     None
@@ -76,21 +85,27 @@ impl Normaliser {
             }
             Format::Access(format) => {
                 if let Some(parsed) = format.parse(line) {
-                    access(&parsed, key);
+                    logline::access_form(&parsed, key);
                     parsed.time.and_then(|time| self.cached(time.text(), |_| time.second()))
                 } else {
                     key.push_str(UNFORMATTED);
                     None
                 }
             }
-            Format::Plain => {
+            Format::Kernel => {
                 numbers(line, key);
                 None
             }
+            Format::Any => {
+                let entry = logline::read(line);
+                match NginxErrorLine::parse(logline::carried(line).text) {
+                    Some(parsed) => nginx_error(&parsed, key),
+                    None => any(&entry, key),
+                }
+                entry.time.and_then(|time| self.placed(time))
+            }
         };
-        if key.len() - start > KEY_BYTES {
-            key.truncate(key.floor_char_boundary(start + KEY_BYTES));
-        }
+        bound(key, start);
         second
     }
 
@@ -104,76 +119,74 @@ impl Normaliser {
         self.last.1
     }
 
-    /// `2026/11/20 02:17:41` in the zone. In the hour that occurs twice when clocks are set back, the later one is meant unless
-    /// it is in the future.
-    fn local(&mut self, text: &str) -> Option<i64> {
-        self.cached(text, |this| {
-            let at = civil::DateTime::strptime("%Y/%m/%d %H:%M:%S", text).ok()?;
-            let possible = this.zone.to_ambiguous_timestamp(at);
-            let later = possible.later().ok().map(Timestamp::as_second);
-            if later.is_some_and(|later| later <= this.now.saturating_add(AHEAD)) {
-                return later;
-            }
-            possible.earlier().ok().map(Timestamp::as_second)
-        })
+    fn placed(&mut self, time: LineTime<'_>) -> Option<i64> {
+        self.cached(time.coarse(), |this| time.second(&this.zone, this.now))
     }
 }
 
-fn nginx_error(line: &NginxErrorLine<'_>, key: &mut String) {
-    // Writing to a String cannot fail, here and below.
-    let _ = write!(key, "[{}] ", line.level);
-    nginx_message(line.message, line.request.is_some(), key);
-    if let Some(server) = line.server {
-        let _ = write!(key, ", server: {server}");
+fn any(entry: &Entry<'_>, key: &mut String) {
+    if entry.status.is_some() {
+        key.push_str(&entry.message);
+        return;
     }
-    if let Some(upstream) = line.upstream_base() {
+    // nginx's message has its level already.
+    if let Some(level) = entry.level.filter(|_| !entry.message.starts_with('[')) {
+        let _ = write!(key, "[{}] ", level.word());
+    }
+    let upstream = entry.upstream.as_deref().unwrap_or_default();
+    let mut rest = &*entry.message;
+    // The upstream's address is what makes the group; other numbers differ from line to line.
+    while let Some(at) = (!upstream.is_empty()).then(|| rest.find(upstream)).flatten() {
+        numbers(&rest[..at], key);
+        key.push_str(upstream);
+        rest = &rest[at + upstream.len()..];
+        if key.len() > KEY_BYTES {
+            return;
+        }
+    }
+    numbers(rest, key);
+    if !upstream.is_empty() && !entry.message.contains(upstream) {
         let _ = write!(key, ", upstream: \"{upstream}\"");
     }
 }
 
-fn access(line: &AccessLine<'_>, key: &mut String) {
-    match line.status {
-        Some(status) => {
-            let _ = write!(key, "{status:03}");
-        }
-        None => key.push('-'),
-    }
-    let _ = write!(key, " {}", line.method.filter(|method| known(method)).unwrap_or("-"));
-    for (at, address) in line.upstream_addrs.iter().enumerate() {
-        let _ = write!(key, "{}{address}", if at == 0 { " up=" } else { "," });
-    }
-    for (at, status) in line.upstream_statuses.iter().enumerate() {
-        key.push_str(if at == 0 { " ups=" } else { "," });
-        match status {
-            Some(status) => {
-                let _ = write!(key, "{status:03}");
-            }
-            None => key.push('-'),
-        }
+/// Cuts a key that begins at `start`.
+fn bound(key: &mut String, start: usize) {
+    if key.len() - start > KEY_BYTES {
+        key.truncate(key.floor_char_boundary(start + KEY_BYTES));
     }
 }
 
-/// The methods of RFC 9110, PATCH and WebDAV: an invented one must not make a group of its own.
-fn known(method: &str) -> bool {
-    const METHODS: [&str; 16] = [
-        "GET",
-        "HEAD",
-        "POST",
-        "PUT",
-        "DELETE",
-        "OPTIONS",
-        "PATCH",
-        "CONNECT",
-        "TRACE",
-        "PROPFIND",
-        "PROPPATCH",
-        "MKCOL",
-        "COPY",
-        "MOVE",
-        "LOCK",
-        "UNLOCK",
-    ];
-    METHODS.contains(&method)
+/// What decides the key of a line of nginx's error log.
+pub(super) struct NginxParts<'a> {
+    pub(super) level: &'a str,
+    pub(super) message: &'a str,
+    pub(super) of_request: bool,
+    pub(super) server: Option<&'a str>,
+    /// With scheme, without path.
+    pub(super) upstream: Option<&'a str>,
+}
+
+fn nginx_error(line: &NginxErrorLine<'_>, key: &mut String) {
+    let of_request = line.request.is_some();
+    let (level, message, server, upstream) = (line.level, line.message, line.server, line.upstream_base());
+    nginx_key(&NginxParts { level, message, of_request, server, upstream }, key);
+}
+
+fn nginx_key(line: &NginxParts<'_>, key: &mut String) {
+    key.push('[');
+    key.push_str(line.level);
+    key.push_str("] ");
+    nginx_message(line.message, line.of_request, key);
+    if let Some(server) = line.server {
+        key.push_str(", server: ");
+        key.push_str(server);
+    }
+    if let Some(upstream) = line.upstream {
+        key.push_str(", upstream: \"");
+        key.push_str(upstream);
+        key.push('"');
+    }
 }
 
 #[cfg(test)]

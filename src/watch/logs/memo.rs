@@ -1,0 +1,124 @@
+//! Which skeletons were seen lately, and their keys: a small cache of fixed size, so that a flood of lines that all differ costs
+//! neither memory nor more time for each line.
+//!
+//! The hash only says where to look, and is seeded anew in each run: what counts is that the pieces are equal, byte by byte, so no
+//! line can be counted in the group of another, whatever a client writes.
+
+use std::{hash::BuildHasher as _, hash::Hasher as _, sync::Arc};
+
+use foldhash::fast::RandomState;
+
+use super::skeleton::Skeleton;
+
+/// Places with the same hash.
+const WAYS: usize = 4;
+/// Sets of them. A power of two.
+const SETS: usize = 256;
+/// Bytes of a skeleton that is remembered: nginx cuts its lines at 2,048, and a message is a part of one.
+const SKELETON_BYTES: usize = 1024;
+/// Bytes of all of them with their keys: beyond this everything is forgotten and learned anew.
+const MEMO_BYTES: usize = 256 << 10;
+/// Hashes of skeletons that were seen once. A power of two.
+const ONCE: usize = 1024;
+
+/// Remembers keys by skeleton.
+#[derive(Debug, Default)]
+pub(super) struct Memo {
+    hasher: RandomState,
+    /// Empty until something is remembered.
+    sets: Vec<[Option<Known>; WAYS]>,
+    /// What was seen once is not remembered yet: a path or number in a message may never come again.
+    once: Vec<u32>,
+    /// Which of a set goes next.
+    turn: u8,
+    bytes: usize,
+}
+
+/// A skeleton that was seen before.
+#[derive(Debug)]
+pub(super) struct Known {
+    hash: u64,
+    marks: u8,
+    lengths: [u16; 4],
+    raw: Box<[u8]>,
+    /// The key of its lines.
+    pub(super) key: Arc<str>,
+    /// Where its lines were counted last: the batch, and the place in it.
+    pub(super) place: (u64, usize),
+}
+
+impl Known {
+    fn is(&self, hash: u64, skeleton: &Skeleton<'_>) -> bool {
+        if self.hash != hash || self.marks != skeleton.marks {
+            return false;
+        }
+        let mut rest = &*self.raw;
+        skeleton.pieces.iter().zip(self.lengths).all(|(piece, length)| {
+            let Some((known, after)) = rest.split_at_checked(usize::from(length)) else { return false };
+            rest = after;
+            known == *piece
+        })
+    }
+}
+
+impl Memo {
+    /// The hash of a skeleton, for the other two.
+    pub(super) fn hash(&self, skeleton: &Skeleton<'_>) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        for piece in skeleton.pieces {
+            hasher.write(piece);
+        }
+        hasher.write_u8(skeleton.marks);
+        hasher.finish()
+    }
+
+    /// What is known of a skeleton.
+    pub(super) fn get(&mut self, hash: u64, skeleton: &Skeleton<'_>) -> Option<&mut Known> {
+        self.sets.get_mut(index(hash, SETS))?.iter_mut().flatten().find(|known| known.is(hash, skeleton))
+    }
+
+    /// Remembers the key of a skeleton when it comes for the second time.
+    pub(super) fn put(&mut self, hash: u64, skeleton: &Skeleton<'_>, key: &Arc<str>, place: (u64, usize)) {
+        let size = skeleton.pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        // What is no ASCII may be bytes that are no text: those are replaced before a key is made.
+        if size > SKELETON_BYTES || !skeleton.pieces.iter().all(|piece| piece.is_ascii()) {
+            return;
+        }
+        if self.sets.is_empty() {
+            self.sets.resize_with(SETS, Default::default);
+            self.once.resize(ONCE, 0);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "the upper half tells what the lower did not choose the place by")]
+        let tag = (hash >> 32) as u32 | 1;
+        let once = &mut self.once[index(hash.rotate_right(16), ONCE)];
+        if std::mem::replace(once, tag) != tag {
+            return;
+        }
+        let known = Known {
+            hash,
+            marks: skeleton.marks,
+            lengths: skeleton.pieces.map(|piece| u16::try_from(piece.len()).unwrap_or_default()),
+            raw: skeleton.pieces.concat().into(),
+            key: Arc::clone(key),
+            place,
+        };
+        self.bytes += size + key.len();
+        if self.bytes > MEMO_BYTES {
+            self.sets.iter_mut().flatten().for_each(|known| *known = None);
+            self.bytes = size + key.len();
+        }
+        let set = &mut self.sets[index(hash, SETS)];
+        self.turn = self.turn.wrapping_add(1);
+        let at = set.iter().position(Option::is_none).unwrap_or(usize::from(self.turn) % WAYS);
+        if let Some(gone) = set[at].replace(known) {
+            self.bytes = self.bytes.saturating_sub(gone.raw.len() + gone.key.len());
+        }
+    }
+}
+
+/// The place that a hash chooses of so many, a power of two.
+fn index(hash: u64, places: usize) -> usize {
+    #[expect(clippy::cast_possible_truncation, reason = "only its lowest bits are used")]
+    let low = hash as usize;
+    low & (places - 1)
+}

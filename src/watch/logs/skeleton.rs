@@ -1,0 +1,211 @@
+//! What decides the group of a line, cut out of its raw bytes: nothing is copied, decoded or understood.
+//!
+//! Two lines with equal skeletons have the same key. So a key is found once for each skeleton ([`super::memo`]), and a flood costs
+//! hardly more than finding the pieces. A skeleton may be finer than a key (numbers differ), never coarser: the cut follows
+//! [`NginxErrorLine::parse`](crate::model::NginxErrorLine::parse) and
+//! [`AccessFormat::parse`](crate::model::AccessFormat::parse) step by step, and gives `None` wherever that would take a closer look.
+//!
+//! To add a format: a function that cuts its lines, and its arm in [`super::normalise`]; the tests compare it with the reader.
+
+use memchr::{memchr, memmem};
+
+use super::normalise::NginxParts;
+use crate::model::AccessCut;
+
+/// Pieces of a line at most.
+const PIECES: usize = 4;
+/// Bytes of `2026/11/20 02:17:41`.
+const TIME_BYTES: usize = 19;
+
+/// The pieces of a line that decide its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Skeleton<'a> {
+    /// The time stamp as it stands there. It is no part of the key.
+    pub(super) time: &'a [u8],
+    /// Which fields the line has.
+    pub(super) marks: u8,
+    /// Level, message, server and upstream; status, method, addresses and statuses of the attempts.
+    pub(super) pieces: [&'a [u8]; PIECES],
+}
+
+impl<'a> Skeleton<'a> {
+    /// The parts of an nginx line. `None`: they are no text, or it has no client, and then what its message is was not looked at.
+    pub(super) fn nginx(&self) -> Option<NginxParts<'a>> {
+        let [level, message, server, upstream] = self.pieces;
+        let text = |piece: &'a [u8]| str::from_utf8(piece).ok();
+        let marked = |mark: u8, piece: &'a [u8]| if self.marks & mark == 0 { Some(None) } else { text(piece).map(Some) };
+        (self.marks & mark::CLIENT != 0).then_some(())?;
+        Some(NginxParts {
+            level: text(level)?,
+            message: text(message)?,
+            of_request: self.marks & mark::REQUEST != 0,
+            server: marked(mark::SERVER, server)?,
+            upstream: marked(mark::UPSTREAM, upstream)?,
+        })
+    }
+}
+
+/// The fields of an nginx error line, as marks.
+mod mark {
+    pub(super) const CLIENT: u8 = 1;
+    pub(super) const SERVER: u8 = 2;
+    pub(super) const REQUEST: u8 = 4;
+    pub(super) const UPSTREAM: u8 = 8;
+    pub(super) const HOST: u8 = 16;
+    pub(super) const REFERRER: u8 = 32;
+    /// There may be several.
+    pub(super) const SUBREQUEST: u8 = 0;
+}
+
+/// The quoted field that a text begins with, as a mark, and what stands behind its quote.
+fn field(text: &[u8]) -> Option<(u8, &[u8])> {
+    let (name, mark): (&[u8], u8) = match text.first()? {
+        b'r' if text.get(2) == Some(&b'q') => (b"request: \"", mark::REQUEST),
+        b'r' => (b"referrer: \"", mark::REFERRER),
+        b'u' => (b"upstream: \"", mark::UPSTREAM),
+        b'h' => (b"host: \"", mark::HOST),
+        b's' => (b"subrequest: \"", mark::SUBREQUEST),
+        _ => return None,
+    };
+    Some((mark, text.strip_prefix(name)?))
+}
+
+/// Cuts lines of nginx's error log.
+#[derive(Debug)]
+pub(super) struct NginxCutter {
+    client: memmem::Finder<'static>,
+}
+
+impl NginxCutter {
+    pub(super) fn new() -> Self {
+        Self { client: memmem::Finder::new(", client: ") }
+    }
+
+    /// `None`: not of nginx's form, or one that needs a closer look.
+    pub(super) fn cut<'a>(&self, line: &'a [u8]) -> Option<Skeleton<'a>> {
+        let Head { time, level, mut rest } = head(line)?;
+        if let Some(after) = rest.strip_prefix(b"*") {
+            // Of more digits not all are numbers of 64 bits.
+            const DIGITS: usize = 19;
+            let (_number, after) = word(after, u8::is_ascii_digit).filter(|(number, _)| (1..=DIGITS).contains(&number.len()))?;
+            rest = after.strip_prefix(b" ")?;
+        }
+        let Some(at) = self.client.find(rest) else {
+            return Some(Skeleton { time, marks: 0, pieces: [level, rest, &[], &[]] });
+        };
+        let message = &rest[..at];
+        let mut skeleton = Skeleton { time, marks: mark::CLIENT, pieces: [level, message, &[], &[]] };
+        let (_client, mut rest) = comma(&rest[at + b", client: ".len()..]);
+        if let Some(after) = rest.strip_prefix(b"server: ") {
+            let (server, after) = comma(after);
+            skeleton.marks |= mark::SERVER;
+            skeleton.pieces[2] = server;
+            rest = after;
+        }
+        let mut seen = 0;
+        while seen & (mark::REQUEST | mark::UPSTREAM) != mark::REQUEST | mark::UPSTREAM {
+            let Some((mark, after)) = field(rest) else { break };
+            if seen & mark != 0 {
+                break;
+            }
+            seen |= mark;
+            let (value, after) = quoted(after);
+            if mark == mark::UPSTREAM {
+                skeleton.pieces[3] = base(value)?;
+            }
+            rest = after;
+        }
+        skeleton.marks |= seen & (mark::REQUEST | mark::UPSTREAM);
+        Some(skeleton)
+    }
+}
+
+/// Whether this is a line of nginx's from its first byte; `false`: no, or it needs a closer look.
+pub(in crate::watch) fn begins(line: &[u8]) -> bool {
+    let digits =
+        |time: &[u8]| time.iter().enumerate().all(|(at, byte)| matches!(at, 4 | 7 | 10 | 13 | 16) || byte.is_ascii_digit());
+    head(line).is_some_and(|head| digits(head.time))
+}
+
+/// What all of nginx's lines begin with.
+struct Head<'a> {
+    time: &'a [u8],
+    level: &'a [u8],
+    rest: &'a [u8],
+}
+
+fn head(line: &[u8]) -> Option<Head<'_>> {
+    let (time, rest) = line.split_at_checked(TIME_BYTES)?;
+    // Its digits are looked at when it is read.
+    if time[4] != b'/' || time[7] != b'/' || time[10] != b' ' || time[13] != b':' || time[16] != b':' {
+        return None;
+    }
+    let (level, rest) = word(rest.strip_prefix(b" [")?, u8::is_ascii_lowercase)?;
+    if !matches!(level, b"emerg" | b"alert" | b"crit" | b"error" | b"warn" | b"notice" | b"info" | b"debug") {
+        return None;
+    }
+    let (_pid, rest) = word(rest.strip_prefix(b"] ")?, u8::is_ascii_digit)?;
+    let (_tid, rest) = word(rest.strip_prefix(b"#")?, u8::is_ascii_digit)?;
+    Some(Head { time, level, rest: rest.strip_prefix(b": ")? })
+}
+
+/// The bytes of a kind at the beginning, and the rest.
+fn word(text: &[u8], of: impl Fn(&u8) -> bool) -> Option<(&[u8], &[u8])> {
+    text.split_at_checked(text.iter().take_while(|byte| of(byte)).count())
+}
+
+/// Up to the next `, `, and what stands behind it.
+fn comma(text: &[u8]) -> (&[u8], &[u8]) {
+    let mut from = 0;
+    // An address or a name is too short for a search in strides.
+    while let Some(at) = text[from..].iter().position(|byte| *byte == b',') {
+        let at = from + at;
+        if text.get(at + 1) == Some(&b' ') {
+            return (&text[..at], &text[at + 2..]);
+        }
+        from = at + 1;
+    }
+    (text, &[])
+}
+
+/// As the reader's: a value that is not escaped, up to the quote that ends it.
+fn quoted(text: &[u8]) -> (&[u8], &[u8]) {
+    let mut from = 0;
+    while let Some(at) = memchr(b'"', &text[from..]) {
+        let (end, after) = (from + at, &text[from + at + 1..]);
+        if after.is_empty() {
+            return (&text[..end], &[]);
+        }
+        if let [b',', b' ', rest @ ..] = after
+            && (field(rest).is_some() || rest.starts_with(b"bytes "))
+        {
+            return (&text[..end], rest);
+        }
+        from = end + 1;
+    }
+    (text, &[])
+}
+
+/// As the reader's: the upstream without the path of the request.
+fn base(upstream: &[u8]) -> Option<&[u8]> {
+    // Whatever scheme it is, no slash stands before its two.
+    let start = match memchr(b'/', upstream) {
+        Some(at) if at > 0 && upstream[at - 1] == b':' && upstream.get(at + 1) == Some(&b'/') => at + 2,
+        None => 0,
+        // The socket of a stream, or a scheme further on: the reader decides.
+        Some(_) => return None,
+    };
+    let authority = &upstream[start..];
+    let end = if let Some(path) = authority.strip_prefix(b"unix:") {
+        memchr(b':', path).map_or(authority.len(), |at| at + 6)
+    } else {
+        memchr(b'/', authority).unwrap_or(authority.len())
+    };
+    Some(&upstream[..start + end])
+}
+
+impl<'a> From<AccessCut<'a>> for Skeleton<'a> {
+    fn from(cut: AccessCut<'a>) -> Self {
+        Self { time: cut.time, marks: 0, pieces: [cut.status, cut.method, cut.upstream_addrs, cut.upstream_statuses] }
+    }
+}
