@@ -75,7 +75,7 @@ def apache_certificate(lab):
     crt, key = lab.certificate("/etc/ssl/private/app", name="old-app.internal")
     lab.spawn(f"openssl s_server -quiet -accept 127.0.0.1:8443 -cert {crt} -key {key} -www", log="/dev/null")
     lab.listening(8443)
-    apache(lab, f"SSLProxyEngine on\nSSLProxyVerify require\nSSLProxyCACertificateFile {crt}\nSSLProxyCheckPeerName on\nProxyPass / https://127.0.0.1:8443/")
+    apache(lab, f"LogLevel ssl:info\nSSLProxyEngine on\nSSLProxyVerify require\nSSLProxyCACertificateFile {crt}\nSSLProxyCheckPeerName on\nProxyPass / https://127.0.0.1:8443/")
     lab.gets(PAGES[:3])
     return lab.prompt("tail -n 12 /var/log/apache2/error.log")
 
@@ -93,10 +93,7 @@ def apache_closes(lab):
     lab.listening(8080)
     apache(lab, "ProxyPass / http://127.0.0.1:8080/")
     lab.gets(PAGES)
-    now = time.time()
-    for _ in range(1):
-        lab.note("systemd", "tomcat9.service: Main process exited, code=killed, status=6/ABRT", 1)
-        lab.note("systemd", "tomcat9.service: Failed with result 'signal'.", 1)
-        lab.note("systemd", "tomcat9.service: Scheduled restart job, restart counter is at 7.", 1)
-    del now
+    lab.note("systemd", "tomcat9.service: Main process exited, code=killed, status=6/ABRT", 1)
+    lab.note("systemd", "tomcat9.service: Failed with result 'signal'.", 1)
+    lab.note("systemd", "tomcat9.service: Scheduled restart job, restart counter is at 7.", 1)
     return lab.prompt("tail -n 6 /var/log/apache2/error.log") + lab.journal("systemd")

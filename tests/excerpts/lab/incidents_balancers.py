@@ -1,9 +1,8 @@
 """Incidents behind HAProxy, Caddy, Varnish, lighttpd and Squid."""
 
-import json
 import time
 
-from incidents_nginx import PAGES, PEER
+from incidents_nginx import NXDOMAIN, PAGES, PEER
 from kit import excerpt, wrap
 
 DEFAULTS = """
@@ -55,7 +54,7 @@ def haproxy_check(lab):
     lab.host_at("10.0.3.11")
     lab.spawn(f"{PEER} no-health 10.0.3.11 8080")
     lab.listening(8080, "10.0.3.11")
-    haproxy(lab, "api", "    option httpchk GET /healthz\n    server api1 10.0.3.11:8080 check inter 1500ms fall 2", iso=True)
+    haproxy(lab, "api", "    option httpchk GET /healthz\n    server api1 10.0.3.11:8080 check inter 700ms fall 2", iso=True)
     lab.gets(PAGES[:3])
     lab.said("has no server available", "/var/log/haproxy.log")
     lab.gets(PAGES)
@@ -116,7 +115,7 @@ def caddy_refused(lab):
     return "docker compose logs\n" + lab.compose("caddy", "web")
 
 
-@excerpt("55-caddy-unknown-authority")
+@excerpt("55-caddy-certificate-for-another-name")
 def caddy_authority(lab):
     crt, key = lab.certificate("/etc/ssl/private/unifi", name="unifi.lan")
     lab.spawn(f"openssl s_server -quiet -accept 127.0.0.1:8443 -cert {crt} -key {key} -www", log="/dev/null")
@@ -128,6 +127,9 @@ def caddy_authority(lab):
 
 @excerpt("56-caddy-no-such-host", first_pid=12)
 def caddy_no_host(lab):
+    lab.file("/run/dns.py", NXDOMAIN)
+    lab.spawn("python3 /run/dns.py", log="/dev/null")
+    time.sleep(0.5)
     caddy(lab, "reverse_proxy 2fauth:8000")
     lab.gets(PAGES[:3], timeout=30)
     return "".join(line + "\n" for _, _, _, line in lab.lines(["caddy"]) if '"error"' in line)
@@ -136,8 +138,6 @@ def caddy_no_host(lab):
 @excerpt("57-caddy-https-to-plain-http")
 def caddy_plain(lab):
     lab.spawn(f"{PEER} ok 127.0.0.1 9443")
-    lab.spawn("/bin/true")
-    lab.file("/srv/plain.js", "require('http').createServer((req, res) => res.end('ok')).listen(9443, '127.0.0.1');\n") if False else None
     lab.listening(9443)
     caddy(lab, "reverse_proxy https://127.0.0.1:9443")
     lab.gets(PAGES[:3])
@@ -182,13 +182,15 @@ def lighttpd_refused(lab):
     return lab.prompt("tail -n 8 /var/log/lighttpd-error.log") + lab.prompt("tail -n 4 /var/log/lighttpd-access.log")
 
 
-@excerpt("61-squid-peer-dead", host="rev1")
+@excerpt("61-squid-origin-resets", host="rev1")
 def squid_dead(lab):
     lab.host_at("10.0.3.21")
+    lab.spawn(f"{PEER} reset 10.0.3.21 8080")
+    lab.listening(8080, "10.0.3.21")
     lab.file("/etc/squid/squid.conf", "http_port 80 accel defaultsite=shop.example.com\ncache_peer 10.0.3.21 parent 8080 0 no-query originserver name=app\nhttp_access allow all\ncache_effective_user proxy\ncache_log /var/log/squid/cache.log\naccess_log stdio:/var/log/squid/access.log\npid_filename /run/squid.pid\nconnect_timeout 2 seconds\nvisible_hostname rev1\ncache deny all\nshutdown_lifetime 1 seconds\n")
     lab.sh("chown proxy /var/log/squid; mkdir -p /run/squid; chown proxy /run /run/squid")
     lab.spawn("squid -N -f /etc/squid/squid.conf", log="/dev/null")
     lab.listening(80)
-    lab.gets(PAGES * 3)
+    lab.gets(PAGES)
     time.sleep(1)
     return lab.prompt("tail -n 14 /var/log/squid/cache.log") + lab.prompt("tail -n 5 /var/log/squid/access.log")

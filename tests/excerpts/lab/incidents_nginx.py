@@ -8,6 +8,14 @@ from kit import excerpt, fill, quote, wrap
 
 PEER = f"/usr/bin/python3 {pathlib.Path(__file__).with_name('peer.py')}"
 FASTCGI = "root /srv/www; index index.php; location / { include fastcgi_params; fastcgi_param SCRIPT_FILENAME /srv/www/index.php; fastcgi_pass unix:/run/php/php8.2-fpm.sock; }"
+NXDOMAIN = """
+import socket
+peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+peer.bind(('10.0.0.2', 53))
+while True:
+    query, sender = peer.recvfrom(4096)
+    peer.sendto(query[:2] + b'\\x81\\x83' + query[4:6] + b'\\0\\0\\0\\0\\0\\0' + query[12:], sender)
+"""
 PAGES = ["/", "/category/shoes?page=2", "/cart", "/wp-login.php", "/product/4711", "/api/v1/basket"]
 
 
@@ -127,14 +135,7 @@ def tls_version(lab):
 
 @excerpt("14-name-does-not-resolve-at-request-time", first_pid=20)
 def name_at_request_time(lab):
-    lab.file("/run/dns.py", """
-    import socket
-    peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    peer.bind(('10.0.0.2', 53))
-    while True:
-        query, sender = peer.recvfrom(4096)
-        peer.sendto(query[:2] + b'\\x81\\x83' + query[4:6] + b'\\0\\0\\0\\0\\0\\0' + query[12:], sender)
-    """)
+    lab.file("/run/dns.py", NXDOMAIN)
     lab.spawn("python3 /run/dns.py", log="/dev/null")
     time.sleep(0.5)
     lab.nginx(server="resolver 10.0.0.2 valid=5s; set $backend api-blue.internal; location / { proxy_pass http://$backend:8080; }", container=True)
@@ -308,25 +309,13 @@ def ingress(lab):
     return lab.kubectl({"nginx": "ingress-nginx-controller-6d9f8c7b5-x2kqp/controller"})
 
 
-@excerpt("52-idle-connections-closed-by-node")
+@excerpt("52-workers-retire-while-connections-are-kept")
 def keepalive_race(lab):
-    lab.file("/srv/api/server.js", """
-    const http = require('http');
-    const server = http.createServer((req, res) => { setTimeout(() => res.end('ok\\n'), 3); });
-    server.keepAliveTimeout = 200;
-    server.listen(3000, '127.0.0.1', () => console.log('listening'));
-    """)
-    lab.spawn("node server.js", cwd="/srv/api", tag="api")
+    lab.spawn(f"{PEER} recycle 127.0.0.1 3000")
     lab.listening(3000)
-    lab.sh("tc qdisc add dev lo root netem delay 12ms")
     form = "log_format up '$remote_addr [$time_local] \"$request\" $status urt=$upstream_response_time uct=$upstream_connect_time ua=$upstream_addr us=$upstream_status';"
     lab.nginx(main="worker_processes 1;", http=form + "upstream api { server 127.0.0.1:3000 max_fails=0; keepalive 32; }", server="location / { proxy_http_version 1.1; proxy_set_header Connection ''; proxy_pass http://api; proxy_next_upstream off; }", access="up")
-    for attempt in range(300):
-        lab.get(f"/v2/items/{attempt}", method="POST", body=b"{}", timeout=3)
-        time.sleep(0.05 if attempt % 3 else 0.11 + attempt % 40 * 0.004)
-        if attempt > 20 and lab.cat("/var/log/nginx/error.log").count("\n") >= 3:
-            break
-    lab.gets([f"/v2/items/{n}" for n in range(4)], method="POST", body=b"{}", pause=0.01)
+    lab.gets([f"/v2/items/{n}" for n in range(64)], method="POST", body=b"{}", pause=0.03)
     return lab.prompt("tail -n 4 /var/log/nginx/error.log") + lab.prompt("grep -c ' 502 ' /var/log/nginx/access.log; wc -l < /var/log/nginx/access.log") + lab.prompt("tail -n 25 /var/log/nginx/access.log")
 
 

@@ -1,5 +1,6 @@
 """An upstream that misbehaves in one way: `peer.py MODE ADDRESS PORT`. What no real application does on demand."""
 
+import select
 import socket
 import struct
 import sys
@@ -7,6 +8,7 @@ import threading
 import time
 
 mode, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+began = time.time()
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
 
 
@@ -14,6 +16,15 @@ def serve(conn):
     request = conn.recv(65536)
     if mode == "reset":
         conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    elif mode == "recycle":
+        # A worker that retires after so many requests: it closes an idle connection on which the next request is on its way.
+        for _ in range(9):
+            conn.sendall(OK.replace(b"Connection: close\r\n", b""))
+            if not select.select([conn], [], [], 5)[0]:
+                break
+            last = conn.recv(65536) if _ < 8 else b""
+            if _ < 8 and not last:
+                break
     elif mode == "silent":
         time.sleep(600)
     elif mode == "slow":
@@ -29,7 +40,7 @@ def serve(conn):
     elif mode == "bad-gateway":
         page = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>openresty</center>\r\n</body>\r\n</html>\r\n"
         conn.sendall(b"HTTP/1.1 502 Bad Gateway\r\nServer: openresty\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(page) + page)
-    elif mode == "no-health" and b"/healthz" in request:
+    elif mode == "no-health" and b"/healthz" in request and time.time() > began + 2:
         conn.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     elif mode == "cookies":
         cookies = b"".join(b"Set-Cookie: sess_%d=%s; path=/; HttpOnly\r\n" % (n, b"eyJpdiI6Ik" * 60) for n in range(9))
