@@ -6,6 +6,11 @@ type File = (&'static str, &'static str);
 /// Log lines to facts.
 pub const SIGNATURES: &[File] = &[
     ("signatures/nginx.toml", include_str!("../../assets/signatures/nginx.toml")),
+    ("signatures/apache.toml", include_str!("../../assets/signatures/apache.toml")),
+    ("signatures/haproxy.toml", include_str!("../../assets/signatures/haproxy.toml")),
+    ("signatures/lighttpd.toml", include_str!("../../assets/signatures/lighttpd.toml")),
+    ("signatures/squid.toml", include_str!("../../assets/signatures/squid.toml")),
+    ("signatures/varnish.toml", include_str!("../../assets/signatures/varnish.toml")),
     ("signatures/kernel.toml", include_str!("../../assets/signatures/kernel.toml")),
     ("signatures/systemd.toml", include_str!("../../assets/signatures/systemd.toml")),
     ("signatures/audit.toml", include_str!("../../assets/signatures/audit.toml")),

@@ -20,6 +20,10 @@ const TELLING: &[&str] = &[
     "AH",
     "Error (",
     "(EAI ",
+    // Squid's `ERR_CONNECT_FAIL 111`, docker's `exitCode=137`.
+    "_FAIL ",
+    "_ERROR ",
+    "Code=",
 ];
 /// Digits of such a number at most.
 const TELLING_DIGITS: usize = 5;
