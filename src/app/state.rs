@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Overlay, PlanLimits};
+use super::{LogView, Overlay, PlanLimits, Prompt};
 use crate::{
     catalog::Catalog,
     diagnose::{Assessment, Scene},
-    model::{Address, CheckState, LogSource, ProbePlan, Stamp},
+    model::{Address, CheckState, LogSource, ProbePlan, SourceKind, SourceWish, Stamp},
 };
 
 /// How this run was asked for.
@@ -46,6 +46,10 @@ pub struct View {
     pub scroll: u16,
     /// What is shown while the view is held still: scene and assessment of that moment.
     pub frozen: Option<Box<(Scene, Assessment)>>,
+    /// How the logs are looked at.
+    pub logs: LogView,
+    /// What is being typed in the last line of the screen.
+    pub prompt: Option<Prompt>,
     /// Whether times are shown in the host's own zone instead of UTC.
     pub local_time: bool,
     /// A word to the person, and when it was said.
@@ -71,6 +75,10 @@ pub struct State {
     pub plan: ProbePlan,
     /// The logs that are followed.
     pub following: Vec<LogSource>,
+    /// What logs are looked for by. `None`: not known yet.
+    pub wish: Option<SourceWish>,
+    /// The units whose journal is followed. `None`: not known yet.
+    pub units: Option<Vec<(String, SourceKind)>>,
     /// Steps that a person ticked or skipped.
     pub ticked: BTreeMap<String, CheckState>,
     /// Whether something was observed since the last assessment.

@@ -1,6 +1,6 @@
 //! `update`: one message in, the new state and what is to be done out.
 
-use super::{Action, Effect, Event, Msg, State, plan};
+use super::{Action, Ask, Effect, Event, LogAction, Msg, State, plan, sources};
 use crate::{
     diagnose::{PROBE_RESULTS, ProbeResult, assess, failed},
     model::{Observation, ProbeJob, Stage},
@@ -15,7 +15,10 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     match event.msg {
         Msg::Observed(observation) => {
             // Only these change what is to be probed at once; the rest waits for the tick that follows.
-            let urgent = matches!(observation, Observation::Gateways(_) | Observation::Listeners(_) | Observation::Done(_));
+            let urgent = matches!(
+                observation,
+                Observation::Gateways(_) | Observation::Listeners(_) | Observation::Sources(_) | Observation::Done(_)
+            );
             state.scene.observe(event.at, observation);
             state.stale = true;
             if urgent { reassess(state) } else { Vec::new() }
@@ -36,7 +39,8 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
 /// Draws the conclusions, and adapts what is probed and followed to them.
 fn reassess(state: &mut State) -> Vec<Effect> {
     let mut effects = Vec::new();
-    let logs = plan::logs(&state.scene);
+    effects.extend(find(state));
+    let logs = sources::logs(&state.scene);
     if logs != state.following && state.scene.done.contains(&Stage::Gateways) || state.following.is_empty() && !logs.is_empty() {
         state.following.clone_from(&logs);
         // What was said of no logs at all does not hold for these.
@@ -62,6 +66,28 @@ fn reassess(state: &mut State) -> Vec<Effect> {
     effects
 }
 
+/// What logs are looked for by, and whose journal is read, where that has changed.
+fn find(state: &mut State) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let seen = |state: &State, stage: Stage| state.scene.done.contains(&stage);
+    if !(seen(state, Stage::Gateways) && seen(state, Stage::Listeners)) {
+        return effects;
+    }
+    let wish = sources::wish(&state.scene, &state.options);
+    if state.wish.as_ref() != Some(&wish) {
+        state.wish = Some(wish.clone());
+        state.scene.done.remove(&Stage::Sources);
+        effects.push(Effect::Find(wish));
+    }
+    let units = sources::units(&state.scene);
+    if seen(state, Stage::Sources) && state.units.as_ref() != Some(&units) {
+        state.units = Some(units.clone());
+        state.scene.done.remove(&Stage::Journal);
+        effects.push(Effect::Journal(units));
+    }
+    effects
+}
+
 /// Whether everything was looked at once, so that a verdict can be given.
 pub fn first_pass_complete(state: &State) -> bool {
     let done = |stage: &Stage| state.scene.done.contains(stage);
@@ -69,6 +95,11 @@ pub fn first_pass_complete(state: &State) -> bool {
         return false;
     }
     if !done(&Stage::ConfigTest) && state.now.run_ms < CONFIG_TEST_MS {
+        return false;
+    }
+    // A recording of a version that did not look for logs has none of these.
+    let found = done(&Stage::Sources) && done(&Stage::Journal);
+    if !found && state.now.run_ms < SOURCES_MS {
         return false;
     }
     // Dead, or dying again and again? Only more looks tell.
@@ -92,6 +123,9 @@ pub fn first_pass_complete(state: &State) -> bool {
 /// and what they find is seldom the cause.
 const CONFIG_TEST_MS: u64 = 1_000;
 
+/// How long a first pass waits for the logs that are found by what runs, in milliseconds of the run.
+const SOURCES_MS: u64 = 2_000;
+
 /// How long the line about a failing request may take from the gateway's answer to here, in milliseconds: a batch of lines
 /// waits up to 100 ms for more.
 const LOG_LAG_MS: u64 = 150;
@@ -107,6 +141,76 @@ fn tries_wanted(probe: &str, fails: bool) -> u64 {
         ("gateway", true) => 3,
         ("gateway", false) | ("upstream", true) => 2,
         _ => 1,
+    }
+}
+
+/// Id of the pane that shows the logs.
+const LOGS: &str = "logs";
+
+/// Holds the lines still.
+fn hold(state: &mut State) {
+    if state.view.logs.lines && state.view.logs.held.is_none() {
+        let held = state.shown().0.recent.clone();
+        state.view.logs.held = Some(Box::new(held));
+    }
+}
+
+/// How the logs are to be looked at.
+fn look(state: &mut State, action: LogAction) {
+    let logs = &mut state.view.logs;
+    match action {
+        LogAction::Lines => {
+            logs.lines = !logs.lines;
+            logs.held = None;
+            // Each view has its own selection; that of the lines is the newest one as long as it is followed.
+            let aside = logs.aside.take().filter(|_| !logs.lines);
+            logs.aside = state.view.selected.remove(LOGS);
+            if let Some(aside) = aside {
+                state.view.selected.insert(LOGS, aside);
+            }
+        }
+        LogAction::Follow(true) => {
+            logs.held = None;
+            state.view.selected.remove(LOGS);
+        }
+        LogAction::Follow(false) => hold(state),
+        LogAction::Level(level) => logs.level = level,
+        LogAction::Window(window_s) => logs.window_s = window_s,
+        LogAction::Source(source) => logs.source = source,
+        LogAction::Filter(filter) => {
+            if !logs.filters.contains(&filter) {
+                logs.filters.push(filter);
+            }
+        }
+        LogAction::Clear => {
+            logs.filters.clear();
+            (logs.search, logs.level, logs.window_s, logs.source) = (None, None, None, None);
+        }
+    }
+}
+
+/// What was typed holds from now on.
+fn answer(state: &mut State, select: Option<String>) {
+    let Some(prompt) = state.view.prompt.take() else { return };
+    if prompt.bad() {
+        state.view.message = Some((state.now, format!("no regular expression, or too large a one: {}", prompt.text)));
+        return;
+    }
+    match prompt.ask {
+        Ask::Find => {
+            if prompt.pattern.is_some() {
+                state.view.logs.search = prompt.pattern;
+            }
+            if let Some(key) = select {
+                hold(state);
+                state.view.selected.insert(LOGS, key);
+            }
+        }
+        Ask::Only | Ask::Hide => {
+            if let Some(filter) = prompt.filter() {
+                look(state, LogAction::Filter(filter));
+            }
+        }
     }
 }
 
@@ -134,7 +238,11 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Focus(pane) => view.focus = pane,
         Action::Zoom => view.zoom = !view.zoom,
         Action::Select { pane, key } => {
-            view.selected.insert(pane, key);
+            if pane == LOGS {
+                // Who has chosen a line wants to read it.
+                hold(state);
+            }
+            state.view.selected.insert(pane, key);
         }
         Action::Open(overlay) => {
             view.overlay = Some(overlay);
@@ -142,10 +250,13 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::Scroll(lines) => view.scroll = lines,
         Action::Back => {
-            if view.overlay.take().is_none() {
+            if view.prompt.take().is_none() && view.overlay.take().is_none() {
                 view.zoom = false;
             }
         }
+        Action::Logs(action) => look(state, action),
+        Action::Type(prompt) => view.prompt = Some(prompt),
+        Action::Answer { select } => answer(state, select),
         Action::Freeze => {
             view.frozen = match view.frozen.take() {
                 Some(_) => None,

@@ -10,8 +10,8 @@ use crate::{
     },
 };
 
-/// Seconds with lines that are kept of each group: older ones are merged into one figure.
-const GROUP_SECONDS: usize = 600;
+/// A pause, in seconds, that parts the failures of one outage from those of the one before.
+pub const OUTAGE_GAP_S: i64 = 300;
 
 /// What the lines of a group say.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -48,7 +48,12 @@ impl Meaning {
 /// What a line of this format and group says.
 fn entry<'a>(format: &LogFormat, key: &'a str, line: &'a str) -> Entry<'a> {
     match format {
-        LogFormat::NginxError | LogFormat::Plain => logline::read(line),
+        LogFormat::NginxError => logline::read(line),
+        // A line is kept up to a length only, and what a client asked for can be longer: the key was made of the whole line.
+        LogFormat::Plain => {
+            let entry = logline::read(line);
+            if entry.status.is_some() { entry } else { logline::request_of_key(key).unwrap_or(entry) }
+        }
         LogFormat::NginxAccess(_) => logline::read_access_key(key),
         LogFormat::Kernel => logline::read_kernel(line),
     }
@@ -57,6 +62,8 @@ fn entry<'a>(format: &LogFormat, key: &'a str, line: &'a str) -> Entry<'a> {
 /// Lines that mean the same.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogGroup {
+    /// Its number in the order in which groups came, from 1: by it its lines name it.
+    pub number: u64,
     /// [`crate::model::LogSource::id`].
     pub source: String,
     /// Whose log.
@@ -71,6 +78,8 @@ pub struct LogGroup {
     pub live: u64,
     /// Lines per second, oldest first.
     pub seconds: VecDeque<(i64, u32)>,
+    /// The second at which the last row of lines without a long pause ([`OUTAGE_GAP_S`]) began: `seconds` goes back less far.
+    pub row_began: Option<i64>,
     /// The first line, verbatim.
     pub first: String,
     /// The last line, verbatim.
@@ -86,6 +95,7 @@ impl LogGroup {
     pub fn new(batch: &LogBatch, key: String, first: &str, at: Stamp) -> Self {
         let meaning = Meaning::of(&entry(&batch.format, &key, first));
         Self {
+            number: 0,
             source: batch.source.clone(),
             kind: batch.kind,
             format: batch.format.clone(),
@@ -93,6 +103,7 @@ impl LogGroup {
             count: 0,
             live: 0,
             seconds: VecDeque::new(),
+            row_began: None,
             first: first.to_owned(),
             last: String::new(),
             meaning,
@@ -105,6 +116,16 @@ impl LogGroup {
         let entry = entry(&self.format, &self.key, &self.first);
         self.meaning.signature = signatures.of(&entry).map(|signature| signature.id.clone());
         self.meaning.fields = signatures.fields(&entry);
+    }
+
+    /// How bad its lines are: by their own words, of requests by the status. `None`: they do not say.
+    pub fn level(&self) -> Option<Level> {
+        let of_status = |status| match status {
+            500.. => Level::Error,
+            400.. => Level::Notice,
+            _ => Level::Info,
+        };
+        self.meaning.level.or(self.meaning.status.map(of_status))
     }
 
     /// The upstream's address, where its lines name one.
@@ -127,25 +148,65 @@ impl LogGroup {
         self.seconds.iter().rev().take_while(|(at, _)| *at >= second).map(|(_, count)| u64::from(*count)).sum()
     }
 
-    /// Counts lines.
-    pub fn take(&mut self, count: LogCount, lookback: bool, at: Stamp) {
-        let second = count.second.unwrap_or_else(|| at.wall_s());
+    /// Lines by steps of so many seconds that end with the one in which `now` is, oldest first.
+    pub fn steps(&self, now: i64, steps: usize, step_s: i64) -> Vec<u64> {
+        let mut counts = vec![0_u64; steps];
+        let last = now.div_euclid(step_s);
+        for (second, count) in self.seconds.iter().rev() {
+            let back = last.saturating_sub(second.div_euclid(step_s));
+            if let Some(at) = usize::try_from(back).ok().and_then(|back| steps.checked_sub(1)?.checked_sub(back)) {
+                counts[at] = counts[at].saturating_add(u64::from(*count));
+            }
+        }
+        counts
+    }
+
+    /// Counts lines. At most `seconds` figures are kept of when they came.
+    pub fn take(&mut self, count: LogCount, lookback: bool, at: Stamp, seconds: usize) {
         self.count += u64::from(count.count);
         if !lookback {
             self.live += u64::from(count.count);
         }
         self.seen = at;
-        // Lines come nearly in order; one that comes late is put in its place so that the ends stay right.
+        let later: u32 = count.later.iter().fold(0, |sum, (_, lines)| sum.saturating_add(*lines));
+        self.came(count.second.unwrap_or_else(|| at.wall_s()), count.count.saturating_sub(later));
+        for (second, lines) in count.later {
+            self.came(second, lines);
+            self.merge(seconds);
+        }
+        self.merge(seconds);
+        self.last = count.last.unwrap_or(count.first);
+    }
+
+    /// Lines come nearly in order; one that comes late is put in its place so that the ends stay right.
+    fn came(&mut self, second: i64, lines: u32) {
+        self.row_began = match (self.row_began, self.last_second()) {
+            (Some(began), Some(last)) if second > last => Some(if second - last > OUTAGE_GAP_S { second } else { began }),
+            (Some(began), _) => Some(if second < began && began - second <= OUTAGE_GAP_S { second } else { began }),
+            (None, _) => Some(second),
+        };
         match self.seconds.iter().rposition(|(known, _)| *known <= second) {
             Some(index) if self.seconds[index].0 == second => {
-                self.seconds[index].1 = self.seconds[index].1.saturating_add(count.count);
+                self.seconds[index].1 = self.seconds[index].1.saturating_add(lines);
             }
-            Some(index) => self.seconds.insert(index + 1, (second, count.count)),
-            None => self.seconds.push_front((second, count.count)),
+            Some(index) => self.seconds.insert(index + 1, (second, lines)),
+            None => self.seconds.push_front((second, lines)),
         }
-        if self.seconds.len() > GROUP_SECONDS {
-            self.seconds.pop_front();
+    }
+
+    /// Keeps the figures at so many: of the older half, each two neighbours become one, so the further back, the coarser. The
+    /// first second and the sum stay.
+    fn merge(&mut self, most: usize) {
+        if self.seconds.len() <= most {
+            return;
         }
-        self.last = count.last.unwrap_or(count.first);
+        let recent = self.seconds.split_off(self.seconds.len() / 2);
+        let older: Vec<(i64, u32)> = std::mem::take(&mut self.seconds).into();
+        self.seconds.reserve_exact(most + 1);
+        self.seconds.extend(older.chunks(2).map(|pair| {
+            let lines = pair.iter().fold(0u32, |sum, (_, lines)| sum.saturating_add(*lines));
+            (pair[0].0, lines)
+        }));
+        self.seconds.extend(recent);
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry};
 
-use super::{LogGroup, zone::Zones};
+use super::{LogGroup, Recent, Traffic, zone::Zones};
 use crate::{
     catalog::Catalog,
     model::{
-        BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, Observation, Outcome, ProbeJob, ProbeReport, RunInfo, Stage, Stamp,
+        BlindSpot, FoundLog, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, LogOnset, Observation, Outcome, ProbeJob,
+        ProbeReport, RunInfo, SourceKind, Stage, Stamp,
     },
 };
 
@@ -16,8 +17,14 @@ pub const PROBE_RESULTS: usize = 30;
 const PROBES: usize = 512;
 /// Groups of log lines that are kept apart; the rest is counted together, and shown as such.
 pub const LOG_GROUPS: usize = 2_000;
+/// Seconds with lines that are kept of all groups together, and of one at least and at most: ten minutes each where there are
+/// few, and never more than 2 MB.
+const LOG_SECONDS: usize = 40_000;
+const GROUP_SECONDS: (usize, usize) = (64, 600);
 /// Samples of load that are kept: five minutes at one every 2 s.
 const LOADS: usize = 150;
+/// Logs whose onset is kept: as many as are followed.
+const ONSETS: usize = 256;
 /// The key of the group in which the lines are counted that found no room.
 pub const OVERFLOW_KEY: &str = "(other lines)";
 
@@ -58,6 +65,14 @@ pub struct Scene {
     pub probes: Vec<ProbeHistory>,
     /// Log groups by source and key.
     pub logs: BTreeMap<(String, String), LogGroup>,
+    /// Logs that were found by what runs, with the reason why each was chosen.
+    pub sources: Vec<FoundLog>,
+    /// Since when what failed at the end of a log fails, by log, with the time at which it was told.
+    pub onsets: BTreeMap<String, (Stamp, LogOnset)>,
+    /// The latest lines, verbatim.
+    pub recent: Recent,
+    /// Requests by the gateways' access logs.
+    pub traffic: Traffic,
     /// Load, oldest first.
     pub loads: VecDeque<(Stamp, HostLoad)>,
     /// What could not be looked at, by source.
@@ -81,7 +96,13 @@ impl Scene {
             Observation::Gateways(gateways) => self.gateways = gateways,
             Observation::Listeners(table) => self.listeners = Some(table),
             Observation::Probe(report) => self.probe(at, *report),
+            Observation::Sources(found) => self.sources = found,
             Observation::Log(batch) => self.log(at, batch),
+            Observation::Onset(onset) => {
+                if self.onsets.len() < ONSETS || self.onsets.contains_key(&onset.source) {
+                    self.onsets.insert(onset.source.clone(), (at, onset));
+                }
+            }
             Observation::Load(load) => {
                 if self.loads.len() == LOADS {
                     self.loads.pop_front();
@@ -155,28 +176,51 @@ impl Scene {
         if batch.dropped > 0 {
             *self.dropped.entry(batch.source.clone()).or_default() += batch.dropped;
         }
-        let newest = batch.counts.iter().filter_map(|count| count.second).max();
+        let stamps = |count: &LogCount| count.later.iter().map(|(second, _)| *second).max().max(count.second);
+        let newest = batch.counts.iter().filter_map(stamps).max();
+        let seconds = (LOG_SECONDS / self.logs.len().max(1)).clamp(GROUP_SECONDS.0, GROUP_SECONDS.1);
         for mut count in std::mem::take(&mut batch.counts) {
-            count.second = count.second.map(|second| second + self.zones.shift(&batch.source));
+            let shift = self.zones.shift(&batch.source);
+            count.second = count.second.map(|second| second + shift);
+            count.later.iter_mut().for_each(|(second, _)| *second += shift);
             let mut key = (batch.source.clone(), count.key.clone());
             if self.logs.len() >= LOG_GROUPS && !self.logs.contains_key(&key) {
                 OVERFLOW_KEY.clone_into(&mut key.1);
             }
+            let number = self.logs.len() as u64 + 1;
             let group = match self.logs.entry(key) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => {
                     self.unclassified.push(new.key().clone());
-                    let group = LogGroup::new(&batch, new.key().1.clone(), &count.first, at);
+                    let group = LogGroup { number, ..LogGroup::new(&batch, new.key().1.clone(), &count.first, at) };
                     new.insert(group)
                 }
             };
-            group.take(count, batch.lookback, at);
+            // Without a stamp of its own a line is from when it came.
+            let second = count.second.unwrap_or_else(|| at.wall_s());
+            let later: u32 = count.later.iter().fold(0, |sum, (_, lines)| sum.saturating_add(*lines));
+            if let (SourceKind::Access, Some(status)) = (batch.kind, group.meaning.status) {
+                self.traffic.take(second, status, u64::from(count.count.saturating_sub(later)));
+                for (second, lines) in &count.later {
+                    self.traffic.take(*second, status, u64::from(*lines));
+                }
+            }
+            // First and last are there verbatim; those between are counted.
+            let between = count.count.saturating_sub(1 + u32::from(count.last.is_some()));
+            self.recent.take(&batch.source, group.number, second, &count.first, between);
+            if let Some(last) = &count.last {
+                let second = count.later.iter().map(|(second, _)| *second).max().unwrap_or(second).max(second);
+                self.recent.take(&batch.source, group.number, second, last, 0);
+            }
+            group.take(count, batch.lookback, at, seconds);
         }
         let stamped = newest.filter(|_| !batch.lookback).map(|second| second + self.zones.shift(&batch.source));
         if let Some(shift) = stamped.and_then(|second| self.zones.witness(&batch.source, second, at.wall_s())) {
             for group in self.logs.values_mut().filter(|group| group.source == batch.source) {
                 group.seconds.iter_mut().for_each(|(second, _)| *second += shift);
+                group.row_began = group.row_began.map(|second| second + shift);
             }
+            self.recent.shift(&batch.source, shift);
         }
     }
 }

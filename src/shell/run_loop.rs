@@ -137,7 +137,9 @@ where
                     terminal.clear()?;
                     dirty = true;
                 }
-                Effect::Probe(_) | Effect::Follow(_) | Effect::Copy(_) | Effect::Heal => ports.carry_out(&effect),
+                Effect::Probe(_) | Effect::Find(_) | Effect::Follow(_) | Effect::Journal(_) | Effect::Copy(_) | Effect::Heal => {
+                    ports.carry_out(&effect);
+                }
             }
         }
         if draw {
@@ -164,16 +166,20 @@ fn take(state: &mut State, fed: Feed, now: Stamp, effects: &mut Vec<Effect>) -> 
 fn is_news(state: &State, observation: &Observation) -> bool {
     match observation {
         Observation::Probe(report) => state.scene.history(&report.job).is_none_or(|known| known.last.outcome != report.outcome),
-        Observation::Log(batch) => batch.lookback || batch.kind != SourceKind::Access,
+        Observation::Log(batch) => batch.lookback || batch.kind != SourceKind::Access || state.view.logs.lines,
         Observation::Load(_) => state.scene.loads.is_empty(),
         Observation::Done(Stage::Probes { round, .. }) => *round <= 1,
         Observation::Run(_)
         | Observation::End
         | Observation::Gateways(_)
+        | Observation::Onset(_)
         | Observation::Listeners(_)
+        | Observation::Sources(_)
         | Observation::Blind(_)
         | Observation::Seen { .. }
         | Observation::Dropped { .. }
-        | Observation::Done(Stage::Gateways | Stage::ConfigTest | Stage::Listeners | Stage::Logs | Stage::Load) => true,
+        | Observation::Done(
+            Stage::Gateways | Stage::ConfigTest | Stage::Listeners | Stage::Sources | Stage::Journal | Stage::Logs | Stage::Load,
+        ) => true,
     }
 }

@@ -45,15 +45,7 @@ pub struct Paste {
 impl Paste {
     /// As [`read`].
     pub fn new(zone: TimeZone, now: i64) -> Self {
-        let reader = Reader {
-            zone,
-            now,
-            cut: None,
-            whole: Vec::new(),
-            whole_length: 0,
-            open: None,
-            sources: BTreeMap::new(),
-        };
+        let reader = Reader { zone, now, cut: None, whole: Vec::new(), whole_length: 0, open: None, sources: BTreeMap::new() };
         Self { head: Some(Vec::new()), lines: Lines::default(), reader }
     }
 
@@ -167,7 +159,7 @@ impl Reader {
                 Writer::Host => SourceKind::Kernel,
             };
             let log = LogSource { path: dialect.title().into(), kind, format: LogFormat::Plain };
-            let mut batcher = Batcher::new(log, self.zone.clone());
+            let mut batcher = Batcher::new(log, self.zone.clone()).spanning();
             batcher.at(self.now);
             batcher
         })

@@ -5,7 +5,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::*;
 use crate::model::{LogFormat, SourceKind};
 
-const FORMAT: &str = "$remote_addr [$time_local] \"$request\" $status \"$http_referer\" ua=\"$upstream_addr\" us=\"$upstream_status\"";
+const FORMAT: &str = "$remote_addr [$time_local] \"$request\" $status \"$http_referer\" ua=\"$upstream_addr\" us=\"$upstream_status\" \
+     uht=\"$upstream_header_time\"";
 
 /// Lines by second and key, with the first and the last of them.
 type Counted = BTreeMap<(Option<i64>, String), (u64, String, String)>;
@@ -43,6 +44,37 @@ fn both(format: &LogFormat, lines: &[Vec<u8>]) -> (Counted, Counted) {
     (counted(batches), plain)
 }
 
+/// How many lines came of each key in each second, all seconds counted together; and each key's first and last line.
+fn spanned(format: &LogFormat, lines: &[Vec<u8>]) -> (BTreeMap<(Option<i64>, String), u64>, BTreeMap<String, (String, String)>) {
+    let mut batcher = Batcher::new(source(format.clone()), TimeZone::UTC).spanning();
+    lines.iter().for_each(|line| batcher.add(line, line.len() as u64, false, None));
+    let (mut counts, mut texts) = (BTreeMap::new(), BTreeMap::new());
+    for count in batcher.all().into_iter().flat_map(|batch| batch.counts) {
+        let later: u32 = count.later.iter().map(|(_, lines)| lines).sum();
+        *counts.entry((count.second, count.key.clone())).or_insert(0) += u64::from(count.count - later);
+        for (second, lines) in count.later {
+            *counts.entry((Some(second), count.key.clone())).or_insert(0) += u64::from(lines);
+        }
+        let last = count.last.unwrap_or_else(|| count.first.clone());
+        texts.entry((count.key, count.second.is_some())).or_insert((count.first, String::new())).1 = last;
+    }
+    (counts, texts.into_iter().map(|((key, stamped), texts)| (format!("{stamped} {key}"), texts)).collect())
+}
+
+/// The same of lines that were read one by one.
+fn together(format: &LogFormat, lines: &[Vec<u8>]) -> (BTreeMap<(Option<i64>, String), u64>, BTreeMap<String, (String, String)>) {
+    let (mut counts, mut texts) = (BTreeMap::new(), BTreeMap::new());
+    for line in lines {
+        let text = String::from_utf8_lossy(line).into_owned();
+        let mut key = String::new();
+        let second = Normaliser::new(format, TimeZone::UTC).line(&text, &mut key);
+        let stamped = second.is_some();
+        texts.entry(format!("{stamped} {key}")).or_insert((text.clone(), String::new())).1.clone_from(&text);
+        *counts.entry((second, key)).or_insert(0) += 1;
+    }
+    (counts, texts)
+}
+
 /// One of these, often followed by bytes that are no text.
 fn one(of: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     (select(of), prop::bool::weighted(0.03)).prop_map(|(text, broken)| {
@@ -56,11 +88,24 @@ fn one(of: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
 
 fn error_line() -> impl Strategy<Value = Vec<u8>> {
     let fields = (
-        one(&["2026/11/20 02:17:41", "2026/11/20 02:17:42", "2026/11/20 02:18:07", "2026/13/20 02:17:41", "2026/11/2x 02:17:41", "2026/11/20 02:17:99"]),
+        one(&[
+            "2026/11/20 02:17:41",
+            "2026/11/20 02:17:42",
+            "2026/11/20 02:18:07",
+            "2026/13/20 02:17:41",
+            "2026/11/2x 02:17:41",
+            "2026/11/20 02:17:99",
+        ]),
         one(&[" [error] ", " [error] ", " [crit] ", " [eror] ", " [error]"]),
         one(&["811#811: ", "812#812: ", "812: ", "#: ", "8#8:"]),
         one(&["*5 ", "*18446744073709551616 ", "*7 ", "", "*+5 ", "* "]),
-        one(&["connect() failed (111: Connection refused) while connecting to upstream", "x 17", "open() \"/srv/a\" failed (2: No", "", "é"]),
+        one(&[
+            "connect() failed (111: Connection refused) while connecting to upstream",
+            "x 17",
+            "open() \"/srv/a\" failed (2: No",
+            "",
+            "é",
+        ]),
         one(&[", client: 10.0.0.1", ", client: ::1", "", ", client: ", ", client: a, b"]),
         one(&[", server: shop", ", server: ", "", ", server: shop, upstream: \"http://a/\""]),
         one(&[
@@ -80,7 +125,13 @@ fn error_line() -> impl Strategy<Value = Vec<u8>> {
             ", upstream: \"/a://b\"",
             "",
         ]),
-        one(&[", host: \"shop\"", ", host: \"a\", upstream: \"http://evil/\"", ", host: \"a\", host: \"b\", upstream: \"http://evil/\"", "", "\r"]),
+        one(&[
+            ", host: \"shop\"",
+            ", host: \"a\", upstream: \"http://evil/\"",
+            ", host: \"a\", host: \"b\", upstream: \"http://evil/\"",
+            "",
+            "\r",
+        ]),
     );
     fields.prop_map(|(time, level, process, number, message, client, server, request, upstream, host)| {
         [time, level, process, number, message, client, server, request, upstream, host].concat()
@@ -90,15 +141,41 @@ fn error_line() -> impl Strategy<Value = Vec<u8>> {
 fn access_line() -> impl Strategy<Value = Vec<u8>> {
     let fields = (
         one(&["10.0.0.1 [", "::1 [", "- ["]),
-        one(&["20/Nov/2026:02:17:41 +0000", "20/Nov/2026:02:17:42 +0000", "20/Nov/2026:02:18:42 +0100", "yesterday", "20/Nov/2026:02:17:77 +0000"]),
-        one(&["] \"GET /a HTTP/1.1\" ", "] \"GET /b HTTP/1.1\" ", "] \"GET  HTTP/1.1\" ", "] \"GET \" ", "] \"GET\" ", "] \"HACK /\\\" 502 HTTP/1.1\" ", "] \"\\x16\\x03 \" ", "] GET "]),
+        one(&[
+            "20/Nov/2026:02:17:41 +0000",
+            "20/Nov/2026:02:17:42 +0000",
+            "20/Nov/2026:02:18:42 +0100",
+            "yesterday",
+            "20/Nov/2026:02:17:77 +0000",
+        ]),
+        one(&[
+            "] \"GET /a HTTP/1.1\" ",
+            "] \"GET /b HTTP/1.1\" ",
+            "] \"GET  HTTP/1.1\" ",
+            "] \"GET \" ",
+            "] \"GET\" ",
+            "] \"HACK /\\\" 502 HTTP/1.1\" ",
+            "] \"\\x16\\x03 \" ",
+            "] GET ",
+        ]),
         one(&["502 ", "200 ", "2000 ", "- "]),
         one(&["\"-\" ", "\"http://a/\\\"b\\\\\" ", "\""]),
         one(&["ua=\"10.0.0.1:80\" ", "ua=\"10.0.0.1:80, unix:/a : 10.0.0.3:80\" ", "ua=\"-\" ", "ua=\"\" "]),
-        one(&["us=\"502\"", "us=\"502, - : 504\"", "us=\"-\"", "us=\"502\" more", "us=\"502"]),
+        one(&["us=\"502\" ", "us=\"502, - : 504\" ", "us=\"-\" ", "us=\"502\" more ", "us=\"502"]),
+        one(&[
+            "uht=\"-\"",
+            "uht=\"0.003\"",
+            "uht=\"0.017\"",
+            "uht=\"-, 0.003\"",
+            "uht=\"0.003 : -\"",
+            "uht=\"0.0.3\"",
+            "uht=\"-, -, -, -, -, -, -, -, 0.003\"",
+            "uht=\"\"",
+            "",
+        ]),
     );
-    fields.prop_map(|(client, time, request, status, referrer, addresses, statuses)| {
-        [client, time, request, status, referrer, addresses, statuses].concat()
+    fields.prop_map(|(client, time, request, status, referrer, addresses, statuses, header)| {
+        [client, time, request, status, referrer, addresses, statuses, header].concat()
     })
 }
 
@@ -116,6 +193,7 @@ proptest! {
         for format in [LogFormat::NginxError, LogFormat::Plain] {
             let (fast, plain) = both(&format, &lines);
             prop_assert_eq!(fast, plain);
+            prop_assert_eq!(spanned(&format, &lines), together(&format, &lines));
         }
     }
 
