@@ -6,6 +6,9 @@ type File = (&'static str, &'static str);
 /// Log lines to facts.
 pub const SIGNATURES: &[File] = &[
     ("signatures/nginx.toml", include_str!("../../assets/signatures/nginx.toml")),
+    ("signatures/nginx-gateway.toml", include_str!("../../assets/signatures/nginx-gateway.toml")),
+    ("signatures/nginx-tls.toml", include_str!("../../assets/signatures/nginx-tls.toml")),
+    ("signatures/nginx-more.toml", include_str!("../../assets/signatures/nginx-more.toml")),
     ("signatures/ingress-nginx.toml", include_str!("../../assets/signatures/ingress-nginx.toml")),
     ("signatures/go-proxy.toml", include_str!("../../assets/signatures/go-proxy.toml")),
     ("signatures/go-answer.toml", include_str!("../../assets/signatures/go-answer.toml")),
