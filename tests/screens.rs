@@ -248,7 +248,7 @@ fn what_the_kernel_tells_at_boot_stands_below_errors() {
     for (key, first) in
         [("EXT#-fs (vda): mounted", "EXT4-fs (vda1): mounted filesystem"), ("oom", "Out of memory: Killed process 3121 (node)")]
     {
-        let count = LogCount { second: None, key: key.into(), count: 900_000, first: first.into(), last: None };
+        let count = LogCount { later: Vec::new(), second: None, key: key.into(), count: 900_000, first: first.into(), last: None };
         let batch = LogBatch {
             source: "kernel".into(),
             kind: SourceKind::Kernel,

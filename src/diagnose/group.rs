@@ -13,9 +13,6 @@ use crate::{
 /// A pause, in seconds, that parts the failures of one outage from those of the one before.
 pub const OUTAGE_GAP_S: i64 = 300;
 
-/// Seconds with lines that are kept of each group: older ones are merged into one figure.
-const GROUP_SECONDS: usize = 600;
-
 /// What the lines of a group say.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Meaning {
@@ -51,7 +48,12 @@ impl Meaning {
 /// What a line of this format and group says.
 fn entry<'a>(format: &LogFormat, key: &'a str, line: &'a str) -> Entry<'a> {
     match format {
-        LogFormat::NginxError | LogFormat::Plain => logline::read(line),
+        LogFormat::NginxError => logline::read(line),
+        // A line is kept up to a length only, and what a client asked for can be longer: the key was made of the whole line.
+        LogFormat::Plain => {
+            let entry = logline::read(line);
+            if entry.status.is_some() { entry } else { logline::request_of_key(key).unwrap_or(entry) }
+        }
         LogFormat::NginxAccess(_) => logline::read_access_key(key),
         LogFormat::Kernel => logline::read_kernel(line),
     }
@@ -133,30 +135,52 @@ impl LogGroup {
         self.seconds.iter().rev().take_while(|(at, _)| *at >= second).map(|(_, count)| u64::from(*count)).sum()
     }
 
-    /// Counts lines.
-    pub fn take(&mut self, count: LogCount, lookback: bool, at: Stamp) {
-        let second = count.second.unwrap_or_else(|| at.wall_s());
+    /// Counts lines. At most `seconds` figures are kept of when they came.
+    pub fn take(&mut self, count: LogCount, lookback: bool, at: Stamp, seconds: usize) {
         self.count += u64::from(count.count);
         if !lookback {
             self.live += u64::from(count.count);
         }
         self.seen = at;
+        let later: u32 = count.later.iter().fold(0, |sum, (_, lines)| sum.saturating_add(*lines));
+        self.came(count.second.unwrap_or_else(|| at.wall_s()), count.count.saturating_sub(later));
+        for (second, lines) in count.later {
+            self.came(second, lines);
+            self.merge(seconds);
+        }
+        self.merge(seconds);
+        self.last = count.last.unwrap_or(count.first);
+    }
+
+    /// Lines come nearly in order; one that comes late is put in its place so that the ends stay right.
+    fn came(&mut self, second: i64, lines: u32) {
         self.row_began = match (self.row_began, self.last_second()) {
             (Some(began), Some(last)) if second > last => Some(if second - last > OUTAGE_GAP_S { second } else { began }),
             (Some(began), _) => Some(if second < began && began - second <= OUTAGE_GAP_S { second } else { began }),
             (None, _) => Some(second),
         };
-        // Lines come nearly in order; one that comes late is put in its place so that the ends stay right.
         match self.seconds.iter().rposition(|(known, _)| *known <= second) {
             Some(index) if self.seconds[index].0 == second => {
-                self.seconds[index].1 = self.seconds[index].1.saturating_add(count.count);
+                self.seconds[index].1 = self.seconds[index].1.saturating_add(lines);
             }
-            Some(index) => self.seconds.insert(index + 1, (second, count.count)),
-            None => self.seconds.push_front((second, count.count)),
+            Some(index) => self.seconds.insert(index + 1, (second, lines)),
+            None => self.seconds.push_front((second, lines)),
         }
-        if self.seconds.len() > GROUP_SECONDS {
-            self.seconds.pop_front();
+    }
+
+    /// Keeps the figures at so many: of the older half, each two neighbours become one, so the further back, the coarser. The
+    /// first second and the sum stay.
+    fn merge(&mut self, most: usize) {
+        if self.seconds.len() <= most {
+            return;
         }
-        self.last = count.last.unwrap_or(count.first);
+        let recent = self.seconds.split_off(self.seconds.len() / 2);
+        let older: Vec<(i64, u32)> = std::mem::take(&mut self.seconds).into();
+        self.seconds.reserve_exact(most + 1);
+        self.seconds.extend(older.chunks(2).map(|pair| {
+            let lines = pair.iter().fold(0u32, |sum, (_, lines)| sum.saturating_add(*lines));
+            (pair[0].0, lines)
+        }));
+        self.seconds.extend(recent);
     }
 }

@@ -6,8 +6,8 @@ use super::{LogGroup, zone::Zones};
 use crate::{
     catalog::Catalog,
     model::{
-        BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, LogOnset, Observation, Outcome, ProbeJob, ProbeReport, RunInfo,
-        Stage, Stamp,
+        BlindSpot, FoundLog, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, LogOnset, Observation, Outcome, ProbeJob,
+        ProbeReport, RunInfo, Stage, Stamp,
     },
 };
 
@@ -17,6 +17,10 @@ pub const PROBE_RESULTS: usize = 30;
 const PROBES: usize = 512;
 /// Groups of log lines that are kept apart; the rest is counted together, and shown as such.
 pub const LOG_GROUPS: usize = 2_000;
+/// Seconds with lines that are kept of all groups together, and of one at least and at most: ten minutes each where there are
+/// few, and never more than 2 MB.
+const LOG_SECONDS: usize = 40_000;
+const GROUP_SECONDS: (usize, usize) = (64, 600);
 /// Samples of load that are kept: five minutes at one every 2 s.
 const LOADS: usize = 150;
 /// Logs whose onset is kept: as many as are followed.
@@ -61,6 +65,8 @@ pub struct Scene {
     pub probes: Vec<ProbeHistory>,
     /// Log groups by source and key.
     pub logs: BTreeMap<(String, String), LogGroup>,
+    /// Logs that were found by what runs, with the reason why each was chosen.
+    pub sources: Vec<FoundLog>,
     /// Since when what failed at the end of a log fails, by log, with the time at which it was told.
     pub onsets: BTreeMap<String, (Stamp, LogOnset)>,
     /// Load, oldest first.
@@ -86,6 +92,7 @@ impl Scene {
             Observation::Gateways(gateways) => self.gateways = gateways,
             Observation::Listeners(table) => self.listeners = Some(table),
             Observation::Probe(report) => self.probe(at, *report),
+            Observation::Sources(found) => self.sources = found,
             Observation::Log(batch) => self.log(at, batch),
             Observation::Onset(onset) => {
                 if self.onsets.len() < ONSETS || self.onsets.contains_key(&onset.source) {
@@ -165,9 +172,13 @@ impl Scene {
         if batch.dropped > 0 {
             *self.dropped.entry(batch.source.clone()).or_default() += batch.dropped;
         }
-        let newest = batch.counts.iter().filter_map(|count| count.second).max();
+        let stamps = |count: &LogCount| count.later.iter().map(|(second, _)| *second).max().max(count.second);
+        let newest = batch.counts.iter().filter_map(stamps).max();
+        let seconds = (LOG_SECONDS / self.logs.len().max(1)).clamp(GROUP_SECONDS.0, GROUP_SECONDS.1);
         for mut count in std::mem::take(&mut batch.counts) {
-            count.second = count.second.map(|second| second + self.zones.shift(&batch.source));
+            let shift = self.zones.shift(&batch.source);
+            count.second = count.second.map(|second| second + shift);
+            count.later.iter_mut().for_each(|(second, _)| *second += shift);
             let mut key = (batch.source.clone(), count.key.clone());
             if self.logs.len() >= LOG_GROUPS && !self.logs.contains_key(&key) {
                 OVERFLOW_KEY.clone_into(&mut key.1);
@@ -180,7 +191,7 @@ impl Scene {
                     new.insert(group)
                 }
             };
-            group.take(count, batch.lookback, at);
+            group.take(count, batch.lookback, at, seconds);
         }
         let stamped = newest.filter(|_| !batch.lookback).map(|second| second + self.zones.shift(&batch.source));
         if let Some(shift) = stamped.and_then(|second| self.zones.witness(&batch.source, second, at.wall_s())) {

@@ -99,7 +99,8 @@ mod tests {
     fn fail(scene: &mut Scene, seconds: impl Iterator<Item = i64>) {
         for second in seconds {
             let key = "502 GET up=127.0.0.1:8000 ups=502".to_owned();
-            let counts = vec![LogCount { second: Some(second), key: key.clone(), count: 1, first: key, last: None }];
+            let counts =
+                vec![LogCount { second: Some(second), key: key.clone(), count: 1, later: Vec::new(), first: key, last: None }];
             let format = LogFormat::NginxAccess(COMBINED.to_owned());
             let batch =
                 LogBatch { source: "access.log".into(), kind: SourceKind::Access, format, counts, lookback: false, dropped: 0 };

@@ -50,16 +50,19 @@ impl LogSource {
     }
 }
 
-/// Equal lines of one second.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Equal lines of one second, or of several that were read in one go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogCount {
-    /// When, in seconds since the Unix epoch. `None`: the line has no time stamp of its own.
+    /// When the first came, in seconds since the Unix epoch. `None`: the lines have no time stamp of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second: Option<i64>,
     /// The line without what differs from request to request: the group that it belongs to.
     pub key: String,
-    /// How many.
+    /// How many in all.
     pub count: u32,
+    /// Other seconds in which such lines came, and how many of them in each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<(i64, u32)>,
     /// The first of them, verbatim up to a bound.
     pub first: String,
     /// The last, where there are several.

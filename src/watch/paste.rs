@@ -159,7 +159,7 @@ impl Reader {
                 Writer::Host => SourceKind::Kernel,
             };
             let log = LogSource { path: dialect.title().into(), kind, format: LogFormat::Plain };
-            let mut batcher = Batcher::new(log, self.zone.clone());
+            let mut batcher = Batcher::new(log, self.zone.clone()).spanning();
             batcher.at(self.now);
             batcher
         })

@@ -112,7 +112,7 @@ impl Incident {
         let now = incident.now_s();
         let counts = (0..300_u32).map(|n| {
             let line = format!("2026/11/20 02:27:3{} [error] 811#811: *{n} open() \"/srv/shop/static/{n}.js\" failed (2: No such file or directory)", n % 10);
-            LogCount { second: Some(now - i64::from(n % 10)), key: format!("[error] open() \"/srv/shop/static/{n}.js\" failed (2: No such file or directory)"), count: 1000 + n, first: line, last: None }
+            LogCount { later: Vec::new(), second: Some(now - i64::from(n % 10)), key: format!("[error] open() \"/srv/shop/static/{n}.js\" failed (2: No such file or directory)"), count: 1000 + n, first: line, last: None }
         });
         let batch = LogBatch { counts: counts.collect(), dropped: 1_234_567, lookback: false, ..error_log(0, true) };
         incident.observe(Observation::Log(batch));
@@ -310,6 +310,7 @@ pub fn error_log(count: u32, now: bool) -> LogBatch {
         });
         let counts = std::iter::once((from, 1)).chain(later);
         let count = |(second, count)| LogCount {
+            later: Vec::new(),
             second: Some(second),
             key: format!("[error] {text}, server: shop.example.com, upstream: \"http://{UPSTREAM}\""),
             count,
@@ -336,8 +337,14 @@ pub fn error_log(count: u32, now: bool) -> LogBatch {
 fn access_log(status: u16, count: u32) -> LogBatch {
     let second = BEGIN_MS / 1000;
     let line = format!("203.0.113.9 - - [20/Nov/2026:02:26:58 +0000] \"GET / HTTP/1.1\" {status} 157 \"-\" \"Mozilla/5.0\"");
-    let count =
-        LogCount { second: Some(second), key: format!("{status} GET up={UPSTREAM} ups={status}"), count, first: line, last: None };
+    let count = LogCount {
+        later: Vec::new(),
+        second: Some(second),
+        key: format!("{status} GET up={UPSTREAM} ups={status}"),
+        count,
+        first: line,
+        last: None,
+    };
     LogBatch {
         source: "/var/log/nginx/access.log".into(),
         kind: SourceKind::Access,

@@ -1,11 +1,8 @@
 //! Lines to counts: equal lines of one second become one entry, in batches of bounded size.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher as _, RandomState},
-    sync::Arc,
-};
+use std::{collections::HashMap, hash::BuildHasher as _, sync::Arc};
 
+use foldhash::fast::RandomState;
 use jiff::tz::TimeZone;
 
 use super::{lines::Sink, memo::Memo, normalise::Normaliser};
@@ -15,17 +12,23 @@ use crate::model::{LogBatch, LogCount, LogSource};
 pub const COUNTS: usize = 256;
 /// Text in one batch, at most, in bytes: what the outbox counts on.
 pub const BATCH_BYTES: usize = 64 << 10;
+/// The same where lines of all seconds are counted together: such a batch goes nowhere but into the scene.
+const SPAN_COUNTS: usize = 1024;
+const SPAN_BYTES: usize = 512 << 10;
+/// Figures of when lines came in such a batch, at most: 256 kB.
+const SPAN_SECONDS: usize = 16 << 10;
 /// Bytes of a line that are kept verbatim. nginx cuts its own lines there (`NGX_MAX_ERROR_STR`).
 pub const VERBATIM_BYTES: usize = 2048;
 /// Raw bytes that hold as many of text: bytes that are no text become longer, and a character may lie across the end.
 const RAW_BYTES: usize = VERBATIM_BYTES + 4;
 
-/// Equal lines of one second, while they are counted.
+/// Equal lines, while they are counted.
 #[derive(Debug)]
 struct Count {
     second: Option<i64>,
     key: Arc<str>,
     count: u32,
+    later: Vec<(i64, u32)>,
     first: String,
     /// The last line, raw and up to [`RAW_BYTES`], and how long it was. It is made text when the batch is full, not for each line.
     last: Vec<u8>,
@@ -34,8 +37,8 @@ struct Count {
 
 impl From<Count> for LogCount {
     fn from(count: Count) -> Self {
-        let Count { second, key, count, first, last, length } = count;
-        Self { second, key: key.as_ref().to_owned(), count, first, last: (count > 1).then(|| verbatim(&last, length)) }
+        let Count { second, key, count, later, first, last, length } = count;
+        Self { second, key: key.as_ref().to_owned(), count, later, first, last: (count > 1).then(|| verbatim(&last, length)) }
     }
 }
 
@@ -50,10 +53,14 @@ pub struct Batcher {
     counts: Vec<Count>,
     number: u64,
     /// Place in `counts` by hash of second and key.
-    index: HashMap<u64, usize>,
+    index: HashMap<u64, usize, RandomState>,
     hasher: RandomState,
     key: String,
     bytes: usize,
+    /// Lines of all seconds are counted together.
+    span: bool,
+    /// Figures of other seconds in the batch.
+    seconds: usize,
     lookback: bool,
     dropped: u64,
     ready: Vec<LogBatch>,
@@ -74,14 +81,21 @@ impl Batcher {
             memo: Memo::default(),
             counts: Vec::new(),
             number: 0,
-            index: HashMap::new(),
-            hasher: RandomState::new(),
+            index: HashMap::default(),
+            hasher: RandomState::default(),
             key: String::new(),
             bytes: 0,
+            span: false,
+            seconds: 0,
             lookback: false,
             dropped: 0,
             ready: Vec::new(),
         }
+    }
+
+    /// Counts equal lines of different seconds together, with the figures of each second: for a log that is read from end to end.
+    pub fn spanning(self) -> Self {
+        Self { span: true, ..self }
     }
 
     /// What time it is, in seconds since the Unix epoch: a local time that occurs twice is not in the future.
@@ -95,62 +109,95 @@ impl Batcher {
             self.seal();
             self.lookback = lookback;
         }
-        if !self.known(line, length, second) {
+        if !self.raw(line, length, second) {
             let text = String::from_utf8_lossy(line);
             self.key.clear();
             let second = self.normaliser.line(&text, &mut self.key).or(second);
-            let key = Arc::from(self.key.as_str());
-            let at = self.count(second, &key, line, length);
-            if let Some(skeleton) = self.normaliser.skeleton(line) {
-                let hash = self.memo.hash(&skeleton);
-                self.memo.put(hash, &skeleton, &key, (self.number, second, at));
-            }
+            self.count(second, line, length);
         }
-        if self.counts.len() >= COUNTS || self.bytes >= BATCH_BYTES {
+        let full = if self.span {
+            self.counts.len() >= SPAN_COUNTS || self.bytes >= SPAN_BYTES || self.seconds >= SPAN_SECONDS
+        } else {
+            self.counts.len() >= COUNTS || self.bytes >= BATCH_BYTES
+        };
+        if full {
             self.seal();
         }
     }
 
-    /// Counts a line whose like was seen before. `false`: there was none.
-    fn known(&mut self, line: &[u8], length: u64, second: Option<i64>) -> bool {
+    /// Counts a line whose group its raw bytes tell. `false`: they don't.
+    fn raw(&mut self, line: &[u8], length: u64, second: Option<i64>) -> bool {
         let Some(skeleton) = self.normaliser.skeleton(line) else { return false };
         let Some(own) = self.normaliser.second(skeleton.time) else { return false };
         let second = own.or(second);
         let hash = self.memo.hash(&skeleton);
-        let Some(known) = self.memo.get(hash, &skeleton) else { return false };
-        let (number, at_second, at) = known.place;
-        if (number, at_second) == (self.number, second)
-            && let Some(count) = self.counts.get_mut(at)
-        {
-            self.bytes += count.again(line, length);
+        if let Some((number, at)) = self.memo.get(hash, &skeleton).map(|known| known.place) {
+            if number == self.number && self.again(at, second, line, length) {
+                return true;
+            }
+            if let Some(known) = self.memo.get(hash, &skeleton) {
+                self.key.clear();
+                self.key.push_str(&known.key);
+            }
+            let place = (self.number, self.count(second, line, length));
+            if let Some(known) = self.memo.get(hash, &skeleton) {
+                known.place = place;
+            }
             return true;
         }
-        let key = Arc::clone(&known.key);
-        let place = (self.number, second, self.count(second, &key, line, length));
-        if let Some(known) = self.memo.get(hash, &skeleton) {
-            known.place = place;
+        self.key.clear();
+        if !self.normaliser.key(&skeleton, &mut self.key) {
+            let Ok(text) = str::from_utf8(line) else { return false };
+            self.key.clear();
+            self.normaliser.line(text, &mut self.key);
+        }
+        let at = self.count(second, line, length);
+        if let Some(count) = self.counts.get(at) {
+            self.memo.put(hash, &skeleton, &count.key, (self.number, at));
         }
         true
     }
 
-    /// Counts a line of this key; its place in the batch.
-    fn count(&mut self, second: Option<i64>, key: &Arc<str>, line: &[u8], length: u64) -> usize {
-        let hash = self.hasher.hash_one((second, key));
+    /// Counts a line of the present key; its place in the batch.
+    fn count(&mut self, second: Option<i64>, line: &[u8], length: u64) -> usize {
+        let own = if self.span { second.map(|_| 0) } else { second };
+        let hash = self.hasher.hash_one((own, &self.key));
         if let Some(at) = self.index.get(&hash).copied()
-            && let Some(count) = self.counts.get_mut(at)
             // Two groups of one hash would at worst be counted in two entries.
-            && count.second == second
-            && count.key == *key
+            && self.counts.get(at).is_some_and(|count| *count.key == self.key)
+            && self.again(at, second, line, length)
         {
-            self.bytes += count.again(line, length);
             return at;
         }
         let first = verbatim(line, length);
-        self.bytes += first.len() + key.len();
+        self.bytes += first.len() + self.key.len();
         let at = self.counts.len();
         self.index.insert(hash, at);
-        self.counts.push(Count { second, key: Arc::clone(key), count: 1, first, last: Vec::new(), length: 0 });
+        let key = Arc::from(self.key.as_str());
+        self.counts.push(Count { second, key, count: 1, later: Vec::new(), first, last: Vec::new(), length: 0 });
         at
+    }
+
+    /// Counts another line at this place, if the second allows it.
+    fn again(&mut self, at: usize, second: Option<i64>, line: &[u8], length: u64) -> bool {
+        let Some(count) = self.counts.get_mut(at) else { return false };
+        if count.second != second {
+            let (true, Some(_), Some(second)) = (self.span, count.second, second) else { return false };
+            match count.later.last_mut() {
+                Some((known, lines)) if *known == second => *lines = lines.saturating_add(1),
+                _ => {
+                    count.later.push((second, 1));
+                    self.seconds += 1;
+                }
+            }
+        }
+        let before = count.last.len();
+        count.count = count.count.saturating_add(1);
+        count.last.clear();
+        count.last.extend_from_slice(line.get(..RAW_BYTES).unwrap_or(line));
+        count.length = length;
+        self.bytes = (self.bytes + count.last.len()).saturating_sub(before);
+        true
     }
 
     /// Counts lines that were passed over.
@@ -179,7 +226,7 @@ impl Batcher {
             return;
         }
         self.index.clear();
-        self.bytes = 0;
+        (self.bytes, self.seconds) = (0, 0);
         self.number += 1;
         self.ready.push(LogBatch {
             source: self.id.clone(),
@@ -199,18 +246,6 @@ impl Sink for Batcher {
 
     fn dropped(&mut self, lines: u64) {
         self.missed(lines);
-    }
-}
-
-impl Count {
-    /// Counts another line; by how many bytes it has grown.
-    fn again(&mut self, line: &[u8], length: u64) -> usize {
-        let before = self.last.len();
-        self.count = self.count.saturating_add(1);
-        self.last.clear();
-        self.last.extend_from_slice(line.get(..RAW_BYTES).unwrap_or(line));
-        self.length = length;
-        self.last.len().saturating_sub(before)
     }
 }
 

@@ -43,8 +43,8 @@ pub(super) struct Known {
     raw: Box<[u8]>,
     /// The key of its lines.
     pub(super) key: Arc<str>,
-    /// Where its lines were counted last: the batch, the second, and the place in the batch.
-    pub(super) place: (u64, Option<i64>, usize),
+    /// Where its lines were counted last: the batch, and the place in it.
+    pub(super) place: (u64, usize),
 }
 
 impl Known {
@@ -78,7 +78,7 @@ impl Memo {
     }
 
     /// Remembers the key of a skeleton when it comes for the second time.
-    pub(super) fn put(&mut self, hash: u64, skeleton: &Skeleton<'_>, key: &Arc<str>, place: (u64, Option<i64>, usize)) {
+    pub(super) fn put(&mut self, hash: u64, skeleton: &Skeleton<'_>, key: &Arc<str>, place: (u64, usize)) {
         let size = skeleton.pieces.iter().map(|piece| piece.len()).sum::<usize>();
         // What is no ASCII may be bytes that are no text: those are replaced before a key is made.
         if size > SKELETON_BYTES || !skeleton.pieces.iter().all(|piece| piece.is_ascii()) {

@@ -7,8 +7,9 @@
 //!
 //! To add a format: a function that cuts its lines, and its arm in [`super::normalise`]; the tests compare it with the reader.
 
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr, memmem};
 
+use super::normalise::NginxParts;
 use crate::model::AccessCut;
 
 /// Pieces of a line at most.
@@ -27,6 +28,23 @@ pub(super) struct Skeleton<'a> {
     pub(super) pieces: [&'a [u8]; PIECES],
 }
 
+impl<'a> Skeleton<'a> {
+    /// The parts of an nginx line. `None`: they are no text, or it has no client, and then what its message is was not looked at.
+    pub(super) fn nginx(&self) -> Option<NginxParts<'a>> {
+        let [level, message, server, upstream] = self.pieces;
+        let text = |piece: &'a [u8]| str::from_utf8(piece).ok();
+        let marked = |mark: u8, piece: &'a [u8]| if self.marks & mark == 0 { Some(None) } else { text(piece).map(Some) };
+        (self.marks & mark::CLIENT != 0).then_some(())?;
+        Some(NginxParts {
+            level: text(level)?,
+            message: text(message)?,
+            of_request: self.marks & mark::REQUEST != 0,
+            server: marked(mark::SERVER, server)?,
+            upstream: marked(mark::UPSTREAM, upstream)?,
+        })
+    }
+}
+
 /// The fields of an nginx error line, as marks.
 mod mark {
     pub(super) const CLIENT: u8 = 1;
@@ -39,14 +57,18 @@ mod mark {
     pub(super) const SUBREQUEST: u8 = 0;
 }
 
-/// The quoted fields behind client and server.
-const FIELDS: [(&[u8], u8); 5] = [
-    (b"request: \"", mark::REQUEST),
-    (b"upstream: \"", mark::UPSTREAM),
-    (b"host: \"", mark::HOST),
-    (b"referrer: \"", mark::REFERRER),
-    (b"subrequest: \"", mark::SUBREQUEST),
-];
+/// The quoted field that a text begins with, as a mark, and what stands behind its quote.
+fn field(text: &[u8]) -> Option<(u8, &[u8])> {
+    let (name, mark): (&[u8], u8) = match text.first()? {
+        b'r' if text.get(2) == Some(&b'q') => (b"request: \"", mark::REQUEST),
+        b'r' => (b"referrer: \"", mark::REFERRER),
+        b'u' => (b"upstream: \"", mark::UPSTREAM),
+        b'h' => (b"host: \"", mark::HOST),
+        b's' => (b"subrequest: \"", mark::SUBREQUEST),
+        _ => return None,
+    };
+    Some((mark, text.strip_prefix(name)?))
+}
 
 /// Cuts lines of nginx's error log.
 #[derive(Debug)]
@@ -82,15 +104,13 @@ impl NginxCutter {
         }
         let mut seen = 0;
         while seen & (mark::REQUEST | mark::UPSTREAM) != mark::REQUEST | mark::UPSTREAM {
-            let Some((field, after)) = FIELDS.iter().find_map(|(name, field)| Some((*field, rest.strip_prefix(*name)?))) else {
-                break;
-            };
-            if seen & field != 0 {
+            let Some((mark, after)) = field(rest) else { break };
+            if seen & mark != 0 {
                 break;
             }
-            seen |= field;
+            seen |= mark;
             let (value, after) = quoted(after);
-            if field == mark::UPSTREAM {
+            if mark == mark::UPSTREAM {
                 skeleton.pieces[3] = base(value)?;
             }
             rest = after;
@@ -136,22 +156,32 @@ fn word(text: &[u8], of: impl Fn(&u8) -> bool) -> Option<(&[u8], &[u8])> {
 
 /// Up to the next `, `, and what stands behind it.
 fn comma(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = memchr_iter(b',', text).find(|at| text.get(at + 1) == Some(&b' '));
-    match end {
-        Some(end) => (&text[..end], &text[end + 2..]),
-        None => (text, &[]),
+    let mut from = 0;
+    // An address or a name is too short for a search in strides.
+    while let Some(at) = text[from..].iter().position(|byte| *byte == b',') {
+        let at = from + at;
+        if text.get(at + 1) == Some(&b' ') {
+            return (&text[..at], &text[at + 2..]);
+        }
+        from = at + 1;
     }
+    (text, &[])
 }
 
 /// As the reader's: a value that is not escaped, up to the quote that ends it.
 fn quoted(text: &[u8]) -> (&[u8], &[u8]) {
-    const NEXT: [&[u8]; 6] = [b"upstream: \"", b"host: \"", b"referrer: \"", b"subrequest: \"", b"bytes ", b"request: \""];
-    for end in memchr_iter(b'"', text) {
-        let after = &text[end + 1..];
-        let next = after.strip_prefix(b", ").is_some_and(|field| NEXT.iter().any(|next| field.starts_with(next)));
-        if after.is_empty() || next {
-            return (&text[..end], after.get(2..).unwrap_or_default());
+    let mut from = 0;
+    while let Some(at) = memchr(b'"', &text[from..]) {
+        let (end, after) = (from + at, &text[from + at + 1..]);
+        if after.is_empty() {
+            return (&text[..end], &[]);
         }
+        if let [b',', b' ', rest @ ..] = after
+            && (field(rest).is_some() || rest.starts_with(b"bytes "))
+        {
+            return (&text[..end], rest);
+        }
+        from = end + 1;
     }
     (text, &[])
 }

@@ -44,6 +44,37 @@ fn both(format: &LogFormat, lines: &[Vec<u8>]) -> (Counted, Counted) {
     (counted(batches), plain)
 }
 
+/// How many lines came of each key in each second, all seconds counted together; and each key's first and last line.
+fn spanned(format: &LogFormat, lines: &[Vec<u8>]) -> (BTreeMap<(Option<i64>, String), u64>, BTreeMap<String, (String, String)>) {
+    let mut batcher = Batcher::new(source(format.clone()), TimeZone::UTC).spanning();
+    lines.iter().for_each(|line| batcher.add(line, line.len() as u64, false, None));
+    let (mut counts, mut texts) = (BTreeMap::new(), BTreeMap::new());
+    for count in batcher.all().into_iter().flat_map(|batch| batch.counts) {
+        let later: u32 = count.later.iter().map(|(_, lines)| lines).sum();
+        *counts.entry((count.second, count.key.clone())).or_insert(0) += u64::from(count.count - later);
+        for (second, lines) in count.later {
+            *counts.entry((Some(second), count.key.clone())).or_insert(0) += u64::from(lines);
+        }
+        let last = count.last.unwrap_or_else(|| count.first.clone());
+        texts.entry((count.key, count.second.is_some())).or_insert((count.first, String::new())).1 = last;
+    }
+    (counts, texts.into_iter().map(|((key, stamped), texts)| (format!("{stamped} {key}"), texts)).collect())
+}
+
+/// The same of lines that were read one by one.
+fn together(format: &LogFormat, lines: &[Vec<u8>]) -> (BTreeMap<(Option<i64>, String), u64>, BTreeMap<String, (String, String)>) {
+    let (mut counts, mut texts) = (BTreeMap::new(), BTreeMap::new());
+    for line in lines {
+        let text = String::from_utf8_lossy(line).into_owned();
+        let mut key = String::new();
+        let second = Normaliser::new(format, TimeZone::UTC).line(&text, &mut key);
+        let stamped = second.is_some();
+        texts.entry(format!("{stamped} {key}")).or_insert((text.clone(), String::new())).1.clone_from(&text);
+        *counts.entry((second, key)).or_insert(0) += 1;
+    }
+    (counts, texts)
+}
+
 /// One of these, often followed by bytes that are no text.
 fn one(of: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     (select(of), prop::bool::weighted(0.03)).prop_map(|(text, broken)| {
@@ -151,6 +182,7 @@ proptest! {
         for format in [LogFormat::NginxError, LogFormat::Plain] {
             let (fast, plain) = both(&format, &lines);
             prop_assert_eq!(fast, plain);
+            prop_assert_eq!(spanned(&format, &lines), together(&format, &lines));
         }
     }
 

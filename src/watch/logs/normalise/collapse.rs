@@ -1,5 +1,7 @@
 //! Numbers and clients' texts out of messages.
 
+use memchr::{memchr, memmem};
+
 /// Words behind which a number says what happened: signals, exit codes, statuses, versions, errors of TLS and of the system.
 const TELLING: &[&str] = &[
     "signal ",
@@ -69,55 +71,61 @@ pub fn numbers(text: &str, out: &mut String) {
 /// Appends a message of nginx's error log without what differs from request to request. `of_request`: paths in it follow from
 /// what a client asked for.
 pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
+    let bytes = message.as_bytes();
+    let contains = |sign: &str| memmem::find(bytes, sign.as_bytes()).is_some();
     // What nginx quotes from a client (ngx_http_request.c, ngx_http_parse.c): `client sent invalid header line: "..."`.
-    let clients_words = message.starts_with("client sent ") || message.contains("while reading client request");
+    let clients_words = || message.starts_with("client sent ") || contains("while reading client request");
     // Files of the client's naming: not found, not a directory, name too long; `"..." is not found`, `is forbidden`.
-    let clients_path =
-        of_request && ["(2: ", "(20: ", "(36: ", "is not found", "is forbidden"].iter().any(|sign| message.contains(sign));
-    let mut rest = message;
-    while let Some(first) = rest.as_bytes().first() {
-        let taken = match first {
+    let clients_path = || of_request && ["(2: ", "(20: ", "(36: ", "is not found", "is forbidden"].into_iter().any(contains);
+    // What stands between the two is taken over as it is.
+    let (mut kept, mut at) = (0, 0);
+    while let Some(first) = bytes.get(at) {
+        let rest = &message[at..];
+        at += match first {
             // `(111: Connection refused)`, `(10:certificate has expired)`, `(SSL: error:0A00010B:SSL routines::...)`: as they are.
             b'(' if is_error(rest) => rest.find(')').map_or(rest.len(), |end| end + 1),
-            b'"' if let Some(end) = rest[1..].find('"') => {
+            b'"' if let Some(end) = memchr(b'"', &rest.as_bytes()[1..]) => {
                 let inner = &rest[1..=end];
-                if clients_words {
+                out.push_str(&message[kept..at]);
+                if clients_words() {
                     out.push_str("\"<text>\"");
-                } else if clients_path && inner.starts_with('/') {
+                } else if inner.starts_with('/') && clients_path() {
                     out.push_str("\"<path>\"");
                 } else {
                     out.push('"');
                     numbers(inner, out);
                     out.push('"');
                 }
-                rest = &rest[end + 2..];
-                continue;
+                kept = at + end + 2;
+                end + 2
             }
             // The address of a socket is configuration: `connect() to unix:/run/php8.2.sock failed`, `bind() to 0.0.0.0:80`.
             b'u' if rest.starts_with("unix:") => word(rest, 0),
-            b't' if rest.starts_with("to ") && out.ends_with("() ") => word(rest, 3),
+            b't' if rest.starts_with("to ") && message[..at].ends_with("() ") => word(rest, 3),
             // What a process died of.
             b's' if rest.starts_with("signal ") => word(rest, 7),
             b'c' if rest.starts_with("code ") => word(rest, 5),
             b'H' if rest.starts_with("HTTP/") => word(rest, 0),
             // A digit inside a word belongs to its name: `app1.internal`, `http2`, `php8`.
             byte if byte.is_ascii_alphabetic() || *byte == b'_' => {
-                rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())
+                rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count()
             }
             byte if byte.is_ascii_digit() => {
+                out.push_str(&message[kept..at]);
                 out.push('#');
-                rest = &rest[rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len())..];
-                continue;
+                let taken = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+                kept = at + taken;
+                taken
             }
+            byte if byte.is_ascii() => 1,
             _ => rest.chars().next().map_or(1, char::len_utf8),
         };
-        let (piece, after) = rest.split_at(taken);
-        out.push_str(piece);
-        rest = after;
-        if out.len() > 2 * super::KEY_BYTES {
-            return;
+        // No line is worth more than what a key can hold.
+        if out.len() + (at - kept) > 2 * super::KEY_BYTES {
+            break;
         }
     }
+    out.push_str(&message[kept..at]);
 }
 
 /// Whether a parenthesis holds an error of the system or of OpenSSL.

@@ -1,6 +1,6 @@
 //! What is found of a line without decoding it: its skeleton and its second.
 
-use super::{Format, Normaliser};
+use super::{Format, Normaliser, bound, nginx_key};
 use crate::{
     model::{AccessCutter, logline::TimeShape},
     watch::logs::skeleton::{NginxCutter, Skeleton},
@@ -41,6 +41,19 @@ impl Normaliser {
             Cutter::Nginx(cutter) => cutter.cut(line),
             Cutter::Access(cutter) => cutter.cut(line).map(Skeleton::from),
             Cutter::None => None,
+        }
+    }
+
+    /// Appends the key of a skeleton. `false`: only [`Self::line`] can tell.
+    pub(in crate::watch::logs) fn key(&self, skeleton: &Skeleton<'_>, key: &mut String) -> bool {
+        match &self.raw.cutter {
+            Cutter::Nginx(_) => {
+                let Some(line) = skeleton.nginx() else { return false };
+                nginx_key(&line, key);
+                bound(key, 0);
+                true
+            }
+            Cutter::Access(_) | Cutter::None => false,
         }
     }
 
