@@ -354,7 +354,7 @@ async fn in_an_overlay() {
     let mut followed = Followed::begin(at("merged/log")).await;
     followed.written.push("line of the image".to_owned());
     followed.all("the image's").await;
-    // The first write makes a copy: what is open shows the file of the image for ever (overlayfs, "non-standard behavior").
+    // The first write makes a copy of it (the kernel's documentation of overlayfs, "non-standard behavior").
     let writer = open(&at("merged/log"));
     followed.write(&writer, 2);
     followed.all("a copy").await;
