@@ -23,6 +23,16 @@ pub const SIGNATURES: &[File] = &[
     ("signatures/systemd.toml", include_str!("../../assets/signatures/systemd.toml")),
     ("signatures/audit.toml", include_str!("../../assets/signatures/audit.toml")),
     ("signatures/container.toml", include_str!("../../assets/signatures/container.toml")),
+    ("signatures/php-fpm.toml", include_str!("../../assets/signatures/php-fpm.toml")),
+    ("signatures/php.toml", include_str!("../../assets/signatures/php.toml")),
+    ("signatures/gunicorn.toml", include_str!("../../assets/signatures/gunicorn.toml")),
+    ("signatures/uwsgi.toml", include_str!("../../assets/signatures/uwsgi.toml")),
+    ("signatures/uvicorn.toml", include_str!("../../assets/signatures/uvicorn.toml")),
+    ("signatures/ruby.toml", include_str!("../../assets/signatures/ruby.toml")),
+    ("signatures/node.toml", include_str!("../../assets/signatures/node.toml")),
+    ("signatures/java.toml", include_str!("../../assets/signatures/java.toml")),
+    ("signatures/python.toml", include_str!("../../assets/signatures/python.toml")),
+    ("signatures/go.toml", include_str!("../../assets/signatures/go.toml")),
 ];
 
 /// Causes.

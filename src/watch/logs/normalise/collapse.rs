@@ -19,6 +19,10 @@ const TELLING: &[&str] = &[
     "size: ",
     "rrno ",
     "number ",
+    // The number of a message of Apache's, the result of a check of a certificate, an error of getaddrinfo(3).
+    "AH",
+    "Error (",
+    "(EAI ",
 ];
 /// Digits of such a number at most.
 const TELLING_DIGITS: usize = 5;
@@ -49,7 +53,8 @@ pub fn numbers(text: &str, out: &mut String) {
         if taken == 0 && byte.is_ascii_digit() {
             taken = run(at, false);
         }
-        if taken > 0 && taken <= TELLING_DIGITS && TELLING.iter().any(|word| text[..at].ends_with(word)) {
+        let telling = || TELLING.iter().any(|word| text[..at].ends_with(word)) || is_error_number(bytes, at, taken);
+        if taken > 0 && taken <= TELLING_DIGITS && telling() {
             at += taken;
             continue;
         }
@@ -67,6 +72,12 @@ pub fn numbers(text: &str, out: &mut String) {
         }
     }
     out.push_str(&text[kept..text.floor_char_boundary(text.len().min(kept + 2 * super::KEY_BYTES))]);
+}
+
+/// Whether these digits are an error of the system before its text: `(111)Connection refused` as Apache writes it.
+fn is_error_number(bytes: &[u8], at: usize, digits: usize) -> bool {
+    let behind = bytes.get(at + digits..at + digits + 2);
+    at > 0 && bytes[at - 1] == b'(' && behind.is_some_and(|behind| behind[0] == b')' && behind[1].is_ascii_uppercase())
 }
 
 /// Appends a message of nginx's error log without what differs from request to request. `of_request`: paths in it follow from
