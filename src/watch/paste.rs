@@ -45,7 +45,17 @@ pub struct Paste {
 impl Paste {
     /// As [`read`].
     pub fn new(zone: TimeZone, now: i64) -> Self {
-        let reader = Reader { zone, now, cut: None, whole: Vec::new(), whole_length: 0, open: None, sources: BTreeMap::new() };
+        let reader = Reader {
+            zone,
+            now,
+            cut: None,
+            begins: false,
+            followed: false,
+            whole: Vec::new(),
+            whole_length: 0,
+            open: None,
+            sources: BTreeMap::new(),
+        };
         Self { head: Some(Vec::new()), lines: Lines::default(), reader }
     }
 
@@ -85,6 +95,9 @@ struct Reader {
     zone: TimeZone,
     now: i64,
     cut: Option<usize>,
+    /// Whether the next line begins as nginx begins one, and the one behind it.
+    begins: bool,
+    followed: bool,
     /// A line that begins as nginx begins one, as it came: what follows may belong to it. Empty: there is none.
     whole: Vec<u8>,
     whole_length: u64,
@@ -95,8 +108,13 @@ struct Reader {
 
 impl Sink for Reader {
     fn line(&mut self, line: &[u8], length: u64, _: bool) {
-        if skeleton::begins(line) {
+        let alone = std::mem::take(&mut self.followed);
+        if std::mem::replace(&mut self.begins, alone) || skeleton::begins(line) {
             self.close();
+            if alone {
+                self.batcher(Dialect::NginxError, None).add(line, length, true, None);
+                return;
+            }
             self.whole.extend_from_slice(line);
             self.whole_length = length;
             return;
@@ -106,7 +124,12 @@ impl Sink for Reader {
         self.text(&unpacked);
     }
 
+    fn ahead(&mut self, behind: &[u8]) {
+        self.followed = skeleton::begins(behind);
+    }
+
     fn blank(&mut self) {
+        self.begins = std::mem::take(&mut self.followed);
         self.close();
     }
 

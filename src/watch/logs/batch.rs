@@ -13,8 +13,8 @@ pub const COUNTS: usize = 256;
 /// Text in one batch, at most, in bytes: what the outbox counts on.
 pub const BATCH_BYTES: usize = 64 << 10;
 /// The same where lines of all seconds are counted together: such a batch goes nowhere but into the scene.
-const SPAN_COUNTS: usize = 1024;
-const SPAN_BYTES: usize = 512 << 10;
+const SPAN_COUNTS: usize = 2048;
+const SPAN_BYTES: usize = 1 << 20;
 /// Figures of when lines came in such a batch, at most: 256 kB.
 const SPAN_SECONDS: usize = 16 << 10;
 /// Bytes of a line that are kept verbatim. nginx cuts its own lines there (`NGX_MAX_ERROR_STR`).
