@@ -22,6 +22,8 @@ const WRAPPED_CHARS: usize = 60;
 /// Bytes of one line that is put together again: nginx cuts its own at 2,048 (`NGX_MAX_ERROR_STR`).
 const JOINED_BYTES: usize = 4096;
 
+/// Bytes of `2026/11/20 02:17:41 [`, with which nginx begins its lines.
+const STAMP_BYTES: usize = 21;
 /// Bytes of the beginning from which it is told whether a terminal cut the lines: more than anybody pastes.
 const HEAD_BYTES: usize = 256 << 10;
 
@@ -46,11 +48,12 @@ impl Paste {
     /// As [`read`].
     pub fn new(zone: TimeZone, now: i64) -> Self {
         let reader = Reader {
+            nginx: batcher(Dialect::NginxError, None, &zone, now),
             zone,
             now,
             cut: None,
-            begins: false,
-            followed: false,
+            alone: false,
+            stamp: [0; STAMP_BYTES],
             whole: Vec::new(),
             whole_length: 0,
             open: None,
@@ -70,7 +73,9 @@ impl Paste {
 
     /// The batches that are full.
     pub fn full(&mut self) -> Vec<LogBatch> {
-        self.reader.sources.values_mut().flat_map(Batcher::full).collect()
+        let mut full = self.reader.nginx.full();
+        full.extend(self.reader.sources.values_mut().flat_map(Batcher::full));
+        full
     }
 
     /// There is no more: the rest.
@@ -78,7 +83,8 @@ impl Paste {
         self.begin();
         self.lines.finish(true, &mut self.reader);
         self.reader.close();
-        self.reader.sources.into_values().flat_map(|mut batcher| batcher.all()).collect()
+        let Reader { nginx, sources, .. } = self.reader;
+        std::iter::once(nginx).chain(sources.into_values()).flat_map(|mut batcher| batcher.all()).collect()
     }
 
     fn begin(&mut self) {
@@ -95,9 +101,12 @@ struct Reader {
     zone: TimeZone,
     now: i64,
     cut: Option<usize>,
-    /// Whether the next line begins as nginx begins one, and the one behind it.
-    begins: bool,
-    followed: bool,
+    /// Lines of nginx's error log, which are told by their raw bytes.
+    nginx: Batcher,
+    /// Whether the line behind the next begins as nginx begins one, so that it is no part of it.
+    alone: bool,
+    /// What the last of those began with: most lines begin like the one before.
+    stamp: [u8; STAMP_BYTES],
     /// A line that begins as nginx begins one, as it came: what follows may belong to it. Empty: there is none.
     whole: Vec<u8>,
     whole_length: u64,
@@ -108,15 +117,17 @@ struct Reader {
 
 impl Sink for Reader {
     fn line(&mut self, line: &[u8], length: u64, _: bool) {
-        let alone = std::mem::take(&mut self.followed);
-        if std::mem::replace(&mut self.begins, alone) || skeleton::begins(line) {
+        let alone = std::mem::take(&mut self.alone);
+        if alone && self.whole.is_empty() && self.open.is_none() && self.nginx.add_raw(line, length, true) {
+            return;
+        }
+        if skeleton::begins(line) {
             self.close();
-            if alone {
-                self.batcher(Dialect::NginxError, None).add(line, length, true, None);
-                return;
-            }
             self.whole.extend_from_slice(line);
             self.whole_length = length;
+            if alone {
+                self.close();
+            }
             return;
         }
         let text = String::from_utf8_lossy(line);
@@ -125,11 +136,18 @@ impl Sink for Reader {
     }
 
     fn ahead(&mut self, behind: &[u8]) {
-        self.followed = skeleton::begins(behind);
+        self.alone = match behind.first_chunk() {
+            Some(stamp) if *stamp == self.stamp => true,
+            Some(stamp) if skeleton::begins(behind) => {
+                self.stamp = *stamp;
+                true
+            }
+            Some(_) | None => false,
+        };
     }
 
     fn blank(&mut self) {
-        self.begins = std::mem::take(&mut self.followed);
+        self.alone = false;
         self.close();
     }
 
@@ -160,7 +178,7 @@ impl Reader {
         if !self.whole.is_empty() {
             let line = std::mem::take(&mut self.whole);
             let length = self.whole_length;
-            self.batcher(Dialect::NginxError, None).add(&line, length, true, None);
+            self.nginx.add(&line, length, true, None);
             self.whole = line;
             self.whole.clear();
         } else if let Some(line) = self.open.take() {
@@ -170,23 +188,25 @@ impl Reader {
 
     fn add(&mut self, line: &str) {
         let entry = logline::read(line);
-        self.batcher(entry.dialect, entry.status).add(line.as_bytes(), line.len() as u64, true, None);
+        let batcher = match entry.dialect {
+            Dialect::NginxError => &mut self.nginx,
+            other => self.sources.entry(other).or_insert_with(|| batcher(other, entry.status, &self.zone, self.now)),
+        };
+        batcher.add(line.as_bytes(), line.len() as u64, true, None);
     }
+}
 
-    fn batcher(&mut self, dialect: Dialect, status: Option<u16>) -> &mut Batcher {
-        self.sources.entry(dialect).or_insert_with(|| {
-            let kind = match dialect.writer() {
-                Writer::Gateway if status.is_some() => SourceKind::Access,
-                Writer::Gateway => SourceKind::Error,
-                Writer::Application => SourceKind::App,
-                Writer::Host => SourceKind::Kernel,
-            };
-            let log = LogSource { path: dialect.title().into(), kind, format: LogFormat::Plain };
-            let mut batcher = Batcher::new(log, self.zone.clone()).spanning();
-            batcher.at(self.now);
-            batcher
-        })
-    }
+fn batcher(dialect: Dialect, status: Option<u16>, zone: &TimeZone, now: i64) -> Batcher {
+    let kind = match dialect.writer() {
+        Writer::Gateway if status.is_some() => SourceKind::Access,
+        Writer::Gateway => SourceKind::Error,
+        Writer::Application => SourceKind::App,
+        Writer::Host => SourceKind::Kernel,
+    };
+    let log = LogSource { path: dialect.title().into(), kind, format: LogFormat::Plain };
+    let mut batcher = Batcher::new(log, zone.clone()).spanning();
+    batcher.at(now);
+    batcher
 }
 
 /// The line of a program that is known, within a line: behind a prompt, a file name of grep, the prefix of docker or syslog.

@@ -105,16 +105,32 @@ impl Batcher {
 
     /// Counts a line; `second` where its time is known from elsewhere.
     pub fn add(&mut self, line: &[u8], length: u64, lookback: bool, second: Option<i64>) {
-        if lookback != self.lookback {
-            self.seal();
-            self.lookback = lookback;
-        }
+        self.begin(lookback);
         if !self.raw(line, length, second) {
             let text = String::from_utf8_lossy(line);
             self.key.clear();
             let second = self.normaliser.line(&text, &mut self.key).or(second);
             self.count(second, line, length);
         }
+        self.end();
+    }
+
+    /// Counts a line if its raw bytes tell that it is one of this format, and its group. `false`: they don't, and nothing is counted.
+    pub(in crate::watch) fn add_raw(&mut self, line: &[u8], length: u64, lookback: bool) -> bool {
+        self.begin(lookback);
+        let counted = self.raw(line, length, None);
+        self.end();
+        counted
+    }
+
+    fn begin(&mut self, lookback: bool) {
+        if lookback != self.lookback {
+            self.seal();
+            self.lookback = lookback;
+        }
+    }
+
+    fn end(&mut self) {
         let full = if self.span {
             self.counts.len() >= SPAN_COUNTS || self.bytes >= SPAN_BYTES || self.seconds >= SPAN_SECONDS
         } else {

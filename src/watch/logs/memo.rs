@@ -40,7 +40,7 @@ type Slot = (u32, Option<Box<Known>>);
 /// A skeleton that was seen before.
 #[derive(Debug)]
 pub(super) struct Known {
-    marks: u8,
+    marks: (u8, u8),
     lengths: [u16; 4],
     raw: Box<[u8]>,
     /// The key of its lines.
@@ -51,12 +51,19 @@ pub(super) struct Known {
 
 impl Known {
     fn is(&self, skeleton: &Skeleton<'_>) -> bool {
-        if self.marks != skeleton.marks {
+        if self.marks != (skeleton.level, skeleton.marks) {
             return false;
         }
         let mut rest = &*self.raw;
         skeleton.pieces.iter().zip(self.lengths).all(|(piece, length)| {
-            let Some((known, after)) = rest.split_at_checked(usize::from(length)) else { return false };
+            let length = usize::from(length);
+            if length != piece.len() {
+                return false;
+            }
+            if length == 0 {
+                return true;
+            }
+            let Some((known, after)) = rest.split_at_checked(length) else { return false };
             rest = after;
             known == *piece
         })
@@ -67,10 +74,12 @@ impl Memo {
     /// The hash of a skeleton, for the other two.
     pub(super) fn hash(&self, skeleton: &Skeleton<'_>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
+        hasher.write_u16(u16::from_le_bytes([skeleton.level, skeleton.marks]));
         for piece in skeleton.pieces {
-            hasher.write(piece);
+            if !piece.is_empty() {
+                hasher.write(piece);
+            }
         }
-        hasher.write_u8(skeleton.marks);
         hasher.finish()
     }
 
@@ -98,7 +107,7 @@ impl Memo {
             return;
         }
         let known = Known {
-            marks: skeleton.marks,
+            marks: (skeleton.level, skeleton.marks),
             lengths: skeleton.pieces.map(|piece| u16::try_from(piece.len()).unwrap_or_default()),
             raw: skeleton.pieces.concat().into(),
             key: Arc::clone(key),
