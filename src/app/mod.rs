@@ -9,6 +9,7 @@
 
 mod action;
 mod plan;
+mod sources;
 mod state;
 mod update;
 
@@ -21,7 +22,7 @@ pub use update::{first_pass_complete, update};
 
 use crate::{
     catalog::Catalog,
-    model::{LogSource, Observation, ProbePlan, Stamp},
+    model::{LogSource, Observation, ProbePlan, SourceKind, SourceWish, Stamp},
 };
 
 /// Everything that can happen.
@@ -42,8 +43,12 @@ pub enum Msg {
 pub enum Effect {
     /// Probe by this plan from now on.
     Probe(ProbePlan),
+    /// Look for the logs that matter by these from now on.
+    Find(SourceWish),
     /// Follow these logs from now on.
     Follow(Vec<LogSource>),
+    /// Follow the journal of these units from now on; each with whose words they are.
+    Journal(Vec<(String, SourceKind)>),
     /// Put this on the terminal's clipboard.
     Copy(String),
     /// Heal what is broken in the demo.

@@ -10,8 +10,8 @@ use crate::{
     catalog::Catalog,
     diagnose::{self, Scene},
     model::{
-        Address, Gateway, HttpRequest, Listen, LogSource, NginxErrorLine, Outcome, ProbeJob, ProbePlan, Protocol, Role, Route,
-        Server, Site, SourceKind, Subject, logline,
+        Address, Gateway, HttpRequest, Listen, NginxErrorLine, Outcome, ProbeJob, ProbePlan, Protocol, Role, Route, Server, Site,
+        SourceKind, Subject, logline,
     },
 };
 
@@ -362,17 +362,6 @@ fn client(url: &url::Url, limits: PlanLimits) -> Option<ProbeJob> {
         total_ms: limits.total_ms,
         header_limit: None,
     })
-}
-
-/// All logs that are to be followed.
-pub fn logs(scene: &Scene) -> Vec<LogSource> {
-    let mut logs: Vec<LogSource> = Vec::new();
-    for log in scene.gateways.iter().flat_map(|gateway| &gateway.logs) {
-        if !logs.iter().any(|known| known.path == log.path) {
-            logs.push(log.clone());
-        }
-    }
-    logs
 }
 
 #[cfg(test)]

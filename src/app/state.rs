@@ -6,7 +6,7 @@ use super::{Overlay, PlanLimits};
 use crate::{
     catalog::Catalog,
     diagnose::{Assessment, Scene},
-    model::{Address, CheckState, LogSource, ProbePlan, Stamp},
+    model::{Address, CheckState, LogSource, ProbePlan, SourceKind, SourceWish, Stamp},
 };
 
 /// How this run was asked for.
@@ -71,6 +71,10 @@ pub struct State {
     pub plan: ProbePlan,
     /// The logs that are followed.
     pub following: Vec<LogSource>,
+    /// What logs are looked for by. `None`: not known yet.
+    pub wish: Option<SourceWish>,
+    /// The units whose journal is followed. `None`: not known yet.
+    pub units: Option<Vec<(String, SourceKind)>>,
     /// Steps that a person ticked or skipped.
     pub ticked: BTreeMap<String, CheckState>,
     /// Whether something was observed since the last assessment.

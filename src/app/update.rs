@@ -1,6 +1,6 @@
 //! `update`: one message in, the new state and what is to be done out.
 
-use super::{Action, Effect, Event, Msg, State, plan};
+use super::{Action, Effect, Event, Msg, State, plan, sources};
 use crate::{
     diagnose::{PROBE_RESULTS, ProbeResult, assess, failed},
     model::{Observation, ProbeJob, Stage},
@@ -15,7 +15,10 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     match event.msg {
         Msg::Observed(observation) => {
             // Only these change what is to be probed at once; the rest waits for the tick that follows.
-            let urgent = matches!(observation, Observation::Gateways(_) | Observation::Listeners(_) | Observation::Done(_));
+            let urgent = matches!(
+                observation,
+                Observation::Gateways(_) | Observation::Listeners(_) | Observation::Sources(_) | Observation::Done(_)
+            );
             state.scene.observe(event.at, observation);
             state.stale = true;
             if urgent { reassess(state) } else { Vec::new() }
@@ -36,7 +39,8 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
 /// Draws the conclusions, and adapts what is probed and followed to them.
 fn reassess(state: &mut State) -> Vec<Effect> {
     let mut effects = Vec::new();
-    let logs = plan::logs(&state.scene);
+    effects.extend(find(state));
+    let logs = sources::logs(&state.scene);
     if logs != state.following && state.scene.done.contains(&Stage::Gateways) || state.following.is_empty() && !logs.is_empty() {
         state.following.clone_from(&logs);
         // What was said of no logs at all does not hold for these.
@@ -62,6 +66,28 @@ fn reassess(state: &mut State) -> Vec<Effect> {
     effects
 }
 
+/// What logs are looked for by, and whose journal is read, where that has changed.
+fn find(state: &mut State) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let seen = |state: &State, stage: Stage| state.scene.done.contains(&stage);
+    if !(seen(state, Stage::Gateways) && seen(state, Stage::Listeners)) {
+        return effects;
+    }
+    let wish = sources::wish(&state.scene, &state.options);
+    if state.wish.as_ref() != Some(&wish) {
+        state.wish = Some(wish.clone());
+        state.scene.done.remove(&Stage::Sources);
+        effects.push(Effect::Find(wish));
+    }
+    let units = sources::units(&state.scene);
+    if seen(state, Stage::Sources) && state.units.as_ref() != Some(&units) {
+        state.units = Some(units.clone());
+        state.scene.done.remove(&Stage::Journal);
+        effects.push(Effect::Journal(units));
+    }
+    effects
+}
+
 /// Whether everything was looked at once, so that a verdict can be given.
 pub fn first_pass_complete(state: &State) -> bool {
     let done = |stage: &Stage| state.scene.done.contains(stage);
@@ -69,6 +95,11 @@ pub fn first_pass_complete(state: &State) -> bool {
         return false;
     }
     if !done(&Stage::ConfigTest) && state.now.run_ms < CONFIG_TEST_MS {
+        return false;
+    }
+    // A recording of a version that did not look for logs has none of these.
+    let found = done(&Stage::Sources) && done(&Stage::Journal);
+    if !found && state.now.run_ms < SOURCES_MS {
         return false;
     }
     // Dead, or dying again and again? Only more looks tell.
@@ -91,6 +122,9 @@ pub fn first_pass_complete(state: &State) -> bool {
 /// How long a first pass waits for the gateways' own tests, in milliseconds of the run: they load every file and certificate,
 /// and what they find is seldom the cause.
 const CONFIG_TEST_MS: u64 = 1_000;
+
+/// How long a first pass waits for the logs that are found by what runs, in milliseconds of the run.
+const SOURCES_MS: u64 = 2_000;
 
 /// How long the line about a failing request may take from the gateway's answer to here, in milliseconds: a batch of lines
 /// waits up to 100 ms for more.

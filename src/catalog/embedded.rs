@@ -6,6 +6,16 @@ type File = (&'static str, &'static str);
 /// Log lines to facts.
 pub const SIGNATURES: &[File] = &[
     ("signatures/nginx.toml", include_str!("../../assets/signatures/nginx.toml")),
+    ("signatures/ingress-nginx.toml", include_str!("../../assets/signatures/ingress-nginx.toml")),
+    ("signatures/go-proxy.toml", include_str!("../../assets/signatures/go-proxy.toml")),
+    ("signatures/go-answer.toml", include_str!("../../assets/signatures/go-answer.toml")),
+    ("signatures/caddy.toml", include_str!("../../assets/signatures/caddy.toml")),
+    ("signatures/traefik.toml", include_str!("../../assets/signatures/traefik.toml")),
+    ("signatures/envoy-connect.toml", include_str!("../../assets/signatures/envoy-connect.toml")),
+    ("signatures/envoy.toml", include_str!("../../assets/signatures/envoy.toml")),
+    ("signatures/cloud.toml", include_str!("../../assets/signatures/cloud.toml")),
+    ("signatures/cloud-aws.toml", include_str!("../../assets/signatures/cloud-aws.toml")),
+    ("signatures/access.toml", include_str!("../../assets/signatures/access.toml")),
     ("signatures/kernel.toml", include_str!("../../assets/signatures/kernel.toml")),
     ("signatures/systemd.toml", include_str!("../../assets/signatures/systemd.toml")),
     ("signatures/audit.toml", include_str!("../../assets/signatures/audit.toml")),

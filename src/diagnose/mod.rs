@@ -19,12 +19,13 @@ mod hops;
 mod rank;
 mod scene;
 mod scope;
+mod since;
 mod symptom;
 mod wording;
 mod zone;
 
 pub use assess::{Assessment, assess};
 pub use facts::{FactBook, LOG_WINDOW_S, PROBES, candidates, family, names as fact_names, window};
-pub use group::{LogGroup, Meaning};
+pub use group::{LogGroup, Meaning, OUTAGE_GAP_S};
 pub use scene::{LOG_GROUPS, OVERFLOW_KEY, PROBE_RESULTS, ProbeHistory, ProbeResult, Scene};
 pub use symptom::{failed, url_of};

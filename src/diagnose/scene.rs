@@ -6,8 +6,8 @@ use super::{LogGroup, zone::Zones};
 use crate::{
     catalog::Catalog,
     model::{
-        BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, Observation, Outcome, ProbeJob, ProbeReport, RunInfo,
-        Stage, Stamp,
+        BlindSpot, FoundLog, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, LogOnset, Observation, Outcome, ProbeJob,
+        ProbeReport, RunInfo, Stage, Stamp,
     },
 };
 
@@ -23,6 +23,8 @@ const LOG_SECONDS: usize = 40_000;
 const GROUP_SECONDS: (usize, usize) = (64, 600);
 /// Samples of load that are kept: five minutes at one every 2 s.
 const LOADS: usize = 150;
+/// Logs whose onset is kept: as many as are followed.
+const ONSETS: usize = 256;
 /// The key of the group in which the lines are counted that found no room.
 pub const OVERFLOW_KEY: &str = "(other lines)";
 
@@ -63,6 +65,10 @@ pub struct Scene {
     pub probes: Vec<ProbeHistory>,
     /// Log groups by source and key.
     pub logs: BTreeMap<(String, String), LogGroup>,
+    /// Logs that were found by what runs, with the reason why each was chosen.
+    pub sources: Vec<FoundLog>,
+    /// Since when what failed at the end of a log fails, by log, with the time at which it was told.
+    pub onsets: BTreeMap<String, (Stamp, LogOnset)>,
     /// Load, oldest first.
     pub loads: VecDeque<(Stamp, HostLoad)>,
     /// What could not be looked at, by source.
@@ -86,7 +92,13 @@ impl Scene {
             Observation::Gateways(gateways) => self.gateways = gateways,
             Observation::Listeners(table) => self.listeners = Some(table),
             Observation::Probe(report) => self.probe(at, *report),
+            Observation::Sources(found) => self.sources = found,
             Observation::Log(batch) => self.log(at, batch),
+            Observation::Onset(onset) => {
+                if self.onsets.len() < ONSETS || self.onsets.contains_key(&onset.source) {
+                    self.onsets.insert(onset.source.clone(), (at, onset));
+                }
+            }
             Observation::Load(load) => {
                 if self.loads.len() == LOADS {
                     self.loads.pop_front();
@@ -185,6 +197,7 @@ impl Scene {
         if let Some(shift) = stamped.and_then(|second| self.zones.witness(&batch.source, second, at.wall_s())) {
             for group in self.logs.values_mut().filter(|group| group.source == batch.source) {
                 group.seconds.iter_mut().for_each(|(second, _)| *second += shift);
+                group.row_began = group.row_began.map(|second| second + shift);
             }
         }
     }

@@ -8,9 +8,8 @@
 //! the async threads: a look runs in [`off_thread`], under a deadline.
 //!
 //! To add a kind: one folder with a type that implements [`Kind`], one `mod` line, one line in [`ALL`], and a tree of it
-//! below `tests/roots/`. Share [`glob`] for includes; give every setting its place, every default `None`.
+//! below `tests/roots/`. Share [`glob`](crate::sys::glob) for includes; give every setting its place, every default `None`.
 
-mod glob;
 mod nginx;
 mod watcher;
 

@@ -15,8 +15,10 @@ mod host;
 mod log;
 pub mod logline;
 mod observation;
+mod onset;
 mod outcome;
 mod probe;
+mod source;
 mod stamp;
 mod target;
 pub mod text;
@@ -29,11 +31,14 @@ pub use gateway::{ConfigTest, Gateway, Listen, Place, Pool, Role, Route, RunStat
 pub use host::{HostLoad, Identity, Listener, ListenerTable, Pressure, ProcessInfo, Queue};
 pub use log::{LogBatch, LogCount, LogFormat, LogSource, SourceKind};
 pub use logline::{
-    ATTEMPTS, AccessCut, AccessCutter, AccessFormat, AccessLine, AccessTime, COMBINED, NginxErrorLine, request_line,
+    ATTEMPTS, AccessCut, AccessCutter, AccessFormat, AccessLine, AccessTime, COMBINED, JournalEntry, JournalExport, NginxErrorLine,
+    journal_json, request_line,
 };
 pub use observation::{Observation, RunInfo, Stage};
+pub use onset::{LogOnset, OnsetMeasure};
 pub use outcome::{Garbage, NameFault, Outcome, Phase, TlsFault};
 pub use probe::{HttpRequest, Phases, ProbeJob, ProbePlan, ProbeReport};
+pub use source::{FoundLog, LogOwner, LogPlace, OwnerRole, SourceWish};
 pub use stamp::{Stamp, clock as clock_of, rfc3339};
 pub use target::{Address, Protocol};
 pub use verdict::{Cause, CheckState, Confidence, Evidence, Finding, Hop, HopState, RuledOut, StepState, Symptom, Verdict};

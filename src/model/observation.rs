@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BlindSpot, Gateway, HostLoad, ListenerTable, LogBatch, ProbeReport};
+use super::{BlindSpot, FoundLog, Gateway, HostLoad, ListenerTable, LogBatch, LogOnset, ProbeReport};
 
 /// Where and how this run was started: the first message of every recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,10 @@ pub enum Stage {
     Listeners,
     /// The logs' ends were read.
     Logs,
+    /// It was looked which logs matter, by what runs.
+    Sources,
+    /// The journal's past was read.
+    Journal,
     /// Load was sampled.
     Load,
     /// Gateways tested their configuration themselves, or it is known why not.
@@ -58,8 +62,12 @@ pub enum Observation {
     Listeners(ListenerTable),
     /// A probe's result.
     Probe(Box<ProbeReport>),
+    /// All logs that were found by what runs, anew each time that changes.
+    Sources(Vec<FoundLog>),
     /// Log lines.
     Log(LogBatch),
+    /// Since when what fails at the end of a log fails. Told again where older files know more.
+    Onset(LogOnset),
     /// Load.
     Load(Box<HostLoad>),
     /// Something could not be looked at.

@@ -13,7 +13,7 @@ use crate::{
     catalog::Catalog,
     cli::Target,
     gateway,
-    model::{BlindSpot, LogSource, Observation, ProbePlan, RunInfo},
+    model::{BlindSpot, LogSource, Observation, ProbePlan, RunInfo, SourceKind, SourceWish},
     probe,
     sys::{OUTBOX_CAPACITY, Outbox, Root, Stamped, Sys, Users},
     watch as watching,
@@ -29,7 +29,9 @@ pub struct Collectors {
     /// Where to ask for the demo's healing. `None`: there is no demo.
     pub heal: Option<mpsc::Sender<()>>,
     plans: watch::Sender<ProbePlan>,
+    wishes: watch::Sender<SourceWish>,
     sources: watch::Sender<Vec<LogSource>>,
+    units: watch::Sender<Vec<(String, SourceKind)>>,
     cancel: CancellationToken,
 }
 
@@ -38,7 +40,9 @@ impl Collectors {
     pub fn start(sys: &Sys, target: &Target) -> Self {
         let (sender, seen) = mpsc::channel(OUTBOX_CAPACITY);
         let (plans, plans_in) = watch::channel(ProbePlan::default());
+        let (wishes, wishes_in) = watch::channel(SourceWish::default());
         let (sources, sources_in) = watch::channel(Vec::new());
+        let (units, units_in) = watch::channel(Vec::new());
         let cancel = CancellationToken::new();
         let outbox = Outbox::new("run", sys.clock, sender);
         let (ready, catalog) = tokio::sync::oneshot::channel();
@@ -70,6 +74,10 @@ impl Collectors {
             spawn("gateways", Box::pin(gateway::run(s, overrides, o, c)));
             let (s, o, c) = given("listeners");
             spawn("listeners", Box::pin(watching::listeners::run(s, o, c, None)));
+            let (s, o, c) = given("log sources");
+            spawn("log sources", Box::pin(watching::sources::run(s, wishes_in, o, c)));
+            let (s, o, c) = given("journal");
+            spawn("journal", Box::pin(watching::journal::run(s, units_in, o, c)));
             let (s, o, c) = given("logs");
             spawn("logs", Box::pin(watching::logs::run(s, sources_in, o, c)));
             let (s, o, c) = given("kernel log");
@@ -90,7 +98,7 @@ impl Collectors {
                 }
             }
         });
-        Self { seen, catalog, heal: None, plans, sources, cancel }
+        Self { seen, catalog, heal: None, plans, wishes, sources, units, cancel }
     }
 
     /// Heal the demo. Asked twice at once, it is done once.
@@ -103,6 +111,16 @@ impl Collectors {
     /// Probe by this plan from now on.
     pub fn probe(&self, plan: ProbePlan) {
         self.plans.send_replace(plan);
+    }
+
+    /// Look for the logs that matter by these from now on.
+    pub fn find(&self, wish: SourceWish) {
+        self.wishes.send_replace(wish);
+    }
+
+    /// Follow the journal of these units from now on.
+    pub fn journal(&self, units: Vec<(String, SourceKind)>) {
+        self.units.send_replace(units);
     }
 
     /// Follow these logs from now on.

@@ -8,6 +8,8 @@ pub fn collecting(effect: &Effect, collectors: &Collectors) {
     match effect {
         Effect::Probe(plan) => collectors.probe(plan.clone()),
         Effect::Follow(sources) => collectors.follow(sources.clone()),
+        Effect::Find(wish) => collectors.find(wish.clone()),
+        Effect::Journal(units) => collectors.journal(units.clone()),
         Effect::Heal => collectors.heal(),
         Effect::Copy(_) | Effect::Redraw | Effect::Suspend | Effect::Quit(_) => {}
     }

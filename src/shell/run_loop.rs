@@ -137,7 +137,9 @@ where
                     terminal.clear()?;
                     dirty = true;
                 }
-                Effect::Probe(_) | Effect::Follow(_) | Effect::Copy(_) | Effect::Heal => ports.carry_out(&effect),
+                Effect::Probe(_) | Effect::Find(_) | Effect::Follow(_) | Effect::Journal(_) | Effect::Copy(_) | Effect::Heal => {
+                    ports.carry_out(&effect);
+                }
             }
         }
         if draw {
@@ -170,10 +172,14 @@ fn is_news(state: &State, observation: &Observation) -> bool {
         Observation::Run(_)
         | Observation::End
         | Observation::Gateways(_)
+        | Observation::Onset(_)
         | Observation::Listeners(_)
+        | Observation::Sources(_)
         | Observation::Blind(_)
         | Observation::Seen { .. }
         | Observation::Dropped { .. }
-        | Observation::Done(Stage::Gateways | Stage::ConfigTest | Stage::Listeners | Stage::Logs | Stage::Load) => true,
+        | Observation::Done(
+            Stage::Gateways | Stage::ConfigTest | Stage::Listeners | Stage::Sources | Stage::Journal | Stage::Logs | Stage::Load,
+        ) => true,
     }
 }

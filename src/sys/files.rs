@@ -109,6 +109,11 @@ impl Root {
         Self { path: Arc::new(path.into()) }
     }
 
+    /// Where it is on the host: only for programs that have a root of their own to be told.
+    pub(super) fn place(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether it is the host's own.
     pub fn is_host(&self) -> bool {
         self.path.as_os_str() == "/"

@@ -18,7 +18,9 @@ mod config_test;
 mod dns;
 mod files;
 mod gauges;
+pub mod glob;
 mod identity;
+mod journal;
 mod kmsg;
 mod metrics;
 mod net;
@@ -28,6 +30,7 @@ mod rights;
 mod sockets;
 mod tail;
 mod watcher;
+mod written;
 mod zone;
 
 pub use access::{Groups, Obstacle, OwnIds, obstacle, own_ids};
@@ -37,6 +40,7 @@ pub use dns::{Dns, NameError};
 pub use files::{FILE_BYTES, FileError, FileInfo, FileKind, Root};
 pub use gauges::{DiskUse, disk_use};
 pub use identity::{assume, can_assume, die_with_parent, is_ours, ourselves};
+pub use journal::{JOURNAL_UNITS, JOURNALS, JournalQuery, JournalStream, has_journal};
 pub use kmsg::{KernelLog, KernelRead};
 pub use metrics::{HostMetrics, HostSample};
 pub use net::{ConnectError, Stream};
@@ -46,6 +50,7 @@ pub use rights::{PROBE_AS_MODE, Refusal, Rights};
 pub use sockets::{LISTENERS, ListeningSocket, SocketsError, listen_overflows, listening, local_addresses};
 pub use tail::{OpenFile, stat_aside};
 pub use watcher::DirWatcher;
+pub use written::{WrittenFile, WrittenFiles};
 pub use zone::zone;
 
 /// Calls that may hang, under way at once, at most: a dead NFS server must not cost a thread per question.

@@ -93,7 +93,7 @@ pub(super) fn socket_owners(root: &Root) -> Result<SocketOwners, FileError> {
 }
 
 /// The descriptors of a process and what they point to.
-fn descriptors(root: &Root, pid: u32) -> Result<Vec<(i32, PathBuf)>, FileError> {
+pub(super) fn descriptors(root: &Root, pid: u32) -> Result<Vec<(i32, PathBuf)>, FileError> {
     let dir = PathBuf::from(format!("/proc/{pid}/fd"));
     let mut list = Vec::new();
     for name in root.list(&dir)? {

@@ -9,17 +9,21 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     process::Stdio,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::Instant,
+};
 
 use super::{
-    CONFIG_TEST_MODE, ConfigTestJob, ConfigTested, FileError, Root,
+    CONFIG_TEST_MODE, ConfigTestJob, ConfigTested, FileError, JournalQuery, JournalStream, Root, journal,
     processes::{self, SocketOwners},
+    written::{self, WrittenFiles},
 };
 use crate::model::{ProbeJob, ProbeReport, ProcessInfo};
 
@@ -63,6 +67,8 @@ enum Request {
     Processes,
     /// Which process holds which socket.
     SocketOwners,
+    /// The files that processes have open for writing.
+    Written(Vec<u32>),
     /// A file, opened for reading.
     Open(PathBuf),
 }
@@ -72,6 +78,7 @@ enum Request {
 enum Reply {
     Processes(Vec<ProcessInfo>),
     SocketOwners(SocketOwners),
+    Written(Vec<WrittenFiles>),
     Open(File),
 }
 
@@ -80,19 +87,29 @@ enum Reply {
 pub struct Rights {
     root: Root,
     program: Arc<Option<PathBuf>>,
+    /// All processes as they were last looked at, and when: all who look share it.
+    known: Arc<Mutex<Option<Known>>>,
 }
+
+/// What is known of the processes, and since when.
+type Known = (Instant, Arc<Vec<ProcessInfo>>);
 
 impl Rights {
     /// Served by this process, with its own rights.
     pub fn in_process(root: Root) -> Self {
-        Self { root, program: Arc::new(std::env::current_exe().ok()) }
+        Self { root, program: Arc::new(std::env::current_exe().ok()), known: Arc::default() }
     }
 
     /// All processes. Those that may not be looked into have fewer fields.
     pub async fn processes(&self) -> Result<Vec<ProcessInfo>, Refusal> {
         match self.ask("listing processes", Request::Processes).await? {
-            Reply::Processes(list) => Ok(list),
-            Reply::SocketOwners(_) | Reply::Open(_) => Err(Refusal::Confused("listing processes")),
+            Reply::Processes(list) => {
+                if let Ok(mut known) = self.known.lock() {
+                    *known = Some((Instant::now(), Arc::new(list.clone())));
+                }
+                Ok(list)
+            }
+            Reply::SocketOwners(_) | Reply::Written(_) | Reply::Open(_) => Err(Refusal::Confused("listing processes")),
         }
     }
 
@@ -100,15 +117,37 @@ impl Rights {
     pub async fn socket_owners(&self) -> Result<SocketOwners, Refusal> {
         match self.ask("listing sockets", Request::SocketOwners).await? {
             Reply::SocketOwners(owners) => Ok(owners),
-            Reply::Processes(_) | Reply::Open(_) => Err(Refusal::Confused("listing sockets")),
+            Reply::Processes(_) | Reply::Written(_) | Reply::Open(_) => Err(Refusal::Confused("listing sockets")),
         }
+    }
+
+    /// All processes, as they were at most so long ago: who only wants to know what belongs together need not look again.
+    pub async fn recent_processes(&self, age: Duration) -> Result<Arc<Vec<ProcessInfo>>, Refusal> {
+        let known = self.known.lock().ok().and_then(|known| known.clone());
+        match known {
+            Some((at, list)) if at.elapsed() <= age => Ok(list),
+            Some(_) | None => self.processes().await.map(Arc::new),
+        }
+    }
+
+    /// The files that these processes have open for writing, in their order; those that have ended are left out.
+    pub async fn written(&self, pids: Vec<u32>) -> Result<Vec<WrittenFiles>, Refusal> {
+        match self.ask("listing open files", Request::Written(pids)).await? {
+            Reply::Written(files) => Ok(files),
+            Reply::Processes(_) | Reply::SocketOwners(_) | Reply::Open(_) => Err(Refusal::Confused("listing open files")),
+        }
+    }
+
+    /// Entries of systemd's journal, by a program of the host that ends when the reply is dropped.
+    pub fn journal(&self, query: &JournalQuery) -> Result<JournalStream, Refusal> {
+        journal::start(&self.root, query)
     }
 
     /// A regular file, opened for reading.
     pub async fn open(&self, path: &Path) -> Result<File, Refusal> {
         match self.ask("opening a file", Request::Open(path.to_owned())).await? {
             Reply::Open(file) => Ok(file),
-            Reply::Processes(_) | Reply::SocketOwners(_) => Err(Refusal::Confused("opening a file")),
+            Reply::Processes(_) | Reply::SocketOwners(_) | Reply::Written(_) => Err(Refusal::Confused("opening a file")),
         }
     }
 
@@ -186,6 +225,7 @@ fn serve(root: &Root, request: Request) -> Result<Reply, Refusal> {
     match request {
         Request::Processes => Ok(Reply::Processes(processes::all(root)?)),
         Request::SocketOwners => Ok(Reply::SocketOwners(processes::socket_owners(root)?)),
+        Request::Written(pids) => Ok(Reply::Written(written::of(root, &pids))),
         Request::Open(path) => Ok(Reply::Open(root.open(&path)?)),
     }
 }

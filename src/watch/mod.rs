@@ -12,11 +12,13 @@
 //! the first pass has to wait for it, it gets a variant of [`Stage`](crate::model::Stage) and tells `Done` after its first
 //! look, even where that look saw nothing.
 
+pub mod journal;
 pub mod kernel;
 pub mod listeners;
 pub mod load;
 pub mod logs;
 pub mod paste;
+pub mod sources;
 
 #[cfg(test)]
 mod testing;

@@ -7,12 +7,12 @@ use std::{
 };
 
 use super::{
-    super::{denied, glob},
+    super::denied,
     tree::{DIRECTIVES, Directive, Problems, parse},
 };
 use crate::{
     model::{BlindSpot, Place},
-    sys::{FileError, Root},
+    sys::{FileError, Root, glob},
 };
 
 /// Includes within includes at most. nginx knows no limit but its descriptors; people use three.

@@ -58,8 +58,13 @@ fn syslog(outer: Carried<'_>) -> Option<Carried<'_>> {
         let (tag, after) = after.split_once(' ').unwrap_or((after, ""));
         program_tag(tag, after)
     };
-    let (program, text) = program_tag(word, after).or_else(behind_host)?;
+    let first = program_tag(word, after);
+    let (program, text) = first.or_else(behind_host)?;
     let (program, pid) = split_pid(program);
+    // rsyslog and journalctl write an offset; `Z` is what programs write themselves, before words that are no host.
+    if time.text.ends_with('Z') && first.is_none() && pid.is_none() {
+        return None;
+    }
     Some(Carried { text, time: Some(time), level: level.or(outer.level), program: Some(program), pid })
 }
 
@@ -144,7 +149,8 @@ fn grep(outer: Carried<'_>) -> Option<Carried<'_>> {
     }
     let number = rest.bytes().take_while(u8::is_ascii_digit).count();
     let text = if number > 0 { rest[number..].strip_prefix([':', '-']).unwrap_or(rest) } else { rest };
-    Some(Carried { text, ..outer })
+    // ``/srv/app.rb:3:in `require': ...`` is Ruby's own.
+    (!text.starts_with("in ")).then_some(Carried { text, ..outer })
 }
 
 /// A line of docker's json-file driver, `{"log":"text\n","stream":"stderr","time":"..."}`: its text, to be read like any other.

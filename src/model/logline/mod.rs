@@ -8,17 +8,40 @@
 //! To add a format: a file here with its reader, its line in [`READERS`], a [`Dialect`], and a file of signatures.
 
 mod access_key;
+mod caddy;
 mod carrier;
+mod cloud;
+mod common_access;
 mod entry;
+mod envoy;
+mod go;
+mod go_error;
+mod go_proxy;
+mod gunicorn;
 mod host;
+mod java;
+mod journal;
+mod json;
 mod kernel;
+mod klog;
+mod logfmt;
 mod nginx_access;
 mod nginx_error;
+mod node;
+mod php;
+mod php_fpm;
+mod python;
+mod ruby;
 mod time;
+mod trace;
+mod traefik;
+mod uvicorn;
+mod uwsgi;
 
-pub use access_key::read_access_key;
+pub use access_key::{access_form, read_access_key, request_of_key};
 pub use carrier::{Carried, carried, docker_json};
 pub use entry::{Dialect, Entry, Level, Writer};
+pub use journal::{JournalEntry, JournalExport, journal_json};
 pub use nginx_access::{ATTEMPTS, AccessCut, AccessCutter, AccessFormat, AccessLine, AccessTime, COMBINED};
 pub use nginx_error::NginxErrorLine;
 pub use time::{LineTime, TimeShape, local};
@@ -27,7 +50,30 @@ pub use time::{LineTime, TimeShape, local};
 type Reader = for<'a> fn(&Carried<'a>) -> Option<Entry<'a>>;
 
 /// The readers, those of the strictest shape first: the first that knows a line has it.
-const READERS: &[Reader] = &[nginx_error::read, host::audit, kernel::read, host::systemd, host::container];
+const READERS: &[Reader] = &[
+    nginx_error::read,
+    common_access::read,
+    host::audit,
+    kernel::read,
+    host::systemd,
+    host::container,
+    klog::read,
+    caddy::read,
+    traefik::read,
+    envoy::read,
+    cloud::read,
+    go_proxy::read,
+    gunicorn::read,
+    php_fpm::read,
+    php::read,
+    uvicorn::read,
+    uwsgi::read,
+    java::read,
+    node::read,
+    ruby::read,
+    python::read,
+    go::read,
+];
 
 /// How far into a line its beginning is looked for behind words that are no carrier's: a prompt, the time of a chat.
 const BEHIND_BYTES: usize = 160;

@@ -152,7 +152,7 @@ pub struct AccessLine<'a> {
     pub upstream_statuses: Vec<Option<u16>>,
     /// Seconds of each attempt until the connection stood; `None`: it never did.
     pub upstream_connect_times: Vec<Option<f64>>,
-    /// Seconds of each attempt until the response header was there; `None`: it never was.
+    /// Seconds of each attempt until the response header was there; `None`: it never was. Empty: the format does not tell.
     pub upstream_header_times: Vec<Option<f64>>,
     /// Seconds of each attempt in all.
     pub upstream_response_times: Vec<Option<f64>>,
@@ -236,7 +236,7 @@ impl AccessFormat {
 }
 
 /// Where a value ends that this literal follows. A literal that begins with a quote is not found behind a backslash.
-fn find_end(text: &str, literal: &str) -> Option<usize> {
+pub(super) fn find_end(text: &str, literal: &str) -> Option<usize> {
     let mut from = 0;
     loop {
         let at = from + text.get(from..)?.find(literal)?;
@@ -298,7 +298,8 @@ impl<'a> AccessLine<'a> {
                 self.upstream_connect_times = present().into_iter().flat_map(attempts).map(seconds).collect();
             }
             Field::UpstreamHeaderTime => {
-                self.upstream_header_times = present().into_iter().flat_map(attempts).map(seconds).collect();
+                // Alone, `-` stands for one attempt without an answer, which is what tells who made a 502.
+                self.upstream_header_times = attempts(value).map(seconds).collect();
             }
             Field::UpstreamResponseTime => {
                 self.upstream_response_times = present().into_iter().flat_map(attempts).map(seconds).collect();

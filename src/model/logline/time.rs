@@ -35,6 +35,8 @@ pub enum TimeShape {
     Syslog,
     /// klog (Kubernetes): `1120 23:36:34.402313`.
     Klog,
+    /// Extended log format of the W3C as CloudFront writes it, in UTC: `2026-11-20`, a tab (or blanks in a paste), `23:36:34`.
+    W3c,
     /// Seconds since the Unix epoch, with or without a fraction.
     Epoch,
 }
@@ -64,12 +66,16 @@ impl TimeShape {
             Self::Rfc3339 => "dddd-dd-ddTdd:dd:dd",
             Self::Syslog => "aaa Dd dd:dd:dd",
             Self::Klog => "dddd dd:dd:dd",
+            Self::W3c => "dddd-dd-dd\tdd:dd:dd",
             Self::Epoch => "dddddddddd",
         }
     }
 
     /// The stamp that a text begins with, and what stands behind it.
     pub fn leading(self, text: &str) -> Option<(LineTime<'_>, &str)> {
+        if self == Self::W3c {
+            return w3c(text);
+        }
         let fixed = shaped(text, self.pattern())?;
         let mut end = fixed + fraction(&text[fixed..]);
         match self {
@@ -81,7 +87,7 @@ impl TimeShape {
                 end += zones.iter().find_map(|zone| shaped(&text[end..], zone)).unwrap_or(0);
             }
             Self::Epoch if text[end..].starts_with(|c: char| c.is_ascii_digit()) => return None,
-            Self::Epoch | Self::Slashed | Self::Syslog | Self::Klog => {}
+            Self::Epoch | Self::Slashed | Self::Syslog | Self::Klog | Self::W3c => {}
         }
         if self == Self::Syslog && !MONTHS.contains(&&text[..3]) || self == Self::Ctime && !MONTHS.contains(&&text[4..7]) {
             return None;
@@ -109,7 +115,9 @@ impl<'a> LineTime<'a> {
     pub fn coarse(&self) -> &'a str {
         match self.shape {
             // The year, or the zone, stands behind the fraction.
-            TimeShape::Ctime | TimeShape::Clf | TimeShape::Rfc3339 | TimeShape::Dashed | TimeShape::Php => self.text,
+            TimeShape::Ctime | TimeShape::Clf | TimeShape::Rfc3339 | TimeShape::Dashed | TimeShape::Php | TimeShape::W3c => {
+                self.text
+            }
             TimeShape::Slashed | TimeShape::Syslog | TimeShape::Klog | TimeShape::Epoch => &self.text[..self.shape.pattern().len()],
         }
     }
@@ -126,6 +134,7 @@ impl<'a> LineTime<'a> {
         let (year, month, day, clock) = match self.shape {
             TimeShape::Epoch => return text.get(..10)?.parse().ok(),
             TimeShape::Slashed | TimeShape::Dashed | TimeShape::Rfc3339 => (digits(0, 4), digits(5, 7), digits(8, 10), 11),
+            TimeShape::W3c => (digits(0, 4), digits(5, 7), digits(8, 10), text.len() - 8),
             TimeShape::Ctime => (digits(text.len() - 4, text.len()), month(4), digits(8, 10), 11),
             TimeShape::Clf | TimeShape::Php => (digits(7, 11), month(3), digits(0, 2), 12),
             TimeShape::Syslog => (None, month(0), digits(4, 6), 7),
@@ -155,6 +164,7 @@ impl<'a> LineTime<'a> {
         let behind = behind.trim_start_matches(|c: char| c == '.' || c == ',' || c.is_ascii_digit()).trim_start();
         match self.shape {
             TimeShape::Clf | TimeShape::Dashed | TimeShape::Rfc3339 => {}
+            TimeShape::W3c => return Some(Offset::UTC),
             TimeShape::Php => return matches!(behind, "UTC" | "GMT").then_some(Offset::UTC),
             TimeShape::Slashed | TimeShape::Ctime | TimeShape::Syslog | TimeShape::Klog | TimeShape::Epoch => return None,
         }
@@ -183,6 +193,14 @@ pub fn local(at: DateTime, zone: &TimeZone, now: i64) -> Option<i64> {
         return later;
     }
     possible.earlier().ok().map(Timestamp::as_second)
+}
+
+/// A date and a time as two fields.
+fn w3c(text: &str) -> Option<(LineTime<'_>, &str)> {
+    let date = shaped(text, "dddd-dd-dd")?;
+    let blanks = text[date..].bytes().take_while(|byte| matches!(byte, b'\t' | b' ')).count();
+    let end = date + blanks + shaped(&text[date + blanks..], "dd:dd:dd").filter(|_| blanks > 0)?;
+    Some((LineTime { text: &text[..end], shape: TimeShape::W3c }, &text[end..]))
 }
 
 /// The length of the pattern, if the text begins like it.
@@ -273,7 +291,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC{0,40}", junk in "[0-9/: TZ+.,aNov-]{0,40}", now in any::<i64>()) {
             for text in [text, junk] {
-                for shape in SHAPES.iter().chain(&[TimeShape::Klog, TimeShape::Epoch]) {
+                for shape in SHAPES.iter().chain(&[TimeShape::Klog, TimeShape::W3c, TimeShape::Epoch]) {
                     if let Some((time, _)) = shape.leading(&text) {
                         let _ = (time.second(&TimeZone::UTC, now), time.coarse());
                     }

@@ -12,6 +12,7 @@ mod follow;
 pub(super) mod lines;
 mod memo;
 pub mod normalise;
+pub mod onset;
 mod remedy;
 pub(super) mod skeleton;
 mod tail;

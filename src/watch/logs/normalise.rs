@@ -4,8 +4,8 @@
 //!   upstream, server: shop.test, upstream: "http://127.0.0.1:8000"`. Left out are time, process, connection, client, request,
 //!   host and referrer, and the path behind the upstream. In the message, error numbers with their text, addresses of sockets,
 //!   signals and exit codes stay; other numbers become `#`, and texts of the client's choosing `<text>` or `<path>`.
-//! - access log: `<status> <method>[ up=<address>{,<address>}][ ups=<status>{,<status>}]`, `-` for what is not known:
-//!   `502 GET up=127.0.0.1:8000 ups=502`. A line that is not of the format: `? not of the log format`.
+//! - access log: `502 GET up=127.0.0.1:8000 ups=502 by=gateway`, the form of `model/logline/access_key.rs`. A line that is not
+//!   of the format: `? not of the log format`.
 //! - anything else: level and message as its reader gives them, with numbers as `#` but for those of the upstream, and the
 //!   upstream behind them; a request is the form that its reader makes.
 //!
@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use jiff::tz::TimeZone;
 
 use crate::model::{
-    AccessFormat, AccessLine, LogFormat, NginxErrorLine,
+    AccessFormat, LogFormat, NginxErrorLine,
     logline::{self, Entry, LineTime, TimeShape},
 };
 
@@ -85,7 +85,7 @@ impl Normaliser {
             }
             Format::Access(format) => {
                 if let Some(parsed) = format.parse(line) {
-                    access(&parsed, key);
+                    logline::access_form(&parsed, key);
                     parsed.time.and_then(|time| self.cached(time.text(), |_| time.second()))
                 } else {
                     key.push_str(UNFORMATTED);
@@ -187,51 +187,6 @@ fn nginx_key(line: &NginxParts<'_>, key: &mut String) {
         key.push_str(upstream);
         key.push('"');
     }
-}
-
-fn access(line: &AccessLine<'_>, key: &mut String) {
-    match line.status {
-        Some(status) => {
-            let _ = write!(key, "{status:03}");
-        }
-        None => key.push('-'),
-    }
-    let _ = write!(key, " {}", line.method.filter(|method| known(method)).unwrap_or("-"));
-    for (at, address) in line.upstream_addrs.iter().enumerate() {
-        let _ = write!(key, "{}{address}", if at == 0 { " up=" } else { "," });
-    }
-    for (at, status) in line.upstream_statuses.iter().enumerate() {
-        key.push_str(if at == 0 { " ups=" } else { "," });
-        match status {
-            Some(status) => {
-                let _ = write!(key, "{status:03}");
-            }
-            None => key.push('-'),
-        }
-    }
-}
-
-/// The methods of RFC 9110, PATCH and WebDAV: an invented one must not make a group of its own.
-fn known(method: &str) -> bool {
-    const METHODS: [&str; 16] = [
-        "GET",
-        "HEAD",
-        "POST",
-        "PUT",
-        "DELETE",
-        "OPTIONS",
-        "PATCH",
-        "CONNECT",
-        "TRACE",
-        "PROPFIND",
-        "PROPPATCH",
-        "MKCOL",
-        "COPY",
-        "MOVE",
-        "LOCK",
-        "UNLOCK",
-    ];
-    METHODS.contains(&method)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::sys::{FileError, Root};
+use super::{FileError, Root};
 
 /// Paths that one pattern may give: more vhosts than this on one host is a generator gone wild.
 const MATCHES: usize = 10_000;

@@ -1,0 +1,144 @@
+//! Which logs are looked for, and which of those that were found are followed. Pure, as all of `app/`.
+
+use std::collections::BTreeSet;
+
+use super::Options;
+use crate::{
+    diagnose::Scene,
+    model::{Address, FoundLog, Listener, LogOwner, LogSource, OwnerRole, RunState, SourceKind, SourceWish},
+};
+
+/// Logs that are followed, at most: what the collector itself follows at once.
+const FOLLOWED: usize = 128;
+/// Logs of applications among them, at most; the gateway's come first.
+const FOUND: usize = 64;
+/// Units whose journal is followed, at most.
+const UNITS: usize = 32;
+/// Programs that are gateways themselves: one that listens here beside those that are known has logs that matter, as it may stand
+/// before them.
+const GATEWAYS: &[&str] =
+    &["apache2", "httpd", "haproxy", "caddy", "traefik", "envoy", "varnishd", "lighttpd", "squid", "nginx", "openresty"];
+
+/// What logs are looked for by: gateways that run, and whoever listens where they connect to.
+pub fn wish(scene: &Scene, options: &Options) -> SourceWish {
+    let mut owners = BTreeSet::new();
+    for gateway in &scene.gateways {
+        if let RunState::Running { pid, .. } = gateway.state {
+            owners.insert(LogOwner { pid, role: OwnerRole::Gateway });
+        }
+    }
+    let dialled: BTreeSet<&Address> = scene
+        .gateways
+        .iter()
+        .flat_map(|gateway| gateway.routes())
+        .flat_map(|(_, route)| &route.servers)
+        .map(|server| &server.address)
+        .collect();
+    let listeners = scene.listeners.as_ref();
+    let mut ownerless = Vec::new();
+    let mut local = Vec::new();
+    for address in dialled {
+        let at = local_form(address);
+        let ours = match &at {
+            Address::Tcp(to) => listeners.is_none_or(|table| table.is_local(to.ip())),
+            Address::Unix(_) => true,
+            Address::Name(..) => false,
+        };
+        let taking: Vec<&Listener> = match &at {
+            // A name of this host's own is known by its port; one of another host has no listener here.
+            Address::Name(_, port) => listeners.map_or_else(Vec::new, |table| {
+                table.listeners.iter().filter(|listener| listener.address.port() == Some(*port)).collect()
+            }),
+            Address::Tcp(_) | Address::Unix(_) => {
+                listeners.and_then(|table| table.taking(&at)).filter(|_| ours).into_iter().collect()
+            }
+        };
+        let known: Vec<u32> = taking.iter().filter_map(|listener| Some(listener.owner.as_ref()?.pid)).collect();
+        if ours && known.is_empty() {
+            ownerless.push(at.clone());
+        }
+        if ours || !known.is_empty() {
+            local.push(at);
+        }
+        owners.extend(known.into_iter().map(|pid| LogOwner { pid, role: OwnerRole::Upstream }));
+    }
+    // The demo is a host of its own.
+    if options.demo.is_none() {
+        let taken: BTreeSet<u32> = owners.iter().map(|owner| owner.pid).collect();
+        let others = listeners.into_iter().flat_map(|table| &table.listeners).filter_map(|listener| listener.owner.as_ref());
+        let gateway = |name: &str| GATEWAYS.contains(&name);
+        owners.extend(
+            others
+                .filter(|owner| gateway(&owner.name) && !taken.contains(&owner.pid))
+                .map(|owner| LogOwner { pid: owner.pid, role: OwnerRole::Gateway }),
+        );
+    }
+    let known = configured(scene).into_iter().map(|log| log.path).collect();
+    SourceWish { owners: owners.into_iter().collect(), ownerless, dialled: local, known }
+}
+
+/// `localhost` is this host whatever a resolver says (RFC 6761 section 6.3).
+fn local_form(address: &Address) -> Address {
+    match address {
+        Address::Name(name, port) if name.eq_ignore_ascii_case("localhost") => Address::Tcp(([127, 0, 0, 1], *port).into()),
+        other => other.clone(),
+    }
+}
+
+/// The logs that gateways' configurations and the operator name.
+fn configured(scene: &Scene) -> Vec<LogSource> {
+    let mut logs: Vec<LogSource> = Vec::new();
+    for log in scene.gateways.iter().flat_map(|gateway| &gateway.logs) {
+        if !logs.iter().any(|known| known.path == log.path) {
+            logs.push(log.clone());
+        }
+    }
+    logs
+}
+
+/// All logs that are to be followed: those of the gateways first, then what was found by what runs.
+pub fn logs(scene: &Scene) -> Vec<LogSource> {
+    let mut logs = configured(scene);
+    logs.truncate(FOLLOWED);
+    let room = FOUND.min(FOLLOWED - logs.len());
+    let found: Vec<LogSource> = scene
+        .sources
+        .iter()
+        .filter_map(FoundLog::file)
+        .filter(|log| !logs.iter().any(|known| known.path == log.path))
+        .take(room)
+        .collect();
+    logs.extend(found);
+    logs
+}
+
+/// The units whose journal is to be followed, each with whose words they are.
+pub fn units(scene: &Scene) -> Vec<(String, SourceKind)> {
+    let unit = |log: &FoundLog| Some((log.unit()?.to_owned(), log.kind));
+    scene.sources.iter().filter_map(unit).take(UNITS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{LogFormat, LogPlace};
+
+    #[test]
+    fn what_was_found_is_followed_behind_the_rest_and_within_bounds() {
+        let found = |place| FoundLog { place, kind: SourceKind::App, format: LogFormat::Plain, why: String::new() };
+        let file = |at: usize| found(LogPlace::File(format!("/var/log/app/{at}.log").into()));
+        let mut sources: Vec<FoundLog> = (0..200).map(file).collect();
+        sources.push(found(LogPlace::Journal("app.service".into())));
+        let mut scene = Scene::default();
+        scene.sources = sources;
+        assert_eq!(logs(&scene).len(), FOUND);
+        assert_eq!(units(&scene), [("app.service".to_owned(), SourceKind::App)]);
+    }
+
+    #[test]
+    fn localhost_is_here() {
+        let here = local_form(&Address::Name("LocalHost".into(), 80));
+        assert_eq!(here, Address::Tcp(([127, 0, 0, 1], 80).into()));
+        assert_eq!(local_form(&Address::Name("app".into(), 80)), Address::Name("app".into(), 80));
+    }
+}

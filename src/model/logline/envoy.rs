@@ -1,0 +1,299 @@
+//! Envoy, also as a sidecar or gateway of Istio: access log in the default format, in Istio's and as JSON, and its own log.
+//!
+//! A request becomes the form of [`super::access_key`]: `503 GET envoy flags=UF up=10.0.0.5:80 details=<response code details>
+//! reason=<upstream transport failure reason>`. Flags are put into the order of their names, since a retry may tell them in any;
+//! long names (`UpstreamConnectionFailure`) become short ones. `up` is the last host that was tried.
+//!
+//! Default format: `[START_TIME] "METHOD PATH PROTOCOL" CODE FLAGS RECEIVED SENT DURATION SERVICE_TIME "X-FORWARDED-FOR"
+//! "USER-AGENT" "X-REQUEST-ID" "AUTHORITY" "UPSTREAM_HOST"`; Istio has details, termination details and `"reason"` behind the
+//! flags, and six words behind the upstream (pilot/pkg/networking/core/accesslog.go).
+
+use std::borrow::Cow;
+
+use super::{
+    Carried, Dialect, Entry, Level, LineTime, TimeShape,
+    access_key::{by, request_form},
+    json::{Object, Value},
+};
+
+/// Words of Istio's format behind the upstream: cluster, local address, the client's two addresses, SNI, route.
+const ISTIO_TAIL: usize = 6;
+/// Bytes of details and of the reason that are told, at most: certificates may stand in there.
+const WORDS_BYTES: usize = 200;
+/// Flags whose long names newer versions can log (stream_info/utility.h).
+const LONG: &[(&str, &str)] = &[
+    ("FailedLocalHealthCheck", "LH"),
+    ("NoHealthyUpstream", "UH"),
+    ("UpstreamRequestTimeout", "UT"),
+    ("LocalReset", "LR"),
+    ("UpstreamRemoteReset", "UR"),
+    ("UpstreamConnectionFailure", "UF"),
+    ("UpstreamConnectionTermination", "UC"),
+    ("UpstreamOverflow", "UO"),
+    ("NoRouteFound", "NR"),
+    ("UpstreamRetryLimitExceeded", "URX"),
+    ("NoClusterFound", "NC"),
+    ("DurationTimeout", "DT"),
+    ("UpstreamProtocolError", "UPE"),
+    ("UpstreamMaxStreamDurationReached", "UMSDR"),
+    ("DownstreamConnectionTermination", "DC"),
+    ("DnsResolutionFailed", "DF"),
+    ("OverloadManagerTerminated", "OM"),
+    ("DropOverLoad", "DO"),
+    ("StreamIdleTimeout", "SI"),
+    ("RateLimited", "RL"),
+    ("UnauthorizedExternalService", "UAEX"),
+    ("FaultInjected", "FI"),
+    ("DelayInjected", "DI"),
+    ("DownstreamProtocolError", "DPE"),
+    ("InvalidEnvoyRequestHeaders", "IH"),
+];
+
+/// Reads a line of Envoy's.
+pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
+    access(carried.text)
+        .or_else(|| own(carried.text))
+        .or_else(|| istio_own(carried))
+        .or_else(|| from_json(Object::of(carried.text)?))
+}
+
+/// What is known of a request.
+#[derive(Debug, Default)]
+struct Request<'a> {
+    status: Option<u16>,
+    method: Option<&'a str>,
+    flags: &'a str,
+    upstream: Option<&'a str>,
+    details: Option<Cow<'a, str>>,
+    reason: Option<Cow<'a, str>>,
+}
+
+impl<'a> Request<'a> {
+    fn entry(self, time: Option<LineTime<'a>>) -> Option<Entry<'a>> {
+        let mut flags: Vec<&str> = self.flags.split(',').collect();
+        for flag in &mut flags {
+            if let Some((_, short)) = LONG.iter().find(|(long, _)| long == flag) {
+                *flag = short;
+            }
+        }
+        flags.sort_unstable();
+        flags.dedup();
+        let is_flag =
+            |flag: &&str| *flag == "-" || (2..=6).contains(&flag.len()) && flag.bytes().all(|byte| byte.is_ascii_uppercase());
+        if !flags.iter().all(is_flag) {
+            return None;
+        }
+        let mut form = request_form(self.status, self.method);
+        form.push_str(" envoy flags=");
+        form.push_str(&flags.join(","));
+        let present = |text: &&Cow<'_, str>| !matches!(&***text, "-" | "");
+        let upstream = self.upstream.filter(|host| !matches!(*host, "-" | ""));
+        for (name, value) in [
+            (" up=", upstream.map(Cow::Borrowed).as_ref()),
+            (" details=", self.details.as_ref().filter(present)),
+            (" reason=", self.reason.as_ref().filter(present)),
+        ] {
+            if let Some(value) = value {
+                form.push_str(name);
+                form.push_str(&value[..value.floor_char_boundary(WORDS_BYTES)]);
+            }
+        }
+        // Without details the absence of flags says it: Envoy's own answers have one.
+        let passed = match self.details.as_deref() {
+            Some(details) => details == "via_upstream",
+            None => flags == ["-"] && upstream.is_some(),
+        };
+        let by = by(self.status, Some(passed));
+        // Before what may hold blanks.
+        let at = form.find(" details=").or_else(|| form.find(" reason=")).unwrap_or(form.len());
+        form.insert_str(at, by);
+        Some(Entry {
+            dialect: Dialect::Envoy,
+            time,
+            status: self.status,
+            message: form.into(),
+            upstream: upstream.map(Into::into),
+            ..Entry::default()
+        })
+    }
+}
+
+fn access(text: &str) -> Option<Entry<'_>> {
+    let (time, rest) = TimeShape::Rfc3339.leading(text.strip_prefix('[')?)?;
+    let line = rest.strip_prefix("] \"")?;
+    // Envoy does not escape; method and path have no blanks.
+    let (method, after) = line.split_once(' ')?;
+    let (path, after) = after.split_once(' ')?;
+    let (protocol, rest) = after.split_once("\" ")?;
+    if !(protocol == "-" || protocol.starts_with("HTTP/")) {
+        return None;
+    }
+    let (status, rest) = rest.split_once(' ')?;
+    let status = status.parse::<u16>().ok()?;
+    let (flags, mut rest) = rest.split_once(' ')?;
+    let mut request = Request { status: Some(status), method: Some(method), flags, ..Request::default() };
+    if !rest.starts_with(|c: char| c.is_ascii_digit()) {
+        let (details, after) = word(rest)?;
+        request.details = Some(details.into());
+        rest = after;
+        // The oldest format of Istio has the reason alone, the newer ones two words more.
+        if !rest.starts_with(|c: char| c.is_ascii_digit()) {
+            let (_termination, after) = word(rest)?;
+            let (reason, after) = word(after)?;
+            request.reason = Some(reason.into());
+            rest = after;
+        } else {
+            request.reason = request.details.take();
+        }
+    }
+    // From the right: what stands before the upstream is of the client's choosing.
+    let mut tail = rest.trim_end();
+    if !tail.ends_with('"') {
+        for _ in 0..ISTIO_TAIL {
+            tail = tail.rsplit_once(' ')?.0;
+        }
+    }
+    let tail = tail.strip_suffix('"')?;
+    request.upstream = tail.rsplit_once('"').map(|(_, host)| host);
+    let line_length = method.len() + path.len() + protocol.len() + 2;
+    let entry = request.entry(Some(time))?;
+    Some(Entry { request: line.get(..line_length).map(Into::into), ..entry })
+}
+
+/// A word, or a text in quotes.
+fn word(text: &str) -> Option<(&str, &str)> {
+    match text.strip_prefix('"') {
+        Some(inner) => inner.split_once("\" "),
+        None => text.split_once(' '),
+    }
+}
+
+/// A record of an access log as JSON, with the names that Istio and the examples of Envoy's documentation give its members.
+fn from_json(object: Object<'_>) -> Option<Entry<'_>> {
+    let flags = object.get("response_flags")?.plain()?;
+    let request = Request {
+        status: object.get("response_code")?.number().and_then(|status| u16::try_from(status).ok()),
+        method: object.get("method").and_then(Value::plain),
+        flags,
+        upstream: object.get("upstream_host").and_then(Value::plain),
+        details: object.text("response_code_details"),
+        reason: object.text("upstream_transport_failure_reason"),
+    };
+    let path = object.text("path").unwrap_or_default();
+    let line = request.method.map(|method| format!("{method} {path}").into());
+    let entry = request.entry(object.get("start_time").and_then(Value::time))?;
+    Some(Entry { request: line, server: object.text("authority"), ..entry })
+}
+
+/// Its own log: `[2026-11-20 23:36:34.402][1][warning][config] [source/common/config/grpc_stream.h:193] text`
+/// (spdlog, `--log-format`); the message is `config: text`.
+fn own(text: &str) -> Option<Entry<'_>> {
+    let (time, rest) = TimeShape::Dashed.leading(text.strip_prefix('[')?)?;
+    let (thread, rest) = rest.strip_prefix("][")?.split_once("][")?;
+    if !thread.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let (level, rest) = rest.split_once("][")?;
+    let (component, rest) = rest.split_once("] ")?;
+    let text = match rest.strip_prefix('[') {
+        Some(place) => place.split_once("] ").map_or(rest, |(_, text)| text),
+        None => rest,
+    };
+    Some(Entry {
+        dialect: Dialect::Envoy,
+        time: Some(time),
+        level: Some(Level::parse(level)?),
+        message: format!("{component}: {text}").into(),
+        ..Entry::default()
+    })
+}
+
+/// The same of Istio's sidecar: `2026-11-20T23:36:34.402123Z<tab>warning<tab>envoy config<tab>text`.
+fn istio_own<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
+    let (time, rest) = TimeShape::Rfc3339.leading(carried.text)?;
+    let mut parts = rest.strip_prefix('\t')?.split('\t');
+    let level = Level::parse(parts.next()?)?;
+    let component = parts.next()?.strip_prefix("envoy ")?.split(' ').next()?;
+    let text = parts.next()?;
+    Some(Entry {
+        dialect: Dialect::Envoy,
+        time: Some(time),
+        level: Some(level),
+        message: format!("{component}: {text}").into(),
+        ..Entry::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::logline;
+
+    const DEFAULT: &str = r#"[2026-11-20T23:36:34.402Z] "GET /cart HTTP/1.1" 503 UF 0 91 3 - "-" "curl/7.88.1" "3a6b1c9e-0000-4000-8000-000000000000" "shop.test" "10.0.0.5:8080""#;
+    const ISTIO: &str = r#"[2026-11-20T23:36:34.402Z] "GET /cart HTTP/1.1" 503 URX,UF upstream_reset_before_response_started{remote_connection_failure,delayed_connect_error:_111} - "delayed connect error: 111" 0 152 3 - "-" "curl/7.88.1" "3a6b1c9e-0000-4000-8000-000000000000" "shop:8000" "10.44.1.23:8000" outbound|8000||shop.default.svc.cluster.local - 10.0.0.1:8000 10.44.1.27:80 - default"#;
+
+    #[test]
+    fn requests_of_the_default_format() {
+        let entry = logline::read(DEFAULT);
+        assert_eq!((entry.dialect, entry.status, entry.upstream.as_deref()), (Dialect::Envoy, Some(503), Some("10.0.0.5:8080")));
+        assert_eq!(entry.message, "503 GET envoy flags=UF up=10.0.0.5:8080 by=gateway");
+        assert_eq!(entry.request.as_deref(), Some("GET /cart HTTP/1.1"));
+        let form = |from: &str, to: &str| logline::read(&DEFAULT.replace(from, to)).message.into_owned();
+        assert_eq!(form("503 UF", "502 -"), "502 GET envoy flags=- up=10.0.0.5:8080 by=upstream");
+        assert_eq!(form("503 UF", "200 -"), "200 GET envoy flags=- up=10.0.0.5:8080");
+        assert_eq!(form("503 UF", "503 UpstreamConnectionFailure"), "503 GET envoy flags=UF up=10.0.0.5:8080 by=gateway");
+        assert_eq!(form("\"10.0.0.5:8080\"", "\"-\""), "503 GET envoy flags=UF by=gateway");
+        // The agent is the client's.
+        assert_eq!(form("curl/7.88.1", "x\" \"y\" \"z\" \"6.6.6.6:1"), entry.message);
+    }
+
+    #[test]
+    fn requests_of_istio_and_as_json() {
+        let text = "503 GET envoy flags=UF,URX up=10.44.1.23:8000 by=gateway details=upstream_reset_before_response_started{remote_connection_failure,delayed_connect_error:_111} reason=delayed connect error: 111";
+        assert_eq!(logline::read(ISTIO).message, text);
+        let json = r#"{"authority":"shop:8000","bytes_sent":152,"method":"GET","path":"/cart","response_code":503,"response_code_details":"upstream_reset_before_response_started{remote_connection_failure,delayed_connect_error:_111}","response_flags":"UF,URX","start_time":"2026-11-20T23:36:34.402Z","upstream_host":"10.44.1.23:8000","upstream_transport_failure_reason":"delayed connect error: 111"}"#;
+        let entry = logline::read(json);
+        assert_eq!((&*entry.message, entry.time.map(|time| time.text)), (text, Some("2026-11-20T23:36:34.402Z")));
+        let passed = ISTIO
+            .replace(
+                "503 URX,UF upstream_reset_before_response_started{remote_connection_failure,delayed_connect_error:_111}",
+                "502 - via_upstream",
+            )
+            .replace("\"delayed connect error: 111\"", "\"-\"");
+        assert_eq!(logline::read(&passed).message, "502 GET envoy flags=- up=10.44.1.23:8000 by=upstream details=via_upstream");
+        let old =
+            ISTIO.replace("upstream_reset_before_response_started{remote_connection_failure,delayed_connect_error:_111} - ", "");
+        assert_eq!(
+            logline::read(&old).message,
+            "503 GET envoy flags=UF,URX up=10.44.1.23:8000 by=gateway reason=delayed connect error: 111"
+        );
+    }
+
+    #[test]
+    fn its_own_log() {
+        for line in [
+            "[2026-11-20 23:36:34.402][1][warning][config] [source/common/config/grpc_stream.h:193] DeltaAggregatedResources gRPC config stream closed: 14",
+            "[2026-11-20 23:36:34.402][000012][warning][config] DeltaAggregatedResources gRPC config stream closed: 14",
+            "2026-11-20T23:36:34.402123Z\twarning\tenvoy config external/envoy/source/common/config/grpc_stream.h:152\tDeltaAggregatedResources gRPC config stream closed: 14\tthread=15",
+        ] {
+            let entry = logline::read(line);
+            assert_eq!((entry.dialect, entry.level), (Dialect::Envoy, Some(Level::Warning)), "{line}");
+            assert_eq!(entry.message, "config: DeltaAggregatedResources gRPC config stream closed: 14");
+        }
+        for other in ["[2026-11-20 23:36:34] [error] x", "[2026-11-20T23:36:34.402Z] \"GET / HTTP/1.1\" 200 lower 1 \"-\""] {
+            assert_ne!(logline::read(other).dialect, Dialect::Envoy, "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_it_panic(cut in 0usize..600, noise in "\\PC{0,30}") {
+            for line in [DEFAULT, ISTIO] {
+                let text: String = line.chars().take(cut).chain(noise.chars()).collect();
+                let _ = logline::read(&text);
+            }
+        }
+    }
+}

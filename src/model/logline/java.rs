@@ -1,0 +1,171 @@
+//! Programs on the Java virtual machine.
+//!
+//! - Tomcat (`OneLineFormatter`): `20-Nov-2026 23:36:34.123 SEVERE [main] org.apache...StandardService.initInternal text`;
+//! - java.util.logging's own two lines: `Nov 21, 2026 5:21:40 AM Main main`, then `SEVERE: text`;
+//! - Spring Boot: `2026-11-20T23:36:34.123Z ERROR 811 --- [main] o.s.boot.SpringApplication : text`;
+//! - log4j and logback: `2026-11-20 23:36:34,123 [main] ERROR org.shop.Cart - text`, also with level and thread changed;
+//! - a trace, `java.net.ConnectException: Connection refused (what was being done)`: the innermost cause;
+//! - what the machine itself says.
+
+use super::{
+    Carried, Dialect, Entry, Level, LineTime, TimeShape,
+    trace::{self, Language, first_line, told},
+};
+
+/// What the machine says itself, and errors of its own at the beginning of a line.
+const OWN: &[&str] = &[
+    "Exception in thread \"",
+    "java.lang.",
+    "java.net.",
+    "java.io.",
+    "java.sql.",
+    "java.util.concurrent.",
+    "javax.net.ssl.",
+    "Terminating due to java.lang.OutOfMemoryError: ",
+    "Aborting due to java.lang.OutOfMemoryError: ",
+    "Error occurred during initialization of VM",
+    "Error: Could not find or load main class ",
+    "Error: Unable to access jarfile ",
+    "OpenJDK 64-Bit Server VM warning: ",
+];
+
+/// Reads a line or a trace.
+pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
+    let text = carried.text;
+    let entry = Entry { dialect: Dialect::Java, ..Entry::default() };
+    // The machine's report of its own death begins with a line of one `#`.
+    if let Some(fatal) = text
+        .lines()
+        .take(2)
+        .find(|line| line.starts_with("# A fatal error has been detected by the Java"))
+        .or_else(|| text.lines().take(2).find(|line| line.starts_with("# There is insufficient memory for the Java")))
+    {
+        let signal = text.lines().find_map(|line| line.strip_prefix("#  ")).filter(|_| text.contains('\n'));
+        let message = match signal.and_then(|signal| signal.split(" at pc=").next()) {
+            Some(signal) if signal.len() < 80 => format!("{} {signal}", fatal.trim_end()).into(),
+            _ => fatal.into(),
+        };
+        return Some(Entry { level: Some(Level::Critical), message, ..entry });
+    }
+    let line = first_line(text);
+    if let Some((time, level, said)) = tomcat(line).or_else(|| boot(line)).or_else(|| log4j(line)) {
+        return Some(Entry { time: Some(time), level: Some(level), message: told(said, text), ..entry });
+    }
+    if is_jul(line)
+        && let Some((level, said)) = text.lines().nth(1).and_then(|line| line.split_once(": "))
+        && let Some(level) = Level::parse(level)
+    {
+        return Some(Entry { level: Some(level), message: told(said.trim_end(), text), ..entry });
+    }
+    match trace::of(text).filter(|trace| trace.language == Language::Java) {
+        Some(trace) if trace.uncaught => {
+            Some(Entry { level: Some(Level::Error), message: format!("{} (uncaught)", trace.exception).into(), ..entry })
+        }
+        Some(trace) => Some(Entry { level: Some(Level::Error), message: trace.exception, ..entry }),
+        None => OWN.iter().any(|own| line.starts_with(own)).then(|| Entry {
+            level: Some(Level::Error),
+            message: uncaught(line),
+            ..entry
+        }),
+    }
+}
+
+/// `Exception in thread "main" java.lang.X: text`, whose frames are not there: said as with them.
+fn uncaught(line: &str) -> std::borrow::Cow<'_, str> {
+    let exception = line.strip_prefix("Exception in thread \"").and_then(|rest| rest.split_once("\" "));
+    exception.map_or_else(|| line.into(), |(_, exception)| format!("{exception} (uncaught)").into())
+}
+
+fn tomcat(line: &str) -> Option<(LineTime<'_>, Level, &str)> {
+    let (time, rest) = TimeShape::Php.leading(line)?;
+    let (level, rest) = rest.strip_prefix(' ')?.split_once(" [")?;
+    let (_thread, rest) = rest.split_once("] ")?;
+    let (_logger, said) = rest.split_once(' ')?;
+    Some((time, Level::parse(level)?, said))
+}
+
+fn boot(line: &str) -> Option<(LineTime<'_>, Level, &str)> {
+    let (time, rest) = TimeShape::Rfc3339.leading(line).or_else(|| TimeShape::Dashed.leading(line))?;
+    let (level, rest) = rest.trim_start().split_once(' ')?;
+    let (pid, rest) = rest.split_once(" --- [")?;
+    pid.trim().parse::<u32>().ok()?;
+    let (_thread, rest) = rest.split_once("] ")?;
+    let (_logger, said) = rest.split_once(" : ").or_else(|| rest.split_once(": "))?;
+    Some((time, Level::parse(level)?, said))
+}
+
+fn log4j(line: &str) -> Option<(LineTime<'_>, Level, &str)> {
+    let (time, rest) = TimeShape::Dashed.leading(line).or_else(|| TimeShape::Rfc3339.leading(line))?;
+    let rest = rest.trim_start();
+    let (level, rest) = match rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+        // Thread before level.
+        Some((_thread, rest)) => rest.trim_start().split_once(' ')?,
+        None => {
+            let (level, rest) = rest.split_once(' ')?;
+            (level, rest.trim_start().strip_prefix('[')?.split_once("] ")?.1)
+        }
+    };
+    let (logger, said) = rest.trim_start().split_once(' ')?;
+    // A class's name is what tells these from lines of other programs.
+    let class = logger.contains('.') && logger.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._$:-".contains(&byte));
+    let level = Level::parse(level).filter(|_| class)?;
+    Some((time, level, said.trim_start_matches(['-', ':', ' '])))
+}
+
+/// `Nov 21, 2026 5:21:40 AM org.shop.Cart load` (java.util.logging.SimpleFormatter).
+pub(super) fn is_jul(line: &str) -> bool {
+    let mut words = line.split(' ');
+    let month = words.next().is_some_and(|word| word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_alphabetic()));
+    let day = words.next().and_then(|word| word.strip_suffix(',')).is_some_and(|word| word.parse::<u8>().is_ok());
+    let year = words.next().is_some_and(|word| word.len() == 4 && word.parse::<u16>().is_ok());
+    let clock = words.next().is_some_and(|word| word.split(':').count() == 3);
+    month && day && year && clock && words.next().is_some_and(|word| matches!(word, "AM" | "PM"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::logline::read as any;
+
+    #[test]
+    fn lines_of_loggers() {
+        for (line, level, message) in [
+            (
+                "20-Nov-2026 23:36:34.123 SEVERE [main] org.apache.catalina.core.StandardService.initInternal Failed to initialize connector [Connector[\"http-nio-8080\"]]",
+                Level::Critical,
+                "Failed to initialize connector [Connector[\"http-nio-8080\"]]",
+            ),
+            (
+                "2026-11-20T23:36:34.123Z ERROR 811 --- [           main] o.s.boot.SpringApplication               : Application run failed",
+                Level::Error,
+                "Application run failed",
+            ),
+            (
+                "2026-11-20 23:36:34.123  WARN 811 --- [nio-8080-exec-1] c.z.h.p.HikariPool : HikariPool-1 - Connection is not available",
+                Level::Warning,
+                "HikariPool-1 - Connection is not available",
+            ),
+            ("2026-11-20 23:36:34,123 [main] ERROR org.shop.Cart - it broke", Level::Error, "it broke"),
+            ("2026-11-20 23:36:34,123 ERROR [main] org.shop.Cart: it broke", Level::Error, "it broke"),
+            ("Nov 21, 2026 5:21:40 AM Main main\nSEVERE: it broke", Level::Critical, "it broke"),
+        ] {
+            let entry = any(line);
+            assert_eq!((entry.dialect, entry.level, &*entry.message), (Dialect::Java, Some(level), message), "{line}");
+        }
+        assert_eq!(any("2026-11-20 23:36:34,123 [x] ERROR plain words").dialect, Dialect::Plain);
+    }
+
+    #[test]
+    fn a_trace_says_its_innermost_cause() {
+        let text = "20-Nov-2026 23:36:34.123 SEVERE [http-nio-8080-exec-1] org.apache.X.invoke Servlet.service() threw exception\n\tjava.lang.RuntimeException: no database\n\t\tat Main.db(Main.java:3)\n\tCaused by: java.net.ConnectException: Connection refused\n\t\tat java.base/sun.nio.ch.Net.connect0(Native Method)\n\t\t... 2 more";
+        assert_eq!(any(text).message, "java.net.ConnectException: Connection refused (Servlet.service() threw exception)");
+        let text = "Exception in thread \"main\" java.lang.RuntimeException: no database\n\tat Main.main(Main.java:7)\nCaused by: java.net.ConnectException: Connection refused\n\t... 2 more";
+        assert_eq!(any(text).message, "java.net.ConnectException: Connection refused (uncaught)");
+        assert_eq!(
+            any("Exception in thread \"main\" java.lang.OutOfMemoryError: Java heap space").message,
+            "java.lang.OutOfMemoryError: Java heap space (uncaught)"
+        );
+        let dead = "#\n# A fatal error has been detected by the Java Runtime Environment:\n#\n#  SIGSEGV (0xb) at pc=0x00007f4642cd2f94, pid=1810, tid=1811\n#";
+        assert_eq!(any(dead).message, "# A fatal error has been detected by the Java Runtime Environment: SIGSEGV (0xb)");
+    }
+}

@@ -1,0 +1,116 @@
+//! Node.js and pm2.
+//!
+//! - an exception that nothing caught (src/node_errors.cc: the line of code, a caret, the exception, its frames, `Node.js v20`):
+//!   `Uncaught TypeError: x is not a function`;
+//! - one that the program logged with its frames: `TypeError: x is not a function`, what stood before it in parentheses;
+//! - the end for want of memory: `FATAL ERROR: ... JavaScript heap out of memory`;
+//! - pm2's own log, `2026-11-21T05:20:57: PM2 log: App [web:0] exited with code [0] via signal [SIGINT]`.
+
+use std::borrow::Cow;
+
+use super::{
+    Carried, Dialect, Entry, Level, LineTime, TimeShape,
+    trace::{self, Language, first_line},
+};
+
+/// Errors of the system as Node names them (lib/internal/errors.js), of which a lone line is known.
+const OWN: &[&str] = &[
+    "Error: listen ",
+    "Error: connect ",
+    "Error: getaddrinfo ",
+    "Error: read ",
+    "Error: write ",
+    "Error: socket hang up",
+    "Error: Cannot find module ",
+    "Error [ERR_",
+    "UnhandledPromiseRejection",
+    "[UnhandledPromiseRejection",
+    "Uncaught ",
+];
+
+/// Reads a line or a trace of Node.js, or a line of pm2.
+pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
+    let line = first_line(carried.text);
+    let entry = Entry { dialect: Dialect::Node, ..Entry::default() };
+    if let Some((time, said)) = pm2(line) {
+        return Some(Entry { time, message: said.into(), ..entry });
+    }
+    // V8 tells of its collections before it gives up, and they come as one entry.
+    if let Some(fatal) = carried.text.lines().find(|line| is_fatal(line)).filter(|fatal| *fatal == line || is_collector(line)) {
+        return Some(Entry { level: Some(Level::Critical), message: fatal.into(), ..entry });
+    }
+    let Some(trace) = trace::of(carried.text).filter(|trace| trace.language == Language::Node) else {
+        let own = line.starts_with("throw er; // Unhandled 'error' event") || line.starts_with("Node.js v") && line.len() < 24;
+        let level = Some(Level::Error);
+        return (own || OWN.iter().any(|own| line.starts_with(own))).then(|| Entry { level, message: line.into(), ..entry });
+    };
+    let (time, rest) = LineTime::leading(line.trim_start_matches('[')).map_or((None, line), |(time, rest)| (Some(time), rest));
+    let level = Some(Level::Error);
+    if trace.uncaught {
+        return Some(Entry { time, level, message: format!("Uncaught {}", trace.exception).into(), ..entry });
+    }
+    // What was logged before it on the same line: `[time] error: payment failed: Error: connect ...`.
+    let doing = rest.split(&*trace.exception).next().unwrap_or_default().trim_matches([' ', ':', '-', ']', '[']);
+    let message: Cow<'a, str> = match (doing.is_empty(), rest.contains(&*trace.exception)) {
+        (true, _) | (_, false) => trace.exception,
+        (false, true) => format!("{} ({doing})", trace.exception).into(),
+    };
+    Some(Entry { time, level, message, ..entry })
+}
+
+/// `FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory` (src/node_errors.cc, `OOMErrorHandler`).
+fn is_fatal(line: &str) -> bool {
+    line.starts_with("FATAL ERROR: ") && line.contains("Allocation failed") || line == "FATAL ERROR: JavaScript heap out of memory"
+}
+
+/// What V8 writes before it.
+fn is_collector(line: &str) -> bool {
+    line.starts_with("<--- Last few GCs --->")
+}
+
+/// The stamp and the words of a line of pm2's log, or of `pm2 logs`.
+fn pm2(line: &str) -> Option<(Option<LineTime<'_>>, &str)> {
+    if let Some((time, rest)) = TimeShape::Rfc3339.leading(line)
+        && let Some(said) = rest.strip_prefix(": PM2 ")
+    {
+        let said = ["log: ", "error: "].iter().find_map(|kind| said.strip_prefix(kind))?;
+        return Some((Some(time), said));
+    }
+    let said = line.strip_prefix("PM2 ")?.trim_start().strip_prefix("| ")?;
+    Some(pm2(said).unwrap_or((None, said)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::logline::read as any;
+
+    const UNCAUGHT: &str = "/srv/app.js:4\n null.x\n     ^\n\nTypeError: Cannot read properties of null (reading 'x')\n    at Immediate.<anonymous> (/srv/app.js:4:45)\n    at process.processImmediate (node:internal/timers:483:21)\n\nNode.js v20.20.2";
+
+    #[test]
+    fn what_nothing_caught_and_what_was_logged() {
+        let entry = any(UNCAUGHT);
+        assert_eq!(
+            (entry.dialect, &*entry.message),
+            (Dialect::Node, "Uncaught TypeError: Cannot read properties of null (reading 'x')")
+        );
+        let entry = any(
+            "2026-11-20T23:36:34.123Z payment failed: Error: connect ECONNREFUSED 127.0.0.1:5432\n    at TCPConnectWrap.afterConnect [as oncomplete] (node:net:1611:16)",
+        );
+        assert_eq!(entry.message, "Error: connect ECONNREFUSED 127.0.0.1:5432 (payment failed)");
+        assert!(entry.time.is_some());
+        let entry = any(
+            "Error: connect ECONNREFUSED 127.0.0.1:5432\n    at TCPConnectWrap.afterConnect [as oncomplete] (node:net:1611:16)",
+        );
+        assert_eq!(entry.message, "Error: connect ECONNREFUSED 127.0.0.1:5432");
+    }
+
+    #[test]
+    fn pm2_and_the_end_of_memory() {
+        let entry = any("2026-11-21T05:20:57: PM2 log: App [web:0] exited with code [0] via signal [SIGINT]");
+        assert_eq!((entry.dialect, &*entry.message), (Dialect::Node, "App [web:0] exited with code [0] via signal [SIGINT]"));
+        assert!(entry.time.is_some());
+        let heap = "<--- Last few GCs --->\n[115:0x44]  670 ms: Mark-Compact\n<--- JS stacktrace --->\nFATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n 1: 0xb78db3 node::OOMErrorHandler [node]";
+        assert_eq!(any(heap).message, "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory");
+    }
+}

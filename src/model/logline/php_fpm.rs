@@ -1,0 +1,100 @@
+//! php-fpm's own log: `[20-Nov-2026 23:36:49] WARNING: [pool www] child 172 exited on signal 11 ...` (sapi/fpm/fpm/zlog.c); by
+//! syslog `[WARNING] [pool www] ...`.
+//!
+//! Script and request stand behind what fpm says: `[pool www] child 783, execution timed out (3.3 sec), terminating: script
+//! '/srv/slow.php'`. What a worker wrote is read as PHP's own words.
+
+use super::{Carried, Dialect, Entry, Level, TimeShape, php, trace::first_line};
+
+/// fpm's words for levels (zlog.c, `level_names`).
+const LEVELS: [&str; 5] = ["DEBUG", "NOTICE", "WARNING", "ERROR", "ALERT"];
+/// What a worker wrote, as fpm hands it on (fpm_stdio.c, `catch_workers_output`).
+const SAID: [&str; 2] = [" said into stderr: \"", " said into stdout: \""];
+
+/// Reads a line of php-fpm.
+pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
+    let text = first_line(carried.text);
+    let (time, level, said) = match text.strip_prefix('[').and_then(|text| TimeShape::Php.leading(text)) {
+        Some((time, rest)) => {
+            let (level, said) = rest.strip_prefix("] ")?.split_once(": ")?;
+            (Some(time), level, said)
+        }
+        None if carried.program.is_some_and(|program| program.contains("fpm")) => {
+            let (level, said) = text.strip_prefix('[')?.split_once("] ")?;
+            (None, level, said)
+        }
+        None => return None,
+    };
+    if !LEVELS.contains(&level) {
+        return None;
+    }
+    let entry = Entry { dialect: Dialect::PhpFpm, time, level: Level::parse(level), ..Entry::default() };
+    if let Some((at, words)) = SAID.iter().find_map(|said_by| said.split_once(said_by)) {
+        let words = words.strip_suffix('"').unwrap_or(words);
+        let pid = at.rsplit(' ').next().and_then(|pid| pid.parse().ok());
+        return Some(match php::message(words) {
+            Some((level, message)) => Entry { dialect: Dialect::Php, level: Some(level), pid, message: message.into(), ..entry },
+            None => Entry { pid, message: said.into(), ..entry },
+        });
+    }
+    Some(match of_script(said) {
+        Some((message, request)) => Entry { message: message.into(), request: Some(request.into()), ..entry },
+        None => Entry { message: said.into(), ..entry },
+    })
+}
+
+/// `[pool www] child 783, script '/srv/slow.php' (request: "GET /x") executing too slow (1.3 sec), logging` (fpm_request.c), with
+/// what a client chose behind it. A request may have quotes: fpm's own words begin behind the last one.
+fn of_script(said: &str) -> Option<(String, &str)> {
+    let (child, rest) = said.split_once(", script '")?;
+    let (of_client, words) = rest.rsplit_once("\") ")?;
+    let (script, request) = of_client.split_once("' (request: \"")?;
+    let known = words.starts_with("executing too slow (") || words.starts_with("execution timed out (");
+    known.then(|| (format!("{child}, {words}: script '{script}'"), request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::logline::read as any;
+
+    #[test]
+    fn a_line_of_a_pool() {
+        let entry = any(
+            "[20-Nov-2026 23:36:49] WARNING: [pool www] child 172 exited on signal 11 (SIGSEGV) after 18.513803 seconds from start",
+        );
+        assert_eq!((entry.dialect, entry.level), (Dialect::PhpFpm, Some(Level::Warning)));
+        assert_eq!(entry.message, "[pool www] child 172 exited on signal 11 (SIGSEGV) after 18.513803 seconds from start");
+        let entry = any(
+            "Nov 20 02:17:41 gw1 php-fpm8.2[7]: [WARNING] [pool www] server reached pm.max_children setting (2), consider raising it",
+        );
+        assert_eq!((entry.dialect, entry.pid), (Dialect::PhpFpm, Some(7)));
+    }
+
+    #[test]
+    fn what_a_client_chose_stands_behind() {
+        let line = |request: &str| {
+            format!(
+                "[20-Nov-2026 23:37:18] WARNING: [pool www] child 783, script '/srv/slow.php' (request: \"{request}\") execution timed out (3.312738 sec), terminating"
+            )
+        };
+        for request in ["GET /fpmslow", "GET /x\") executing too slow (9.0 sec), logging"] {
+            let line = line(request);
+            let entry = any(&line);
+            assert_eq!(
+                entry.message,
+                "[pool www] child 783, execution timed out (3.312738 sec), terminating: script '/srv/slow.php'"
+            );
+            assert_eq!(entry.request.as_deref(), Some(request));
+        }
+    }
+
+    #[test]
+    fn a_workers_words_are_phps() {
+        let entry = any(
+            "[20-Nov-2026 23:40:42] WARNING: [pool www] child 502 said into stderr: \"NOTICE: PHP message: PHP Fatal error:  Allowed memory size of 134217728 bytes exhausted (tried to allocate 99000320 bytes) in /tmp/oom.php on line 1\"",
+        );
+        assert_eq!((entry.dialect, entry.level, entry.pid), (Dialect::Php, Some(Level::Error), Some(502)));
+        assert!(entry.message.starts_with("PHP Fatal error:  Allowed memory size of "), "{}", entry.message);
+    }
+}

@@ -1,0 +1,81 @@
+//! Logs that were found by what runs, and what they are looked for by.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Address, LogFormat, LogSource, SourceKind};
+
+/// Whose logs are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OwnerRole {
+    /// A gateway's.
+    Gateway,
+    /// Those of an application behind one.
+    Upstream,
+}
+
+/// A process whose logs matter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogOwner {
+    /// Its id.
+    pub pid: u32,
+    /// What it is to the request.
+    pub role: OwnerRole,
+}
+
+/// What logs are looked for by. Equal wishes need no other look.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceWish {
+    /// Masters of gateways, and owners of the sockets that they connect to. Their parents, siblings and children are found from them.
+    pub owners: Vec<LogOwner>,
+    /// Local addresses that a gateway connects to and whose owner is not known, or that nobody listens on: what is configured to
+    /// listen there is looked for instead.
+    pub ownerless: Vec<Address>,
+    /// Local addresses that a gateway connects to, all of them.
+    pub dialled: Vec<Address>,
+    /// Files that are followed already, by the gateway's configuration or by the operator's wish.
+    pub known: Vec<PathBuf>,
+}
+
+/// Where a log is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogPlace {
+    /// A file, below the root that is looked at.
+    File(PathBuf),
+    /// A unit of systemd's journal: `app.service`.
+    Journal(String),
+}
+
+/// A log that was found, and why it is one that matters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundLog {
+    /// Where it is.
+    pub place: LogPlace,
+    /// Whose it is.
+    pub kind: SourceKind,
+    /// How to read it.
+    pub format: LogFormat,
+    /// Why it was chosen, for a person: `open by gunicorn (811) fd 2`.
+    pub why: String,
+}
+
+impl FoundLog {
+    /// The file to be followed. `None`: it is no file.
+    pub fn file(&self) -> Option<LogSource> {
+        match &self.place {
+            LogPlace::File(path) => Some(LogSource { path: path.clone(), kind: self.kind, format: self.format.clone() }),
+            LogPlace::Journal(_) => None,
+        }
+    }
+
+    /// The unit whose journal is to be followed. `None`: it is a file.
+    pub fn unit(&self) -> Option<&str> {
+        match &self.place {
+            LogPlace::Journal(unit) => Some(unit),
+            LogPlace::File(_) => None,
+        }
+    }
+}

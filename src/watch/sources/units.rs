@@ -1,0 +1,178 @@
+//! What systemd would start: the service whose unit's file names an address that a gateway connects to, and the service of a
+//! running process; both have their log in the journal, or where `StandardError=` says.
+
+use std::path::{Path, PathBuf};
+
+use super::service::Service;
+use crate::{
+    model::{Address, Identity, OwnerRole, ProcessInfo},
+    sys::Root,
+};
+
+/// Where units are, the strongest first (systemd.unit(5), table 1).
+const PLACES: &[&str] = &[
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+/// Files that are read, at most: a full host has some 400.
+const FILES: usize = 2_000;
+/// Bytes of a unit's file that are read.
+const UNIT_BYTES: u64 = 64 << 10;
+/// Services that one address may lead to, at most.
+const SERVICES: usize = 4;
+
+/// A service by its unit's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unit {
+    /// `app.service`
+    pub(super) name: String,
+    /// The file.
+    pub(super) file: PathBuf,
+    /// `ExecStart=` as words, without a prefix that is systemd's.
+    pub(super) argv: Vec<String>,
+    /// `WorkingDirectory=`
+    pub(super) cwd: Option<PathBuf>,
+    /// Files that its output is written to, with the name of the setting and its line.
+    pub(super) outputs: Vec<(PathBuf, String, usize)>,
+}
+
+impl Unit {
+    fn parse(name: &str, file: &Path, text: &str) -> Self {
+        let mut unit = Self { name: name.to_owned(), file: file.to_owned(), argv: Vec::new(), cwd: None, outputs: Vec::new() };
+        let mut lines = text.lines().enumerate();
+        while let Some((at, first)) = lines.next() {
+            // A backslash at the end goes on in the next line (systemd.syntax(7)).
+            let mut line = first.trim().to_owned();
+            while line.ends_with('\\') {
+                line.pop();
+                let Some((_, next)) = lines.next() else { break };
+                line.push(' ');
+                line.push_str(next.trim());
+            }
+            let Some((key, value)) = line.split_once('=') else { continue };
+            let value = value.trim();
+            match key.trim() {
+                "ExecStart" if !value.is_empty() => {
+                    unit.argv = shlex::split(value.trim_start_matches(['-', '@', ':', '+', '!'])).unwrap_or_default();
+                }
+                "WorkingDirectory" => {
+                    unit.cwd = Some(PathBuf::from(value.trim_start_matches('-'))).filter(|path| path.is_absolute())
+                }
+                key @ ("StandardOutput" | "StandardError") => {
+                    let file = ["append:", "file:", "truncate:"].iter().find_map(|how| value.strip_prefix(how));
+                    unit.outputs
+                        .extend(file.filter(|file| !file.contains('%')).map(|file| (PathBuf::from(file), key.to_owned(), at + 1)));
+                }
+                _ => {}
+            }
+        }
+        unit
+    }
+
+    /// Whether it would listen there, as far as its command line tells.
+    fn names(&self, address: &Address) -> bool {
+        self.argv.iter().any(|arg| match address {
+            Address::Unix(path) => arg.contains(&*path.to_string_lossy()),
+            Address::Tcp(_) | Address::Name(..) => address.port().is_some_and(|port| names_port(arg, port)),
+        })
+    }
+
+    /// What would run.
+    pub(super) fn service(&self, role: OwnerRole) -> Service {
+        let program = self.argv.first().map(|arg| arg.rsplit('/').next().unwrap_or_default().to_owned()).unwrap_or_default();
+        let lead = ProcessInfo {
+            pid: 0,
+            ppid: 0,
+            name: program,
+            argv: self.argv.clone(),
+            exe: None,
+            identity: Identity { name: String::new(), uid: 0, gid: 0, groups: Vec::new() },
+            started: None,
+            state: 'X',
+            cgroup: Some(format!("/system.slice/{}", self.name)),
+            cwd: self.cwd.clone(),
+            net_ns: None,
+        };
+        Service { role, members: vec![lead.clone()], lead, runs: false }
+    }
+}
+
+/// Whether this word names a port: `:8000`, `--port=8000`, `8000`.
+fn names_port(arg: &str, port: u16) -> bool {
+    let digits = port.to_string();
+    arg.match_indices(&digits).any(|(at, _)| {
+        let before = arg[..at].chars().next_back();
+        let behind = arg[at + digits.len()..].chars().next();
+        matches!(before, None | Some(':' | '=' | ' ' | ',')) && !behind.is_some_and(|c| c.is_ascii_alphanumeric() || c == '.')
+    })
+}
+
+/// The services whose units name one of these addresses.
+pub(super) fn by_address(root: &Root, addresses: &[Address]) -> Vec<Unit> {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut out = Vec::new();
+    if addresses.is_empty() {
+        return out;
+    }
+    let mut budget = FILES;
+    for place in PLACES {
+        for name in root.list(Path::new(place)).unwrap_or_default() {
+            let Some(name) = name.to_str().filter(|name| name.ends_with(".service")) else { continue };
+            // The first file of a name is the one that counts.
+            if budget == 0 || !seen.insert(name.to_owned()) {
+                continue;
+            }
+            budget -= 1;
+            let file = Path::new(place).join(name);
+            let Ok((bytes, _)) = root.read_at_most(&file, UNIT_BYTES) else { continue };
+            let unit = Unit::parse(name, &file, &String::from_utf8_lossy(&bytes));
+            if addresses.iter().any(|address| unit.names(address)) {
+                out.push(unit);
+            }
+            if out.len() >= SERVICES * addresses.len() {
+                return out;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const APP: &str = "[Service]\nWorkingDirectory=/srv/app\nExecStart=/usr/bin/gunicorn --bind 127.0.0.1:8000 \\\n  --error-logfile /var/log/app.log app:app\nStandardError=append:/var/log/app.err\n";
+
+    #[test]
+    fn the_unit_that_would_listen_is_found_by_its_command_line() {
+        let dir = tempfile::tempdir().expect("directory");
+        for (path, text) in [
+            ("etc/systemd/system/app.service", APP),
+            ("lib/systemd/system/app.service", "[Service]\nExecStart=/bin/old --port 8000\n"),
+            ("lib/systemd/system/other.service", "[Service]\nExecStart=/bin/other --port=18000 -x 80001\n"),
+            ("lib/systemd/system/noise.timer", "ExecStart=:8000"),
+        ] {
+            std::fs::create_dir_all(dir.path().join(path).parent().expect("parent")).expect("directories");
+            std::fs::write(dir.path().join(path), text).expect("file");
+        }
+        let found = by_address(&Root::below(dir.path()), &["127.0.0.1:8000".parse().expect("address")]);
+        assert_eq!(found.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>(), ["app.service"]);
+        assert_eq!(found[0].outputs, [(PathBuf::from("/var/log/app.err"), "StandardError".to_owned(), 5)]);
+        let service = found[0].service(OwnerRole::Upstream);
+        assert_eq!(service.option(&["--error-logfile"]), Some("/var/log/app.log"));
+        assert_eq!((service.name().as_str(), service.lead.unit()), ("gunicorn of app.service", Some("app.service")));
+    }
+
+    #[test]
+    fn a_port_is_a_word_of_its_own() {
+        for arg in ["127.0.0.1:8000", "--port=8000", "8000", "[::]:8000", "tcp://0.0.0.0:8000/x"] {
+            assert!(names_port(arg, 8000), "{arg}");
+        }
+        for arg in ["18000", "80001", "8000.log", "v8000", "/run/8000ms"] {
+            assert!(!names_port(arg, 8000), "{arg}");
+        }
+    }
+}
