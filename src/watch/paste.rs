@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use super::logs::{
     batch::Batcher,
     lines::{Lines, Sink},
-    skeleton,
+    skeleton::{self, STAMP_BYTES, common},
 };
 use crate::model::{
     LogBatch, LogFormat, LogSource, SourceKind,
@@ -22,8 +22,6 @@ const WRAPPED_CHARS: usize = 60;
 /// Bytes of one line that is put together again: nginx cuts its own at 2,048 (`NGX_MAX_ERROR_STR`).
 const JOINED_BYTES: usize = 4096;
 
-/// Bytes of `2026/11/20 02:17:41 [`, with which nginx begins its lines.
-const STAMP_BYTES: usize = 21;
 /// Bytes of the beginning from which it is told whether a terminal cut the lines: more than anybody pastes.
 const HEAD_BYTES: usize = 256 << 10;
 
@@ -103,7 +101,7 @@ struct Reader {
     cut: Option<usize>,
     /// Lines of nginx's error log, which are told by their raw bytes.
     nginx: Batcher,
-    /// Whether the line behind the next begins as nginx begins one, so that it is no part of it.
+    /// Whether the line behind the next begins with a stamp of its own, so that it is no part of it.
     alone: bool,
     /// What the last of those began with: most lines begin like the one before.
     stamp: [u8; STAMP_BYTES],
@@ -118,7 +116,7 @@ struct Reader {
 impl Sink for Reader {
     fn line(&mut self, line: &[u8], length: u64, _: bool) {
         let alone = std::mem::take(&mut self.alone);
-        if alone && self.whole.is_empty() && self.open.is_none() && self.nginx.add_raw(line, length, true) {
+        if alone && self.whole.is_empty() && self.open.is_none() && self.raw(line, length) {
             return;
         }
         if skeleton::begins(line) {
@@ -138,11 +136,11 @@ impl Sink for Reader {
     fn ahead(&mut self, behind: &[u8]) {
         self.alone = match behind.first_chunk() {
             Some(stamp) if *stamp == self.stamp => true,
-            Some(stamp) if skeleton::begins(behind) => {
+            Some(stamp) if skeleton::stamped(stamp) => {
                 self.stamp = *stamp;
                 true
             }
-            Some(_) | None => false,
+            Some(_) | None => common::begins(behind),
         };
     }
 
@@ -155,6 +153,17 @@ impl Sink for Reader {
 }
 
 impl Reader {
+    /// Counts a line that its raw bytes tell whole. `false`: they don't.
+    fn raw(&mut self, line: &[u8], length: u64) -> bool {
+        // `2026/`: no address has a slash.
+        if line.get(4) == Some(&b'/') {
+            return self.nginx.add_raw(line, length, true);
+        }
+        let Some((dialect, cut)) = common::cut(line) else { return false };
+        let access = self.sources.entry(dialect).or_insert_with(|| batcher(dialect, Some(0), &self.zone, self.now));
+        access.add_cut(line, &cut, length, true)
+    }
+
     fn text(&mut self, raw: &str) {
         if !self.whole.is_empty() {
             self.open = Some(String::from_utf8_lossy(&self.whole).into_owned());
@@ -163,7 +172,11 @@ impl Reader {
         if let Some(line) = line_of(raw) {
             self.close();
             self.open = Some(line.to_owned());
-        } else if let Some(line) = self.open.as_mut().filter(|line| continues(line, raw)) {
+        } else if let Some(line) = self
+            .open
+            .as_mut()
+            .filter(|line| !skeleton::stamped(raw.as_bytes()) && !common::begins(raw.as_bytes()) && continues(line, raw))
+        {
             join(line, raw, self.cut);
         } else {
             self.close();
@@ -253,6 +266,8 @@ fn join(line: &mut String, next: &str, cut: Option<usize>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     const LINE: &str = "2026/11/20 02:17:41 [error] 811#811: *5 connect() failed (111: Connection refused) while connecting to upstream, \
@@ -310,6 +325,37 @@ mod tests {
             }
             lines.push(line);
             assert_eq!(errors(&lines.join("\n"))[0].0, plain[0].0, "filled at {width}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_makes_no_difference_in_which_pieces_it_comes(
+            order in vec(any::<prop::sample::Index>(), 0..40),
+            sizes in vec(1usize..200, 1..40),
+        ) {
+            const ACCESS: &str = "10.0.0.9 - - [20/Nov/2026:02:17:41 +0000] \"GET / HTTP/1.1\" 502 157 \"-\" \"curl/7.88.1\"";
+            let later = LINE.replace(":41", ":42").replace("/cart", "/other");
+            let (first, second) = LINE.split_at(100);
+            let (part, _) = ACCESS.split_at(60);
+            let prompt = format!("root@gw1:~# {LINE}");
+            let lines = [LINE, &later, first, second, ACCESS, part, &prompt, "", "  at x.js:17", "2026/11/20 02:17:41 [", "a word"];
+            let text: String = order.iter().flat_map(|at| [*at.get(&lines), "\n"]).collect();
+            let pieces = |sizes: &mut dyn Iterator<Item = usize>| {
+                let mut paste = Paste::new(TimeZone::UTC, 2_000_000_000);
+                // As if it was long past the beginning.
+                paste.head = None;
+                let mut rest = text.as_bytes();
+                while !rest.is_empty() {
+                    let (piece, after) = rest.split_at(sizes.next().unwrap_or(rest.len()).min(rest.len()));
+                    paste.push(piece);
+                    rest = after;
+                }
+                paste.finish()
+            };
+            let whole = pieces(&mut std::iter::empty());
+            prop_assert_eq!(&pieces(&mut sizes.iter().copied().cycle()), &whole);
+            prop_assert_eq!(pieces(&mut std::iter::repeat(1)), whole);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, hash::BuildHasher as _, sync::Arc};
 use foldhash::fast::RandomState;
 use jiff::tz::TimeZone;
 
-use super::{lines::Sink, memo::Memo, normalise::Normaliser};
+use super::{lines::Sink, memo::Memo, normalise::Normaliser, skeleton::Skeleton};
 use crate::model::{LogBatch, LogCount, LogSource};
 
 /// Different lines in one batch, at most.
@@ -117,8 +117,13 @@ impl Batcher {
 
     /// Counts a line if its raw bytes tell that it is one of this format, and its group. `false`: they don't, and nothing is counted.
     pub(in crate::watch) fn add_raw(&mut self, line: &[u8], length: u64, lookback: bool) -> bool {
+        self.normaliser.skeleton(line).is_some_and(|skeleton| self.add_cut(line, &skeleton, length, lookback))
+    }
+
+    /// The same of a line that was cut already.
+    pub(in crate::watch) fn add_cut(&mut self, line: &[u8], skeleton: &Skeleton<'_>, length: u64, lookback: bool) -> bool {
         self.begin(lookback);
-        let counted = self.raw(line, length, None);
+        let counted = self.cut(line, skeleton, length, None);
         self.end();
         counted
     }
@@ -143,33 +148,36 @@ impl Batcher {
 
     /// Counts a line whose group its raw bytes tell. `false`: they don't.
     fn raw(&mut self, line: &[u8], length: u64, second: Option<i64>) -> bool {
-        let Some(skeleton) = self.normaliser.skeleton(line) else { return false };
+        self.normaliser.skeleton(line).is_some_and(|skeleton| self.cut(line, &skeleton, length, second))
+    }
+
+    fn cut(&mut self, line: &[u8], skeleton: &Skeleton<'_>, length: u64, second: Option<i64>) -> bool {
         let Some(own) = self.normaliser.second(skeleton.time) else { return false };
         let second = own.or(second);
-        let hash = self.memo.hash(&skeleton);
-        if let Some((number, at)) = self.memo.get(hash, &skeleton).map(|known| known.place) {
+        let hash = self.memo.hash(skeleton);
+        if let Some((number, at)) = self.memo.get(hash, skeleton).map(|known| known.place) {
             if number == self.number && self.again(at, second, line, length) {
                 return true;
             }
-            if let Some(known) = self.memo.get(hash, &skeleton) {
+            if let Some(known) = self.memo.get(hash, skeleton) {
                 self.key.clear();
                 self.key.push_str(&known.key);
             }
             let place = (self.number, self.count(second, line, length));
-            if let Some(known) = self.memo.get(hash, &skeleton) {
+            if let Some(known) = self.memo.get(hash, skeleton) {
                 known.place = place;
             }
             return true;
         }
         self.key.clear();
-        if !self.normaliser.key(&skeleton, &mut self.key) {
+        if !self.normaliser.key(skeleton, &mut self.key) {
             let Ok(text) = str::from_utf8(line) else { return false };
             self.key.clear();
             self.normaliser.line(text, &mut self.key);
         }
         let at = self.count(second, line, length);
         if let Some(count) = self.counts.get(at) {
-            self.memo.put(hash, &skeleton, &count.key, (self.number, at));
+            self.memo.put(hash, skeleton, &count.key, (self.number, at));
         }
         true
     }

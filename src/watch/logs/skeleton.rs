@@ -7,6 +7,8 @@
 //!
 //! To add a format: a function that cuts its lines, and its arm in [`super::normalise`]; the tests compare it with the reader.
 
+pub(in crate::watch) mod common;
+
 use memchr::{memchr, memchr2, memmem};
 
 use super::normalise::NginxParts;
@@ -19,7 +21,7 @@ const TIME_BYTES: usize = 19;
 
 /// The pieces of a line that decide its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Skeleton<'a> {
+pub(in crate::watch) struct Skeleton<'a> {
     /// The time stamp as it stands there. It is no part of the key.
     pub(super) time: &'a [u8],
     /// The level, as its place in [`LEVELS`].
@@ -133,11 +135,23 @@ impl NginxCutter {
     }
 }
 
+/// Bytes of `2026/11/20 02:17:41 [`.
+pub(in crate::watch) const STAMP_BYTES: usize = TIME_BYTES + 2;
+
+/// Whether a line begins with the stamp and the bracket with which nginx begins one.
+pub(in crate::watch) fn stamped(line: &[u8]) -> bool {
+    line.get(TIME_BYTES..).is_some_and(|rest| rest.starts_with(b" ["))
+        && line.iter().take(TIME_BYTES).enumerate().all(|(at, byte)| match at {
+            4 | 7 => *byte == b'/',
+            10 => *byte == b' ',
+            13 | 16 => *byte == b':',
+            _ => byte.is_ascii_digit(),
+        })
+}
+
 /// Whether this is a line of nginx's from its first byte; `false`: no, or it needs a closer look.
 pub(in crate::watch) fn begins(line: &[u8]) -> bool {
-    let digits =
-        |time: &[u8]| time.iter().enumerate().all(|(at, byte)| matches!(at, 4 | 7 | 10 | 13 | 16) || byte.is_ascii_digit());
-    head(line).is_some_and(|head| digits(head.time))
+    stamped(line) && head(line).is_some()
 }
 
 /// What all of nginx's lines begin with.
@@ -232,6 +246,11 @@ fn authority(upstream: &[u8], at: usize) -> Option<usize> {
 
 impl<'a> From<AccessCut<'a>> for Skeleton<'a> {
     fn from(cut: AccessCut<'a>) -> Self {
-        Self { time: cut.time, level: 0, marks: 0, pieces: [cut.status, cut.method, cut.upstream_addrs, cut.upstream_statuses] }
+        let marks = match cut.answered {
+            None => 0,
+            Some(false) => 1,
+            Some(true) => 2,
+        };
+        Self { time: cut.time, level: 0, marks, pieces: [cut.status, cut.method, cut.upstream_addrs, cut.upstream_statuses] }
     }
 }

@@ -1,6 +1,6 @@
 //! The same lines in raw bytes, cut only as far as their group needs it: what a flood is read with.
 
-use super::{AccessFormat, AccessTime, Field, Part};
+use super::{AccessFormat, AccessTime, Field, Part, attempts, seconds};
 
 /// What a field between two literals is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,7 @@ enum Role {
     Method,
     UpstreamAddr,
     UpstreamStatus,
+    UpstreamHeaderTime,
     Other,
 }
 
@@ -39,6 +40,8 @@ pub struct AccessCut<'a> {
     pub upstream_addrs: &'a [u8],
     /// Statuses of the attempts.
     pub upstream_statuses: &'a [u8],
+    /// Whether the last attempt gave a header, where that is told.
+    pub answered: Option<bool>,
 }
 
 impl AccessFormat {
@@ -102,6 +105,7 @@ impl AccessCutter {
             Field::Method => Role::Method,
             Field::UpstreamAddr => Role::UpstreamAddr,
             Field::UpstreamStatus => Role::UpstreamStatus,
+            Field::UpstreamHeaderTime => Role::UpstreamHeaderTime,
             Field::TimeLocal
             | Field::TimeIso
             | Field::Msec
@@ -110,7 +114,6 @@ impl AccessCutter {
             | Field::RemoteAddr
             | Field::RequestTime
             | Field::UpstreamConnectTime
-            | Field::UpstreamHeaderTime
             | Field::UpstreamResponseTime
             | Field::Other => Role::Other,
         }
@@ -130,6 +133,10 @@ impl AccessCutter {
                 Role::Method => cut.method = value,
                 Role::UpstreamAddr => cut.upstream_addrs = value,
                 Role::UpstreamStatus => cut.upstream_statuses = value,
+                Role::UpstreamHeaderTime => {
+                    let list = Some(str::from_utf8(value).ok()?).filter(|list| !list.is_empty() && *list != "-");
+                    cut.answered = list.and_then(|list| attempts(list).last()).map(|last| seconds(last).is_some());
+                }
                 Role::Other => {}
             }
             rest = after.get(literal.len()..)?;
