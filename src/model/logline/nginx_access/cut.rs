@@ -1,6 +1,6 @@
 //! The same lines in raw bytes, cut only as far as their group needs it: what a flood is read with.
 
-use super::{AccessFormat, AccessTime, Field, Part, attempts, seconds};
+use super::{ATTEMPTS, AccessFormat, AccessTime, Field, Part};
 
 /// What a field between two literals is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct AccessCut<'a> {
     pub upstream_addrs: &'a [u8],
     /// Statuses of the attempts.
     pub upstream_statuses: &'a [u8],
-    /// Whether the last attempt gave a header, where that is told.
+    /// Whether the last attempt gave an answer. `None`: the format does not tell.
     pub answered: Option<bool>,
 }
 
@@ -133,10 +133,7 @@ impl AccessCutter {
                 Role::Method => cut.method = value,
                 Role::UpstreamAddr => cut.upstream_addrs = value,
                 Role::UpstreamStatus => cut.upstream_statuses = value,
-                Role::UpstreamHeaderTime => {
-                    let list = Some(str::from_utf8(value).ok()?).filter(|list| !list.is_empty() && *list != "-");
-                    cut.answered = list.and_then(|list| attempts(list).last()).map(|last| seconds(last).is_some());
-                }
+                Role::UpstreamHeaderTime => cut.answered = Some(answered(value)?),
                 Role::Other => {}
             }
             rest = after.get(literal.len()..)?;
@@ -181,6 +178,21 @@ fn end_of(text: &[u8], literal: &[u8]) -> Option<usize> {
         }
         from = at + 1;
     }
+}
+
+/// Whether the last of these times is one. `None`: it is neither a time nor `-`, or there may be more attempts than are told.
+fn answered(times: &[u8]) -> Option<bool> {
+    if times.iter().filter(|byte| matches!(byte, b',' | b':')).count() >= ATTEMPTS {
+        return None;
+    }
+    let last = times.rsplit(|byte| *byte == b' ').next()?;
+    let (whole, fraction) = match last {
+        b"-" => return Some(false),
+        _ => last.split_at(last.iter().position(|byte| *byte == b'.')?),
+    };
+    // `%T.%03M`.
+    let digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    (digits(whole) && digits(fraction.get(1..)?)).then_some(true)
 }
 
 /// What stands in the place of the method in a request; empty where that is too long for one. `None`: there is no target, so it
