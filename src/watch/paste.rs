@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::logs::{
     batch::Batcher,
+    join::{Joined, Joiner, nginx_unfinished},
     lines::{Lines, Sink},
     skeleton,
 };
@@ -45,7 +46,9 @@ pub struct Paste {
 impl Paste {
     /// As [`read`].
     pub fn new(zone: TimeZone, now: i64) -> Self {
-        let reader = Reader { zone, now, cut: None, whole: Vec::new(), whole_length: 0, open: None, sources: BTreeMap::new() };
+        let sources = BTreeMap::new();
+        let open = Joiner::any();
+        let reader = Reader { zone, now, cut: None, whole: Vec::new(), whole_length: 0, open, wraps: false, sources };
         Self { head: Some(Vec::new()), lines: Lines::default(), reader }
     }
 
@@ -88,14 +91,16 @@ struct Reader {
     /// A line that begins as nginx begins one, as it came: what follows may belong to it. Empty: there is none.
     whole: Vec<u8>,
     whole_length: u64,
-    /// The same of another program, or one that was put together.
-    open: Option<String>,
+    /// The same of another program, or an entry of several lines.
+    open: Joiner,
+    /// The open line is one of a program that is known: it may have been wrapped.
+    wraps: bool,
     sources: BTreeMap<Dialect, Batcher>,
 }
 
 impl Sink for Reader {
     fn line(&mut self, line: &[u8], length: u64, _: bool) {
-        if skeleton::begins(line) {
+        if skeleton::begins(line) && !nginx_unfinished(line) {
             self.close();
             self.whole.extend_from_slice(line);
             self.whole_length = length;
@@ -107,7 +112,11 @@ impl Sink for Reader {
     }
 
     fn blank(&mut self) {
-        self.close();
+        // Traces have empty lines in them: what stands behind one tells whether it goes on.
+        self.wraps = false;
+        if !self.open.goes_on() {
+            self.close();
+        }
     }
 
     fn dropped(&mut self, _: u64) {}
@@ -116,19 +125,28 @@ impl Sink for Reader {
 impl Reader {
     fn text(&mut self, raw: &str) {
         if !self.whole.is_empty() {
-            self.open = Some(String::from_utf8_lossy(&self.whole).into_owned());
+            self.open.open(&self.whole, self.whole_length, true, None);
+            self.wraps = true;
             self.whole.clear();
         }
-        if let Some(line) = line_of(raw) {
-            self.close();
-            self.open = Some(line.to_owned());
-        } else if let Some(line) = self.open.as_mut().filter(|line| continues(line, raw)) {
-            join(line, raw, self.cut);
-        } else {
-            self.close();
-            if !raw.trim().is_empty() {
-                self.add(raw);
-            }
+        let length = raw.len() as u64;
+        let known = line_of(raw);
+        // Somebody indented what he quoted.
+        let quoted = raw.starts_with([' ', '\t']) && known.is_some() && !self.open.goes_on();
+        if self.open.is_open() && !quoted && self.open.joins(raw.as_bytes(), length) {
+            return;
+        }
+        let wrapped = self.open.single().filter(|_| self.wraps && known.is_none()).map(String::from_utf8_lossy);
+        if let Some(mut line) = wrapped.filter(|line| continues(line, raw)).map(Cow::into_owned) {
+            join(&mut line, raw, self.cut);
+            self.open.open(line.as_bytes(), line.len() as u64, true, None);
+            return;
+        }
+        self.close();
+        self.wraps = known.is_some();
+        if !raw.trim().is_empty() {
+            let line = known.unwrap_or(raw);
+            self.open.open(line.as_bytes(), line.len() as u64, true, None);
         }
     }
 
@@ -140,14 +158,12 @@ impl Reader {
             self.batcher(Dialect::NginxError, None).add(&line, length, true, None);
             self.whole = line;
             self.whole.clear();
-        } else if let Some(line) = self.open.take() {
-            self.add(&line);
+        } else if let Some(Joined { text, length, .. }) = self.open.release() {
+            let entry = String::from_utf8_lossy(&text);
+            let entry = logline::read(&entry);
+            let (dialect, status) = (entry.dialect, entry.status);
+            self.batcher(dialect, status).add(&text, length, true, None);
         }
-    }
-
-    fn add(&mut self, line: &str) {
-        let entry = logline::read(line);
-        self.batcher(entry.dialect, entry.status).add(line.as_bytes(), line.len() as u64, true, None);
     }
 
     fn batcher(&mut self, dialect: Dialect, status: Option<u16>) -> &mut Batcher {

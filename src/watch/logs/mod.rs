@@ -9,6 +9,7 @@
 
 pub mod batch;
 mod follow;
+pub(in crate::watch) mod join;
 pub(super) mod lines;
 mod memo;
 pub mod normalise;

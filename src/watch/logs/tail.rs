@@ -58,6 +58,7 @@ impl Tail {
             self.woken.borrow_and_update();
             batcher.at(self.sys.clock.now().wall_s());
             let looked = follower.look(&mut batcher).await;
+            batcher.looked();
             if sight.as_ref() != Some(&looked.sight) {
                 let news = self.news(sight.as_ref(), &looked.sight);
                 sight = Some(looked.sight);
@@ -70,6 +71,10 @@ impl Tail {
             let now = self.sys.clock.now().run_ms;
             let due = flushed.is_none_or(|flushed| now.saturating_sub(flushed) >= FLUSH_MS);
             let ripe = due || (first.is_some() && !looked.more);
+            if first.is_some() && !looked.more {
+                // What was there when we began is told whole, with the entry that may still be written.
+                batcher.release();
+            }
             let batches = if ripe { batcher.all() } else { batcher.full() };
             if ripe && !batches.is_empty() {
                 flushed = Some(now);
