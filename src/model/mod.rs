@@ -38,7 +38,7 @@ pub use observation::{Observation, RunInfo, Stage};
 pub use onset::{LogOnset, OnsetMeasure};
 pub use outcome::{Garbage, NameFault, Outcome, Phase, TlsFault};
 pub use probe::{HttpRequest, Phases, ProbeJob, ProbePlan, ProbeReport};
-pub use source::{FoundLog, LogOwner, LogPlace, OwnerRole, SourceWish};
+pub use source::{FoundLog, JOURNAL_PREFIX, LogOwner, LogPlace, OwnerRole, SourceWish};
 pub use stamp::{Stamp, clock as clock_of, rfc3339};
 pub use target::{Address, Protocol};
 pub use verdict::{Cause, CheckState, Confidence, Evidence, Finding, Hop, HopState, RuledOut, StepState, Symptom, Verdict};

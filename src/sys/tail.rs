@@ -17,6 +17,11 @@ impl OpenFile {
         Self(Arc::new(file))
     }
 
+    /// The descriptor, for who watches it.
+    pub(super) fn descriptor(&self) -> &File {
+        &self.0
+    }
+
     /// What fstat tells.
     pub async fn info(&self) -> io::Result<FileInfo> {
         let file = Arc::clone(&self.0);

@@ -9,14 +9,14 @@ use jiff::tz::TimeZone;
 use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::logs::batch::Batcher;
+use super::logs::{batch::Batcher, join::condense};
 use crate::{
-    model::{BlindSpot, Command, JournalEntry, JournalExport, LogFormat, LogSource, Observation, SourceKind, Stage},
+    model::{
+        BlindSpot, Command, JOURNAL_PREFIX, JournalEntry, JournalExport, LogFormat, LogSource, Observation, SourceKind, Stage,
+    },
     sys::{JournalQuery, JournalStream, Outbox, Refusal, Sys, Users, own_ids},
 };
 
-/// What stands before the unit in a source's name.
-pub const PREFIX: &str = "journal:";
 /// [`BlindSpot::source`] of the journal.
 pub const SOURCE: &str = "journal";
 /// Entries of the past that are read, of all units together: some minutes of a talkative application.
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const FLUSH: Duration = Duration::from_millis(100);
 /// How long it rests before it is tried again after the reader ended, at first, and at last: each time doubles it.
 const REST: Duration = Duration::from_secs(2);
-const REST_LAST: Duration = Duration::from_secs(60);
+const REST_LAST: Duration = Duration::from_mins(1);
 /// A reader that ran for longer than this, in milliseconds, ended for another reason than it did before.
 const REST_LAST_MS: u64 = 60_000;
 
@@ -66,7 +66,7 @@ pub async fn run(sys: Sys, mut units: watch::Receiver<Vec<Unit>>, outbox: Outbox
 }
 
 fn batcher(unit: &str, kind: SourceKind) -> Batcher {
-    let id = format!("{PREFIX}{unit}");
+    let id = format!("{JOURNAL_PREFIX}{unit}");
     let source = LogSource { path: id.clone().into(), kind, format: LogFormat::Plain };
     Batcher::named(id, source, TimeZone::UTC)
 }
@@ -162,13 +162,19 @@ impl Follower {
         self.last.insert(unit.to_owned(), at);
         batcher.at(self.sys.clock.now().wall_s());
         let line = entry.line();
-        // An entry may have several lines: a traceback in one message. They belong together and come as lines all the same.
-        for part in line.split(|byte| *byte == b'\n').filter(|part| !part.is_empty()) {
-            batcher.add(part, part.len() as u64, at < began_us, Some(at.div_euclid(1_000_000)));
+        let (length, lookback, second) = (line.len() as u64, at < began_us, Some(at.div_euclid(1_000_000)));
+        if line.contains(&b'\n') {
+            // An entry of several lines is whole: a traceback in one message.
+            batcher.release();
+            batcher.add(&condense(&line, 0), length, lookback, second);
+        } else {
+            // What a program writes line by line comes as an entry for each.
+            batcher.take(&line, length, lookback, second);
         }
     }
 
     async fn flush(&mut self) -> bool {
+        self.batchers.values_mut().for_each(Batcher::release);
         let batches: Vec<_> = self.batchers.values_mut().flat_map(Batcher::all).collect();
         for batch in batches {
             if !self.outbox.tell(Observation::Log(batch)).await {

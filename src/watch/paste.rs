@@ -133,11 +133,14 @@ impl Reader {
         let known = line_of(raw);
         // Somebody indented what he quoted.
         let quoted = raw.starts_with([' ', '\t']) && known.is_some() && !self.open.goes_on();
-        if self.open.is_open() && !quoted && self.open.joins(raw.as_bytes(), length) {
+        let wrapped = self.open.single().filter(|_| self.wraps && known.is_none()).map(String::from_utf8_lossy);
+        let wrapped = wrapped.filter(|line| continues(line, raw)).map(Cow::into_owned);
+        // A break before a blank leaves one blank; frames of a trace are indented by more.
+        let frame = !raw.starts_with(' ') || raw.starts_with("  ") || wrapped.is_none();
+        if frame && !quoted && self.open.is_open() && self.open.joins(raw.as_bytes(), length) {
             return;
         }
-        let wrapped = self.open.single().filter(|_| self.wraps && known.is_none()).map(String::from_utf8_lossy);
-        if let Some(mut line) = wrapped.filter(|line| continues(line, raw)).map(Cow::into_owned) {
+        if let Some(mut line) = wrapped {
             join(&mut line, raw, self.cut);
             self.open.open(line.as_bytes(), line.len() as u64, true, None);
             return;

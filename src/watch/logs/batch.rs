@@ -125,6 +125,11 @@ impl Batcher {
         self.entry(entry);
     }
 
+    /// Whether an entry is open, to which more may come.
+    pub fn is_open(&self) -> bool {
+        self.joiner.is_open()
+    }
+
     /// No line comes any more, or none may be waited for.
     pub fn release(&mut self) {
         let entry = self.joiner.release();
@@ -242,7 +247,7 @@ impl Batcher {
 
     /// Whether there is anything that was not taken yet.
     pub fn pending(&self) -> bool {
-        !self.counts.is_empty() || self.dropped > 0 || !self.ready.is_empty() || self.joiner.is_open()
+        !self.counts.is_empty() || self.dropped > 0 || !self.ready.is_empty()
     }
 
     /// The batches that are full.

@@ -11,6 +11,7 @@
 mod condense;
 mod follows;
 
+pub(in crate::watch) use condense::condense;
 use follows::Follows;
 pub(in crate::watch) use follows::nginx_unfinished;
 
@@ -150,7 +151,7 @@ impl Joiner {
             return None;
         }
         let whole = std::mem::take(&mut self.text);
-        let text = if self.lines > 1 { condense::condense(&whole, self.left) } else { whole };
+        let text = if self.lines > 1 { condense(&whole, self.left) } else { whole };
         Some(Joined { text, length: self.length, lookback: self.lookback, second: self.second })
     }
 
@@ -178,29 +179,33 @@ impl Joiner {
             return false;
         }
         let head = String::from_utf8_lossy(&self.text[..self.head]);
-        self.follows.get_or_insert_with(|| Follows::of(logline::carried(&head).text)).wants()
+        let carried = logline::carried(&head);
+        let first = if carrier(&carried).is_some() { carried.text } else { &head };
+        self.follows.get_or_insert_with(|| Follows::of(first)).wants()
     }
 
     /// Whether a line belongs to the open entry, which then has it.
     pub(in crate::watch) fn joins(&mut self, line: &[u8], length: u64) -> bool {
         let head = &self.text[..self.head];
-        // A line with a stamp of its own is a new one, where nobody stamps each line of an entry.
-        let stamped = |line: &[u8]| matches!(line, [b'0'..=b'9', b'0'..=b'9', ..] | [b'[', b'0'..=b'9', b'0'..=b'9', ..]);
+        // A line with a stamp of its own is a new one, where nobody stamps each line of an entry: what carries them does, and most
+        // write RFC 3339.
+        let stamped = |line: &[u8]| {
+            matches!(line, [b'0'..=b'9', b'0'..=b'9', ..] | [b'[', b'0'..=b'9', b'0'..=b'9', ..]) && line.get(10) != Some(&b'T')
+        };
         if stamped(line) && stamped(head) && !follows::each_line_stamped(head) {
             return false;
         }
         let (head, line) = (String::from_utf8_lossy(head), String::from_utf8_lossy(line));
         let (carried, own) = (logline::carried(&head), logline::carried(&line));
-        let text = if carrier(&carried) == carrier(&own) && carried.program.is_some() {
-            own.text
-        } else if carried.program.is_none() {
-            // What looks like the carrier of a continued line is part of it: the path of a frame.
-            &line
-        } else {
-            return false;
+        let text = match (carrier(&carried), carrier(&own)) {
+            (Some(one), Some(other)) if one == other => own.text,
+            // What looks like the carrier of a line that goes on is part of it: the path of a frame.
+            (None, _) => &line,
+            (Some(_), _) => return false,
         };
-        let follows = self.follows.get_or_insert_with(|| Follows::of(carried.text));
-        let Some(kept) = follows.takes(carried.text, text) else { return false };
+        let first = if carrier(&carried).is_some() { carried.text } else { &head };
+        let follows = self.follows.get_or_insert_with(|| Follows::of(first));
+        let Some(kept) = follows.takes(first, text) else { return false };
         self.quiet = 0;
         self.length = self.length.saturating_add(length);
         if self.lines < ENTRY_LINES && self.text.len() + kept.len() < ENTRY_BYTES {
@@ -215,9 +220,9 @@ impl Joiner {
     }
 }
 
-/// Who carried a line.
-fn carrier<'a>(carried: &Carried<'a>) -> (Option<&'a str>, Option<u32>) {
-    (carried.program, carried.pid)
+/// Who carried a line. `None`: nobody did, or somebody who writes no name and no time.
+fn carrier<'a>(carried: &Carried<'a>) -> Option<(Option<&'a str>, Option<u32>)> {
+    (carried.program.is_some() || carried.time.is_some()).then_some((carried.program, carried.pid))
 }
 
 #[cfg(test)]

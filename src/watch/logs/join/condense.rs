@@ -15,7 +15,7 @@ const LINE_BYTES: usize = 300;
 const FRAMES: usize = 2;
 
 /// What is kept of these lines, of which `left` more were not taken.
-pub(super) fn condense(text: &[u8], left: u64) -> Vec<u8> {
+pub(in crate::watch) fn condense(text: &[u8], left: u64) -> Vec<u8> {
     let text = String::from_utf8_lossy(text);
     let lines: Vec<&str> = text.split('\n').collect();
     if text.len() <= KEPT_BYTES && left == 0 {

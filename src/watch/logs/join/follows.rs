@@ -56,6 +56,8 @@ pub(super) struct Follows {
     state: State,
     /// Frames were seen.
     frames: bool,
+    /// The first line, or a level below it, says that something went wrong: a trace below it is its.
+    failed: bool,
 }
 
 /// Whether a line of nginx's error log hands on what an application said, and does not end it.
@@ -111,7 +113,7 @@ impl Follows {
         } else {
             State::Any
         };
-        Self { state, frames: false }
+        Self { state, frames: false, failed: erroneous(head) }
     }
 
     /// Whether something must still come.
@@ -173,6 +175,7 @@ impl Follows {
             State::Jvm => line.starts_with('#'),
             State::Jul => {
                 self.state = State::Any;
+                self.failed = line.starts_with("SEVERE: ") || line.starts_with("WARNING: ");
                 let level = line.split(": ").next().unwrap_or_default();
                 (4..=7).contains(&level.len()) && level.bytes().all(|byte| byte.is_ascii_uppercase())
             }
@@ -198,17 +201,17 @@ impl Follows {
             // Tables and lists are indented too: what has a stamp of its own, or stars, is a line of its own.
             return !begins_anew(line.trim_start()) && !line.trim_start().starts_with("***");
         }
-        if line.starts_with(PYTHON) && erroneous(head) {
+        if line.starts_with(PYTHON) && self.failed {
             self.state = State::PythonFrames;
             return true;
         }
-        if line == "Stack trace:" && erroneous(head) {
+        if line == "Stack trace:" && self.failed {
             self.state = State::Php;
             return true;
         }
         let closed = self.frames && matches!(line.trim_end(), "}" | "]" | "})" | "},");
         let of_java =
-            line.starts_with("Caused by: ") && (self.frames || erroneous(head)) || is_java(line) && erroneous(head) && !self.frames;
+            line.starts_with("Caused by: ") && (self.frames || self.failed) || is_java(line) && self.failed && !self.frames;
         let of_node = self.frames && (line.starts_with("Node.js v") || line.starts_with("Emitted 'error' event on "));
         let required = head.contains("Cannot find module") && (line == "Require stack:" || line.starts_with("- /"));
         closed || of_java || of_node || required

@@ -137,3 +137,22 @@ proptest! {
         let _ = error_key(&message);
     }
 }
+
+#[test]
+fn different_meanings_are_different_groups() {
+    let catalog = crate::catalog::Catalog::embedded().expect("the embedded catalogue is sound");
+    let mut normaliser = Normaliser::new(&LogFormat::Plain, TimeZone::UTC);
+    let mut known = std::collections::BTreeMap::new();
+    let mut wrong = Vec::new();
+    for signature in catalog.signatures.all() {
+        for line in &signature.samples {
+            let mut key = String::new();
+            normaliser.line(line, &mut key);
+            let before = known.insert(key.clone(), &signature.id);
+            wrong.extend(
+                before.filter(|before| **before != signature.id).map(|before| format!("{before}, {}: {key}", signature.id)),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "these are one group each:\n{}", wrong.join("\n"));
+}

@@ -5,7 +5,7 @@
 
 use std::{
     io::{self, BufRead as _, BufReader, Read},
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{
     model::{BlindSpot, Command, LogOnset, LogSource},
-    sys::{FileKind, OpenFile, Stopwatch, Sys, blocking},
+    sys::{OpenFile, Stopwatch, Sys, blocking},
+    watch::logs::rotated::{Packed, rotated},
 };
 
 /// Older files that are looked into, at most: logrotate keeps 14 days by default on Debian, 52 on others.
@@ -30,8 +31,6 @@ const FILES: usize = 60;
 const UNPACKED_BYTES: u64 = 1 << 30;
 /// How long all of it may take. It is done in the background, on one thread.
 const BUDGET: Duration = Duration::from_secs(10);
-/// How long one question of the file system may take.
-const DEADLINE: Duration = Duration::from_secs(3);
 /// Seconds that are kept apart of one file; with more, two become one.
 const TICKS: usize = 1 << 16;
 /// Bytes of a line that are kept of a compressed file.
@@ -44,15 +43,6 @@ const TOO_MUCH: &str = "it has more than may be read while the host is in troubl
 
 /// Histories that are read at once: it costs a processor.
 static HISTORIES: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(1);
-
-/// How a file is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Packed {
-    Plain,
-    Gzip,
-    /// In a way that is not read here: the program that unpacks it.
-    Other(&'static str),
-}
 
 /// What the older files tell.
 #[derive(Debug, Clone, Default)]
@@ -68,25 +58,10 @@ pub async fn older(sys: &Sys, source: &LogSource, zone: &TimeZone, now: i64, beg
     let mut out = Older::default();
     let Some((sickness, mut head)) = begin.reach.clone() else { return out };
     let Ok(_turn) = HISTORIES.acquire().await else { return out };
-    let (root, path) = (sys.root.clone(), source.path.clone());
-    let listed = blocking(DEADLINE, move || {
-        let names = root.list(path.parent()?).ok()?;
-        let mut files: Vec<(i64, PathBuf, Packed)> = names
-            .iter()
-            .filter_map(|name| {
-                let packed = rotated(path.file_name()?.to_str()?, name.to_str()?)?;
-                let file = path.with_file_name(name);
-                let info = root.stat(&file).ok().filter(|info| info.kind == FileKind::RegularFile && info.size > 0)?;
-                Some((info.modified, file, packed))
-            })
-            .collect();
-        files.sort_by(|a, b| (b.0, &b.1).cmp(&(a.0, &a.1)));
-        Some(files)
-    });
-    let files = listed.await.flatten().unwrap_or_default();
+    let files = rotated(&sys.root, &source.path).await;
     let watch = Stopwatch::start();
     let (mut read, mut unpacked) = (begin.onset.read_bytes, 0);
-    for (_, path, packed) in files.into_iter().take(FILES) {
+    for (path, packed) in files.into_iter().take(FILES) {
         let left = watch.left(BUDGET);
         let Ok(file) = sys.rights.open(&path).await else {
             let remedy = "look at its rights: ls -l; what is older could tell since when it fails".to_owned();
@@ -242,28 +217,6 @@ impl Read for Stream {
     }
 }
 
-/// Whether a name is one to which logrotate (its options `dateext`, `extension`, `compress`), cronolog or rotatelogs rotate
-/// the log of this name: the same with a number or a date behind or in it.
-fn rotated(log: &str, name: &str) -> Option<Packed> {
-    const PACKERS: [(&str, Packed); 5] = [
-        (".gz", Packed::Gzip),
-        (".bz2", Packed::Other("bzcat")),
-        (".xz", Packed::Other("xzcat")),
-        (".zst", Packed::Other("zstdcat")),
-        (".lz4", Packed::Other("lz4cat")),
-    ];
-    let packer = PACKERS.iter().find_map(|(end, packed)| Some((name.strip_suffix(end)?, *packed)));
-    let (name, packed) = packer.unwrap_or((name, Packed::Plain));
-    let (stem, extension) = log.rsplit_once('.').map_or((log, ""), |(stem, extension)| (stem, extension));
-    let behind = name.strip_prefix(log);
-    let within = || name.strip_prefix(stem)?.strip_suffix(extension)?.strip_suffix('.');
-    let number = behind.or_else(within)?;
-    let sensible = number.starts_with(['.', '-', '_'])
-        && number.bytes().any(|byte| byte.is_ascii_digit())
-        && number.bytes().all(|byte| byte.is_ascii_digit() || b".-_".contains(&byte));
-    sensible.then_some(packed)
-}
-
 fn packed_otherwise(path: &Path, program: &'static str) -> BlindSpot {
     BlindSpot {
         source: path.display().to_string(),
@@ -276,30 +229,4 @@ fn packed_otherwise(path: &Path, program: &'static str) -> BlindSpot {
 fn by_hand(program: &str, path: &Path) -> String {
     let shown = Command::new([program, &path.display().to_string()]);
     shown.map_or_else(|| format!("unpack it with {program}"), |command| format!("{command} | why502 explain -"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_names_of_rotated_files() {
-        for (name, packed) in [
-            ("error.log.1", Some(Packed::Plain)),
-            ("error.log.2.gz", Some(Packed::Gzip)),
-            ("error.log-20261120", Some(Packed::Plain)),
-            ("error.log-20261120.gz", Some(Packed::Gzip)),
-            ("error-20261120.log.gz", Some(Packed::Gzip)),
-            ("error.1.log", Some(Packed::Plain)),
-            ("error.log-20261120-1795217794.xz", Some(Packed::Other("xzcat"))),
-            ("error.log", None),
-            ("error.log.offset", None),
-            ("error.log.gz", None),
-            ("error.logger.1", None),
-            ("other_error.log.1", None),
-            ("error.log.1.bak", None),
-        ] {
-            assert_eq!(rotated("error.log", name), packed, "{name}");
-        }
-    }
 }

@@ -354,7 +354,7 @@ fn sickness(row: &[Tick], lines: usize, now: i64) -> Option<Sickness> {
         return None;
     }
     // So many bytes that a dozen failures are expected in them.
-    let share = (f64::from(sick) / all.max(sick).max(1) as f64) * part_judged(row, lines);
+    let share = f64::from(sick) / f64::from(all.max(sick).max(1)) * part_judged(row, lines);
     let factor = (0.2 / share.max(1e-6)).clamp(1.0, (WINDOW_MOST_BYTES / WINDOW_BYTES) as f64);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 16")]
     let window = WINDOW_BYTES * factor.ceil() as usize;
