@@ -148,6 +148,10 @@ fn grep(outer: Carried<'_>) -> Option<Carried<'_>> {
         return None;
     }
     let number = rest.bytes().take_while(u8::is_ascii_digit).count();
+    // A place in the code alone: Node names the line that threw so.
+    if number == rest.len() {
+        return None;
+    }
     let text = if number > 0 { rest[number..].strip_prefix([':', '-']).unwrap_or(rest) } else { rest };
     // ``/srv/app.rb:3:in `require': ...`` is Ruby's own.
     (!text.starts_with("in ")).then_some(Carried { text, ..outer })

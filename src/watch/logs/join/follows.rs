@@ -170,7 +170,8 @@ impl Follows {
             State::PythonEnd => false,
             State::Throw(lines) => self.throws(lines, line),
             State::V8 => indented || v8(line),
-            State::Go => indented || go(line),
+            // Several threads may find the same fault at once.
+            State::Go => indented || go(line) || line == head && head.starts_with("fatal error: "),
             State::Ruby => indented || is_ruby(line),
             State::Jvm => line.starts_with('#'),
             State::Jul => {
@@ -300,6 +301,6 @@ fn v8(line: &str) -> bool {
 fn go(line: &str) -> bool {
     // A function with its arguments: `net/http.(*conn).serve(0xc000000aa0)`.
     let call = || line.ends_with(')') && line.split('(').next().is_some_and(|name| name.contains('.') && !name.contains(' '));
-    let own = ["goroutine ", "[signal ", "created by ", "panic(", "exit status ", "runtime stack:", "fatal error: "];
+    let own = ["goroutine ", "[signal ", "created by ", "panic(", "exit status ", "runtime stack:"];
     own.iter().any(|own| line.starts_with(own)) || call()
 }

@@ -152,7 +152,10 @@ fn fastcgi(message: &str, out: &mut String) -> usize {
     const SAID_BYTES: usize = 200;
     let Some(said) = message.strip_prefix(SAID) else { return 0 };
     let end = said.rfind("\" while ").unwrap_or(said.len());
-    let line = said[..end].split('\n').next().unwrap_or_default();
+    // What ended the script may stand behind what it said before.
+    let fatal =
+        ["PHP message: PHP Fatal error: ", "PHP message: PHP Parse error: "].into_iter().find_map(|fatal| said[..end].find(fatal));
+    let line = said[fatal.unwrap_or(0)..end].split('\n').next().unwrap_or_default();
     out.push_str(SAID);
     numbers(&line[..line.floor_char_boundary(SAID_BYTES)], out);
     SAID.len() + end
