@@ -15,6 +15,9 @@ const SAID: &str = " said into std";
 /// Lines of an uncaught exception of Node before its frames: code, caret, text.
 const THROW_LINES: u8 = 12;
 
+/// Lines of the text of PHP's exception before its frames.
+const PHP_LINES: u8 = 12;
+
 /// What may follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -22,8 +25,8 @@ enum State {
     Any,
     /// nginx hands on what FastCGI said, up to the quote that ends it.
     Nginx,
-    /// PHP's exception, up to where it was thrown.
-    Php,
+    /// PHP's exception, up to where it was thrown; so many lines came.
+    Php(u8),
     /// Frames of Python, up to the exception.
     PythonFrames,
     /// The exception was told.
@@ -93,7 +96,7 @@ impl Follows {
         } else if head.starts_with(PYTHON) {
             State::PythonFrames
         } else if php(head) && !skeleton::begins(head.as_bytes()) {
-            State::Php
+            State::Php(0)
         } else if is_place(head) {
             State::Throw(0)
         } else if head.starts_with("<--- Last few GCs --->") || head.starts_with("FATAL ERROR: ") {
@@ -119,8 +122,14 @@ impl Follows {
     /// Whether something must still come.
     pub(super) fn wants(&self) -> bool {
         match self.state {
-            State::Nginx | State::Php | State::PythonFrames | State::PythonChain | State::Jul | State::Jvm | State::V8 => true,
-            State::Throw(_) => true,
+            State::Nginx
+            | State::Php(_)
+            | State::PythonFrames
+            | State::PythonChain
+            | State::Jul
+            | State::Jvm
+            | State::V8
+            | State::Throw(_) => true,
             State::Any | State::PythonEnd | State::Go | State::Ruby | State::Uwsgi | State::Oom | State::Ended => false,
         }
     }
@@ -137,21 +146,17 @@ impl Follows {
     fn belongs(&mut self, head: &str, line: &str) -> bool {
         let indented = line.starts_with([' ', '\t']);
         match self.state {
-            State::Ended => false,
             State::Nginx => {
                 if nginx_ends(line.as_bytes()) {
                     self.state = State::Ended;
                 }
                 !skeleton::begins(line.as_bytes())
             }
-            State::Php => {
-                if begins_anew(line) {
-                    return false;
-                }
-                if line.trim_start().starts_with("thrown in ") {
-                    self.state = State::Ended;
-                }
-                true
+            State::Php(lines) => {
+                self.frames |= line == "Stack trace:";
+                self.state =
+                    if line.trim_start().starts_with("thrown in ") { State::Ended } else { State::Php(lines.saturating_add(1)) };
+                !begins_anew(line) && (self.frames || lines < PHP_LINES)
             }
             State::PythonFrames => {
                 if !indented {
@@ -167,7 +172,7 @@ impl Follows {
                 self.state = if line.starts_with(PYTHON) { State::PythonFrames } else { State::Ended };
                 line.starts_with(PYTHON)
             }
-            State::PythonEnd => false,
+            State::PythonEnd | State::Ended => false,
             State::Throw(lines) => self.throws(lines, line),
             State::V8 => indented || v8(line),
             // Several threads may find the same fault at once.
@@ -207,7 +212,7 @@ impl Follows {
             return true;
         }
         if line == "Stack trace:" && self.failed {
-            self.state = State::Php;
+            (self.state, self.frames) = (State::Php(0), true);
             return true;
         }
         let closed = self.frames && matches!(line.trim_end(), "}" | "]" | "})" | "},");
