@@ -156,7 +156,7 @@ impl Follows {
                 self.frames |= line == "Stack trace:";
                 self.state =
                     if line.trim_start().starts_with("thrown in ") { State::Ended } else { State::Php(lines.saturating_add(1)) };
-                !begins_anew(line) && (self.frames || lines < PHP_LINES)
+                !begins_anew(line) && lines < if self.frames { u8::MAX } else { PHP_LINES }
             }
             State::PythonFrames => {
                 if !indented {
@@ -186,17 +186,7 @@ impl Follows {
                 (4..=7).contains(&level.len()) && level.bytes().all(|byte| byte.is_ascii_uppercase())
             }
             State::Uwsgi => line.starts_with("*** ") && line.contains("backtrace") || line.ends_with(']') && line.contains(" [0x"),
-            State::Oom => {
-                let said = [
-                    "Out of memory: ",
-                    "Memory cgroup out of memory: ",
-                    "oom-kill:",
-                    "oom_reaper: ",
-                    " invoked oom-killer: ",
-                    "segfault at ",
-                ];
-                !said.iter().any(|said| line.contains(said))
-            }
+            State::Oom => of_oom_report(line),
             State::Any => self.follows_any(head, line, indented),
         }
     }
@@ -237,6 +227,61 @@ impl Follows {
         self.state = State::Throw(lines.saturating_add(1));
         goes_on
     }
+}
+
+/// A line of the report that the kernel writes before it kills (mm/oom_kill.c `dump_header`, lib/show_mem.c, arch dumpstack.c). Whom it
+/// killed is no part of it, and neither is anything that is not known here.
+fn of_oom_report(line: &str) -> bool {
+    const BEGIN: &[&str] = &[
+        "CPU: ",
+        "Hardware name: ",
+        "Call Trace:",
+        "RIP: ",
+        "RSP: ",
+        "RAX: ",
+        "RDX: ",
+        "RBP: ",
+        "R10: ",
+        "R13: ",
+        "Code: ",
+        "Mem-Info:",
+        "active_anon:",
+        "Node ",
+        "DMA",
+        "Normal",
+        "lowmem_reserve",
+        "memory: usage ",
+        "swap: usage ",
+        "kmem: usage ",
+        "memory+swap: usage ",
+        "Memory cgroup stats for ",
+        "Tasks state ",
+        "Tasks in ",
+        "Unreclaimable slab info:",
+        "Free swap ",
+        "Total swap ",
+        "Swap cache stats:",
+        "Workqueue: ",
+    ];
+    const END: &[&str] = &[
+        " pages RAM",
+        " pages HighMem/MovableOnly",
+        " pages reserved",
+        " pages cma reserved",
+        " pages hwpoisoned",
+        " pages in swap cache",
+        " total pagecache pages",
+    ];
+    // Behind the time since boot, which stands between the brackets.
+    let text = line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(line, |(_, text)| text);
+    let process = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .is_some_and(|(pid, _)| matches!(pid.trim(), "pid") || pid.trim().parse::<u32>().is_ok());
+    text.starts_with(' ')
+        || process
+        || BEGIN.iter().any(|begin| text.starts_with(begin))
+        || END.iter().any(|end| text.ends_with(end))
 }
 
 /// `/srv/app.js:4`, `node:events:502`, `file:///srv/app.mjs:3`: where Node says that an exception was thrown.

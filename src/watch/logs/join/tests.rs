@@ -200,6 +200,32 @@ fn an_entry_stays_together_whoever_carried_its_lines() {
 }
 
 #[test]
+fn the_kernels_report_on_memory_does_not_hide_whom_it_killed() {
+    // Composed after mm/oom_kill.c and lib/show_mem.c.
+    let report = [
+        "nginx invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+        "CPU: 1 PID: 811 Comm: nginx Not tainted 6.1.0-18-amd64 #1  Debian 6.1.76-1",
+        "Call Trace:",
+        " <TASK>",
+        " dump_stack_lvl+0x44/0x5c",
+        "Mem-Info:",
+        "active_anon:17 inactive_anon:123456 isolated_anon:0",
+        "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name",
+        "[    811]    33   811   123456    99999   900000        0             0 gunicorn",
+        "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task=gunicorn,pid=811,uid=33",
+        "Out of memory: Killed process 811 (gunicorn) total-vm:493824kB, anon-rss:399996kB, file-rss:0kB, shmem-rss:0kB, UID:33 pgtables:900kB oom_score_adj:0",
+        "nf_conntrack: nf_conntrack: table full, dropping packet",
+    ];
+    for before in ["[12345.678901] ", "Nov 20 02:17:41 gw1 kernel: [12345.678901] ", "Nov 20 02:17:41 gw1 kernel: "] {
+        let lines: Vec<String> = report.iter().map(|line| format!("{before}{line}")).collect();
+        let entries = entries(lines.iter().map(String::as_str));
+        let counts: Vec<usize> = entries.iter().map(|(count, ..)| *count).collect();
+        assert_eq!(counts, [9, 1, 1, 1], "{before}: {entries:#?}");
+        assert_eq!(logline::read(&entries[2].2).dialect, Dialect::Kernel);
+    }
+}
+
+#[test]
 fn lines_of_two_containers_are_not_mixed() {
     let trace = [
         "Traceback (most recent call last):",
