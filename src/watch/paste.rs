@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::logs::{
     batch::Batcher,
+    join::{Joined, Joiner, nginx_unfinished},
     lines::{Lines, Sink},
     skeleton::{self, STAMP_BYTES, common},
 };
@@ -59,7 +60,8 @@ impl Paste {
             stamp: [0; STAMP_BYTES],
             whole: Vec::new(),
             whole_length: 0,
-            open: None,
+            open: Joiner::any(),
+            wraps: false,
             sources: BTreeMap::new(),
         };
         Self { head: Some(Vec::new()), export: None, lines: Lines::default(), reader }
@@ -128,18 +130,20 @@ struct Reader {
     /// A line that begins as nginx begins one, as it came: what follows may belong to it. Empty: there is none.
     whole: Vec<u8>,
     whole_length: u64,
-    /// The same of another program, or one that was put together.
-    open: Option<String>,
+    /// The same of another program, or an entry of several lines.
+    open: Joiner,
+    /// The open line is one of a program that is known: it may have been wrapped.
+    wraps: bool,
     sources: BTreeMap<Dialect, Batcher>,
 }
 
 impl Sink for Reader {
     fn line(&mut self, line: &[u8], length: u64, _: bool) {
         let alone = std::mem::take(&mut self.alone);
-        if alone && self.whole.is_empty() && self.open.is_none() && self.raw(line, length) {
+        if alone && self.whole.is_empty() && !self.open.is_open() && self.raw(line, length) {
             return;
         }
-        if skeleton::begins(line) {
+        if skeleton::begins(line) && !nginx_unfinished(line) {
             self.close();
             self.whole.extend_from_slice(line);
             self.whole_length = length;
@@ -169,7 +173,11 @@ impl Sink for Reader {
 
     fn blank(&mut self) {
         self.alone = false;
-        self.close();
+        // Traces have empty lines in them: what stands behind one tells whether it goes on.
+        self.wraps = false;
+        if !self.open.goes_on() {
+            self.close();
+        }
     }
 
     fn dropped(&mut self, _: u64) {}
@@ -192,29 +200,38 @@ impl Reader {
         self.close();
         for line in String::from_utf8_lossy(&entry.line()).lines() {
             self.text(line);
-            self.close();
         }
+        self.close();
     }
 
     fn text(&mut self, raw: &str) {
         if !self.whole.is_empty() {
-            self.open = Some(String::from_utf8_lossy(&self.whole).into_owned());
+            self.open.open(&self.whole, self.whole_length, true, None);
+            self.wraps = true;
             self.whole.clear();
         }
-        if let Some(line) = line_of(raw) {
-            self.close();
-            self.open = Some(line.to_owned());
-        } else if let Some(line) = self
-            .open
-            .as_mut()
-            .filter(|line| !skeleton::stamped(raw.as_bytes()) && !common::begins(raw.as_bytes()) && continues(line, raw))
-        {
-            join(line, raw, self.cut);
-        } else {
-            self.close();
-            if !raw.trim().is_empty() {
-                self.add(raw);
-            }
+        let length = raw.len() as u64;
+        let known = line_of(raw);
+        // Somebody indented what he quoted.
+        let quoted = raw.starts_with([' ', '\t']) && known.is_some() && !self.open.goes_on();
+        let begins = known.is_some() || skeleton::stamped(raw.as_bytes()) || common::begins(raw.as_bytes());
+        let wrapped = self.open.single().filter(|_| self.wraps && !begins).map(String::from_utf8_lossy);
+        let wrapped = wrapped.filter(|line| continues(line, raw)).map(Cow::into_owned);
+        // A break before a blank leaves one blank; frames of a trace are indented by more.
+        let frame = !raw.starts_with(' ') || raw.starts_with("  ") || wrapped.is_none();
+        if frame && !quoted && self.open.is_open() && self.open.joins(raw.as_bytes(), length) {
+            return;
+        }
+        if let Some(mut line) = wrapped {
+            join(&mut line, raw, self.cut);
+            self.open.open(line.as_bytes(), line.len() as u64, true, None);
+            return;
+        }
+        self.close();
+        self.wraps = known.is_some();
+        if !raw.trim().is_empty() {
+            let line = known.unwrap_or(raw);
+            self.open.open(line.as_bytes(), line.len() as u64, true, None);
         }
     }
 
@@ -226,18 +243,15 @@ impl Reader {
             self.nginx.add(&line, length, true, None);
             self.whole = line;
             self.whole.clear();
-        } else if let Some(line) = self.open.take() {
-            self.add(&line);
+        } else if let Some(Joined { text, length, .. }) = self.open.release() {
+            let entry = String::from_utf8_lossy(&text);
+            let entry = logline::read(&entry);
+            let batcher = match entry.dialect {
+                Dialect::NginxError => &mut self.nginx,
+                other => self.sources.entry(other).or_insert_with(|| batcher(other, entry.status, &self.zone, self.now)),
+            };
+            batcher.add(&text, length, true, None);
         }
-    }
-
-    fn add(&mut self, line: &str) {
-        let entry = logline::read(line);
-        let batcher = match entry.dialect {
-            Dialect::NginxError => &mut self.nginx,
-            other => self.sources.entry(other).or_insert_with(|| batcher(other, entry.status, &self.zone, self.now)),
-        };
-        batcher.add(line.as_bytes(), line.len() as u64, true, None);
     }
 }
 
