@@ -1,6 +1,8 @@
 //! Screens as a person sees them, and the promise that no size and no foreign text breaks them.
 
 mod common;
+#[path = "screens/logs.rs"]
+mod logs;
 
 use common::{
     hostile::hostile,
