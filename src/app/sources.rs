@@ -1,11 +1,11 @@
 //! Which logs are looked for, and which of those that were found are followed. Pure, as all of `app/`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Options;
 use crate::{
     diagnose::Scene,
-    model::{Address, FoundLog, Listener, LogOwner, LogSource, OwnerRole, RunState, SourceKind, SourceWish},
+    model::{Address, FoundLog, Gateway, Listener, LogOwner, LogSource, OwnerRole, RunState, SourceKind, SourceWish, Subject},
 };
 
 /// Logs that are followed, at most: what the collector itself follows at once.
@@ -14,6 +14,8 @@ const FOLLOWED: usize = 128;
 const FOUND: usize = 64;
 /// Units whose journal is followed, at most.
 const UNITS: usize = 32;
+/// Upstreams that one process is, at most: more are a host of sites, and a line of its log is about any of them.
+const SERVES: usize = 8;
 /// Programs that are gateways themselves: one that listens here beside those that are known has logs that matter, as it may stand
 /// before them.
 const GATEWAYS: &[&str] =
@@ -21,16 +23,16 @@ const GATEWAYS: &[&str] =
 
 /// What logs are looked for by: gateways that run, and whoever listens where they connect to.
 pub fn wish(scene: &Scene, options: &Options) -> SourceWish {
-    let mut owners = BTreeSet::new();
+    let mut owners: BTreeMap<u32, LogOwner> = BTreeMap::new();
     for gateway in &scene.gateways {
         if let RunState::Running { pid, .. } = gateway.state {
-            owners.insert(LogOwner { pid, role: OwnerRole::Gateway });
+            owners.insert(pid, LogOwner { pid, role: OwnerRole::Gateway, serves: Vec::new() });
         }
     }
     let dialled: BTreeSet<&Address> = scene
         .gateways
         .iter()
-        .flat_map(|gateway| gateway.routes())
+        .flat_map(Gateway::routes)
         .flat_map(|(_, route)| &route.servers)
         .map(|server| &server.address)
         .collect();
@@ -55,26 +57,28 @@ pub fn wish(scene: &Scene, options: &Options) -> SourceWish {
         };
         let known: Vec<u32> = taking.iter().filter_map(|listener| Some(listener.owner.as_ref()?.pid)).collect();
         if ours && known.is_empty() {
-            ownerless.push(at.clone());
+            ownerless.push(address.clone());
         }
         if ours || !known.is_empty() {
-            local.push(at);
+            local.push(address.clone());
         }
-        owners.extend(known.into_iter().map(|pid| LogOwner { pid, role: OwnerRole::Upstream }));
+        for pid in known {
+            let owner = owners.entry(pid).or_insert(LogOwner { pid, role: OwnerRole::Upstream, serves: Vec::new() });
+            if owner.serves.len() < SERVES {
+                owner.serves.push(Subject(address.to_string()));
+            }
+        }
     }
     // The demo is a host of its own.
     if options.demo.is_none() {
-        let taken: BTreeSet<u32> = owners.iter().map(|owner| owner.pid).collect();
         let others = listeners.into_iter().flat_map(|table| &table.listeners).filter_map(|listener| listener.owner.as_ref());
-        let gateway = |name: &str| GATEWAYS.contains(&name);
-        owners.extend(
-            others
-                .filter(|owner| gateway(&owner.name) && !taken.contains(&owner.pid))
-                .map(|owner| LogOwner { pid: owner.pid, role: OwnerRole::Gateway }),
-        );
+        for owner in others.filter(|owner| GATEWAYS.contains(&owner.name.as_str())) {
+            let pid = owner.pid;
+            owners.entry(pid).or_insert(LogOwner { pid, role: OwnerRole::Gateway, serves: Vec::new() });
+        }
     }
     let known = configured(scene).into_iter().map(|log| log.path).collect();
-    SourceWish { owners: owners.into_iter().collect(), ownerless, dialled: local, known }
+    SourceWish { owners: owners.into_values().collect(), ownerless, dialled: local, known }
 }
 
 /// `localhost` is this host whatever a resolver says (RFC 6761 section 6.3).
@@ -125,7 +129,8 @@ mod tests {
 
     #[test]
     fn what_was_found_is_followed_behind_the_rest_and_within_bounds() {
-        let found = |place| FoundLog { place, kind: SourceKind::App, format: LogFormat::Plain, why: String::new() };
+        let found =
+            |place| FoundLog { place, kind: SourceKind::App, format: LogFormat::Plain, why: String::new(), serves: Vec::new() };
         let file = |at: usize| found(LogPlace::File(format!("/var/log/app/{at}.log").into()));
         let mut sources: Vec<FoundLog> = (0..200).map(file).collect();
         sources.push(found(LogPlace::Journal("app.service".into())));

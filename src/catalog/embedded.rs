@@ -6,6 +6,9 @@ type File = (&'static str, &'static str);
 /// Log lines to facts.
 pub const SIGNATURES: &[File] = &[
     ("signatures/nginx.toml", include_str!("../../assets/signatures/nginx.toml")),
+    ("signatures/nginx-gateway.toml", include_str!("../../assets/signatures/nginx-gateway.toml")),
+    ("signatures/nginx-tls.toml", include_str!("../../assets/signatures/nginx-tls.toml")),
+    ("signatures/nginx-more.toml", include_str!("../../assets/signatures/nginx-more.toml")),
     ("signatures/ingress-nginx.toml", include_str!("../../assets/signatures/ingress-nginx.toml")),
     ("signatures/go-proxy.toml", include_str!("../../assets/signatures/go-proxy.toml")),
     ("signatures/go-answer.toml", include_str!("../../assets/signatures/go-answer.toml")),
@@ -20,6 +23,16 @@ pub const SIGNATURES: &[File] = &[
     ("signatures/systemd.toml", include_str!("../../assets/signatures/systemd.toml")),
     ("signatures/audit.toml", include_str!("../../assets/signatures/audit.toml")),
     ("signatures/container.toml", include_str!("../../assets/signatures/container.toml")),
+    ("signatures/php-fpm.toml", include_str!("../../assets/signatures/php-fpm.toml")),
+    ("signatures/php.toml", include_str!("../../assets/signatures/php.toml")),
+    ("signatures/gunicorn.toml", include_str!("../../assets/signatures/gunicorn.toml")),
+    ("signatures/uwsgi.toml", include_str!("../../assets/signatures/uwsgi.toml")),
+    ("signatures/uvicorn.toml", include_str!("../../assets/signatures/uvicorn.toml")),
+    ("signatures/ruby.toml", include_str!("../../assets/signatures/ruby.toml")),
+    ("signatures/node.toml", include_str!("../../assets/signatures/node.toml")),
+    ("signatures/java.toml", include_str!("../../assets/signatures/java.toml")),
+    ("signatures/python.toml", include_str!("../../assets/signatures/python.toml")),
+    ("signatures/go.toml", include_str!("../../assets/signatures/go.toml")),
 ];
 
 /// Causes.

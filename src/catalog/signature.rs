@@ -9,7 +9,7 @@ use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use super::CatalogError;
-use crate::model::logline::{Dialect, Entry};
+use crate::model::logline::{Dialect, Entry, Writer};
 
 /// Bytes of one field that a pattern names, at most.
 const FIELD_BYTES: usize = 200;
@@ -138,21 +138,28 @@ impl Signatures {
             .find_map(|at| self.all.get(at))
     }
 
-    /// What the pattern of a line's signature names in it.
+    /// What the pattern of a line's signature names in it, and for what is no gateway's `said`: its first line.
     pub fn fields(&self, entry: &Entry<'_>) -> BTreeMap<String, String> {
+        let Some(signature) = self.of(entry) else { return BTreeMap::new() };
+        let mut fields = BTreeMap::new();
+        if entry.dialect.writer() != Writer::Gateway && entry.status.is_none() {
+            let said = entry.message.lines().next().unwrap_or_default().trim();
+            fields.insert("said".to_owned(), bounded(said));
+        }
         // Compiled when needed: a group of lines is classified once.
-        let Some(pattern) = self.of(entry).filter(|signature| signature.pattern.contains("(?P<")).and_then(Signature::compile)
-        else {
-            return BTreeMap::new();
-        };
-        let Some(found) = pattern.captures(entry.message.as_bytes()) else { return BTreeMap::new() };
-        let named = pattern.capture_names().flatten();
-        named
-            .filter_map(|name| {
-                let value = String::from_utf8_lossy(found.name(name)?.as_bytes());
-                Some((name.to_owned(), value[..value.floor_char_boundary(FIELD_BYTES)].to_owned()))
-            })
-            .collect()
+        let pattern = Some(signature).filter(|signature| signature.pattern.contains("(?P<")).and_then(Signature::compile);
+        if let Some((pattern, found)) =
+            pattern.as_ref().and_then(|pattern| Some((pattern, pattern.captures(entry.message.as_bytes())?)))
+        {
+            for name in pattern.capture_names().flatten() {
+                if let Some(value) = found.name(name) {
+                    // A group stands once in a pattern; what another branch names is numbered.
+                    let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
+                    fields.insert(name.to_owned(), bounded(&String::from_utf8_lossy(value.as_bytes())));
+                }
+            }
+        }
+        fields
     }
 
     /// The signature with this id.
@@ -172,6 +179,10 @@ impl Signatures {
     pub fn all(&self) -> impl Iterator<Item = &Signature> {
         self.all.iter()
     }
+}
+
+fn bounded(value: &str) -> String {
+    value[..value.floor_char_boundary(FIELD_BYTES)].to_owned()
 }
 
 impl Signature {

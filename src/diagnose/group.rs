@@ -10,6 +10,9 @@ use crate::{
     },
 };
 
+/// A pause, in seconds, that parts the failures of one outage from those of the one before.
+pub const OUTAGE_GAP_S: i64 = 300;
+
 /// What the lines of a group say.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Meaning {
@@ -75,6 +78,8 @@ pub struct LogGroup {
     pub live: u64,
     /// Lines per second, oldest first.
     pub seconds: VecDeque<(i64, u32)>,
+    /// The second at which the last row of lines without a long pause ([`OUTAGE_GAP_S`]) began: `seconds` goes back less far.
+    pub row_began: Option<i64>,
     /// The first line, verbatim.
     pub first: String,
     /// The last line, verbatim.
@@ -98,6 +103,7 @@ impl LogGroup {
             count: 0,
             live: 0,
             seconds: VecDeque::new(),
+            row_began: None,
             first: first.to_owned(),
             last: String::new(),
             meaning,
@@ -174,6 +180,11 @@ impl LogGroup {
 
     /// Lines come nearly in order; one that comes late is put in its place so that the ends stay right.
     fn came(&mut self, second: i64, lines: u32) {
+        self.row_began = match (self.row_began, self.last_second()) {
+            (Some(began), Some(last)) if second > last => Some(if second - last > OUTAGE_GAP_S { second } else { began }),
+            (Some(began), _) => Some(if second < began && began - second <= OUTAGE_GAP_S { second } else { began }),
+            (None, _) => Some(second),
+        };
         match self.seconds.iter().rposition(|(known, _)| *known <= second) {
             Some(index) if self.seconds[index].0 == second => {
                 self.seconds[index].1 = self.seconds[index].1.saturating_add(lines);

@@ -6,8 +6,8 @@ use super::{LogGroup, Recent, Traffic, zone::Zones};
 use crate::{
     catalog::Catalog,
     model::{
-        BlindSpot, FoundLog, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, Observation, Outcome, ProbeJob, ProbeReport,
-        RunInfo, SourceKind, Stage, Stamp,
+        BlindSpot, FoundLog, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, LogOnset, Observation, Outcome, ProbeJob,
+        ProbeReport, RunInfo, SourceKind, Stage, Stamp,
     },
 };
 
@@ -23,6 +23,8 @@ const LOG_SECONDS: usize = 40_000;
 const GROUP_SECONDS: (usize, usize) = (64, 600);
 /// Samples of load that are kept: five minutes at one every 2 s.
 const LOADS: usize = 150;
+/// Logs whose onset is kept: as many as are followed.
+const ONSETS: usize = 256;
 /// The key of the group in which the lines are counted that found no room.
 pub const OVERFLOW_KEY: &str = "(other lines)";
 
@@ -65,6 +67,8 @@ pub struct Scene {
     pub logs: BTreeMap<(String, String), LogGroup>,
     /// Logs that were found by what runs, with the reason why each was chosen.
     pub sources: Vec<FoundLog>,
+    /// Since when what failed at the end of a log fails, by log, with the time at which it was told.
+    pub onsets: BTreeMap<String, (Stamp, LogOnset)>,
     /// The latest lines, verbatim.
     pub recent: Recent,
     /// Requests by the gateways' access logs.
@@ -94,6 +98,11 @@ impl Scene {
             Observation::Probe(report) => self.probe(at, *report),
             Observation::Sources(found) => self.sources = found,
             Observation::Log(batch) => self.log(at, batch),
+            Observation::Onset(onset) => {
+                if self.onsets.len() < ONSETS || self.onsets.contains_key(&onset.source) {
+                    self.onsets.insert(onset.source.clone(), (at, onset));
+                }
+            }
             Observation::Load(load) => {
                 if self.loads.len() == LOADS {
                     self.loads.pop_front();
@@ -209,6 +218,7 @@ impl Scene {
         if let Some(shift) = stamped.and_then(|second| self.zones.witness(&batch.source, second, at.wall_s())) {
             for group in self.logs.values_mut().filter(|group| group.source == batch.source) {
                 group.seconds.iter_mut().for_each(|(second, _)| *second += shift);
+                group.row_began = group.row_began.map(|second| second + shift);
             }
             self.recent.shift(&batch.source, shift);
         }

@@ -92,6 +92,7 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
                             wider: urls(Some(&subject))
                                 .into_iter()
                                 .chain([Subject(gateway.kind.clone()), Subject::host()])
+                                .chain(applications(scene))
                                 .collect(),
                             subject,
                             gateway: Some(gateway),
@@ -106,7 +107,7 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
             for fact in named.filter(|fact| fact.subject.0.parse::<Address>().is_ok()) {
                 scopes.entry(fact.subject.clone()).or_insert_with(|| Scope {
                     subject: fact.subject.clone(),
-                    wider: urls(Some(&fact.subject)).into_iter().chain([Subject::host()]).collect(),
+                    wider: urls(Some(&fact.subject)).into_iter().chain([Subject::host()]).chain(applications(scene)).collect(),
                     gateway: scene.gateways.first(),
                     route: None,
                     about,
@@ -118,6 +119,12 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
             scopes.into_values().collect()
         }
     }
+}
+
+/// Logs of applications: what they tell may be of any upstream.
+fn applications(scene: &Scene) -> BTreeSet<Subject> {
+    let of_application = scene.logs.values().filter(|group| group.kind == crate::model::SourceKind::App);
+    of_application.map(|group| Subject(group.source.clone())).collect()
 }
 
 /// What an excerpt can be about: the upstreams that its lines name, each with everything that is said without naming one: by the

@@ -1,6 +1,9 @@
 //! What a client of the gateway sees, and the overall verdict.
 
-use super::{ProbeHistory, Scene, facts};
+use super::{
+    ProbeHistory, Scene, facts,
+    since::{Since, since},
+};
 use crate::model::{Cause, Confidence, Outcome, ProbeReport, RunState, Stage, Symptom, Verdict, clock_of, text};
 
 /// A share of failing requests from here on is steady.
@@ -9,8 +12,6 @@ const STEADY: f64 = 0.9;
 const COUNTED_REQUESTS: u64 = 5;
 /// Seconds of the access log that count as now.
 const NOW_S: i64 = 60;
-/// A pause between failures that separates one outage from the one before.
-const OUTAGE_GAP_S: i64 = 300;
 
 /// The symptom with the request that shows it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -84,7 +85,7 @@ pub fn symptom(scene: &Scene) -> View {
         other => other.to_string(),
     });
     let view = View {
-        told: Symptom { status, share: Some(share), tried, since: since.filter(|_| failing), words },
+        told: began(Symptom { status, share: Some(share), tried, words, ..Symptom::default() }, since.filter(|_| failing)),
         url: Some(url_of(&history.last)),
         subject: Some(history.last.job.subject.clone()),
         failing,
@@ -93,6 +94,16 @@ pub fn symptom(scene: &Scene) -> View {
     // Our own requests may all be served while others fail: only their log tells.
     let logged = from_log(scene, since);
     if !failing && logged.failing { View { url: view.url, subject: view.subject, ..logged } } else { view }
+}
+
+/// The symptom with when it began.
+fn began(symptom: Symptom, since: Option<Since>) -> Symptom {
+    Symptom {
+        since: since.map(|since| since.second),
+        since_within_s: since.and_then(|since| since.within_s),
+        since_earlier: since.is_some_and(|since| since.earlier),
+        ..symptom
+    }
 }
 
 /// Since when our own requests through the gateway were all served, in seconds since the Unix epoch: failures before that are
@@ -107,7 +118,7 @@ fn served_since(scene: &Scene) -> Option<i64> {
 }
 
 /// What the access log says of the requests of others, since we look.
-fn from_log(scene: &Scene, since: Option<i64>) -> View {
+fn from_log(scene: &Scene, since: Option<Since>) -> View {
     // The second in which they began to be served may hold failures of before.
     let from = (scene.now.wall_s() - NOW_S).max(served_since(scene).map_or(i64::MIN, |second| second + 1));
     let (mut fails, mut all, mut worst) = (0, 0, None);
@@ -126,36 +137,10 @@ fn from_log(scene: &Scene, since: Option<i64>) -> View {
         status: worst.map(|(_, status)| status),
         share: Some(fails as f64 / all as f64),
         tried: u32::try_from(all).unwrap_or(u32::MAX),
-        since,
         words: worst.map_or_else(String::new, |(_, status)| status.to_string()),
+        ..Symptom::default()
     };
-    View { told, failing: true, ..View::default() }
-}
-
-/// When the failures that still go on began: the first of the last row of failing seconds without a long pause.
-fn since(scene: &Scene) -> Option<i64> {
-    let mut seconds: Vec<i64> = scene
-        .logs
-        .values()
-        .filter(|group| match group.kind {
-            crate::model::SourceKind::Access => matches!(group.meaning.status, Some(502..=504)),
-            crate::model::SourceKind::Error => group.last.contains("upstream"),
-            crate::model::SourceKind::App | crate::model::SourceKind::Kernel => false,
-        })
-        .flat_map(|group| group.seconds.iter().map(|(second, _)| *second))
-        .collect();
-    seconds.sort_unstable();
-    let mut begin = *seconds.last()?;
-    if scene.now.wall_s() - begin > OUTAGE_GAP_S {
-        return None;
-    }
-    for second in seconds.into_iter().rev() {
-        if begin - second > OUTAGE_GAP_S {
-            break;
-        }
-        begin = second;
-    }
-    Some(begin)
+    View { told: began(told, since), failing: true, ..View::default() }
 }
 
 /// The overall verdict. `symptoms`: whether some line of a log tells of a failure.
@@ -193,10 +178,10 @@ fn nothing_to_try(scene: &Scene) -> bool {
 pub fn headline(scene: &Scene, symptom: &View, verdict: Verdict, causes: &[Cause]) -> String {
     let url = symptom.url.as_deref().unwrap_or("the gateway");
     let share = symptom.told.share.map_or_else(String::new, |share| format!("{:.0}% of {}", share * 100.0, symptom.told.tried));
-    let since = symptom
-        .told
-        .since
-        .map_or_else(String::new, |since| format!(" since {}Z ({})", clock_of(since), text::duration(scene.now.wall_s() - since)));
+    let since = symptom.told.since.map_or_else(String::new, |since| {
+        let words = symptom.told.since_words(&format!("{}Z", clock_of(since)));
+        format!(" since {words} ({})", text::duration(scene.now.wall_s() - since))
+    });
     match (causes.first(), verdict) {
         (Some(cause), _) => format!("{} {}: {}", cause.confidence.word(), cause.id, cause.summary),
         (None, Verdict::Ok) if scene.excerpt() => "nothing in this excerpt names a cause of a failing request".to_owned(),

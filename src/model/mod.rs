@@ -15,6 +15,7 @@ mod host;
 mod log;
 pub mod logline;
 mod observation;
+mod onset;
 mod outcome;
 mod probe;
 mod source;
@@ -34,9 +35,10 @@ pub use logline::{
     journal_json, request_line,
 };
 pub use observation::{Observation, RunInfo, Stage};
+pub use onset::{LogOnset, OnsetMeasure};
 pub use outcome::{Garbage, NameFault, Outcome, Phase, TlsFault};
 pub use probe::{HttpRequest, Phases, ProbeJob, ProbePlan, ProbeReport};
-pub use source::{FoundLog, LogOwner, LogPlace, OwnerRole, SourceWish};
+pub use source::{FoundLog, JOURNAL_PREFIX, LogOwner, LogPlace, OwnerRole, SourceWish};
 pub use stamp::{Stamp, clock as clock_of, rfc3339};
 pub use target::{Address, Protocol};
 pub use verdict::{Cause, CheckState, Confidence, Evidence, Finding, Hop, HopState, RuledOut, StepState, Symptom, Verdict};

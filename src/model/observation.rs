@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BlindSpot, FoundLog, Gateway, HostLoad, ListenerTable, LogBatch, ProbeReport};
+use super::{BlindSpot, FoundLog, Gateway, HostLoad, ListenerTable, LogBatch, LogOnset, ProbeReport};
 
 /// Where and how this run was started: the first message of every recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,8 @@ pub enum Observation {
     Sources(Vec<FoundLog>),
     /// Log lines.
     Log(LogBatch),
+    /// Since when what fails at the end of a log fails. Told again where older files know more.
+    Onset(LogOnset),
     /// Load.
     Load(Box<HostLoad>),
     /// Something could not be looked at.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, LogFormat, LogSource, SourceKind};
+use super::{Address, LogFormat, LogSource, SourceKind, Subject};
 
 /// Whose logs are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct LogOwner {
     pub pid: u32,
     /// What it is to the request.
     pub role: OwnerRole,
+    /// The upstreams that it is, as the gateway names them. Empty for a gateway.
+    pub serves: Vec<Subject>,
 }
 
 /// What logs are looked for by. Equal wishes need no other look.
@@ -60,9 +62,23 @@ pub struct FoundLog {
     pub format: LogFormat,
     /// Why it was chosen, for a person: `open by gunicorn (811) fd 2`.
     pub why: String,
+    /// The upstreams of which it speaks where its lines name none. Empty: a gateway's.
+    #[serde(default)]
+    pub serves: Vec<Subject>,
 }
 
+/// What stands before the unit in the name of a source that is a journal.
+pub const JOURNAL_PREFIX: &str = "journal:";
+
 impl FoundLog {
+    /// Its name in batches, facts and on the screen.
+    pub fn id(&self) -> String {
+        match &self.place {
+            LogPlace::File(path) => path.display().to_string(),
+            LogPlace::Journal(unit) => format!("{JOURNAL_PREFIX}{unit}"),
+        }
+    }
+
     /// The file to be followed. `None`: it is no file.
     pub fn file(&self) -> Option<LogSource> {
         match &self.place {

@@ -122,9 +122,24 @@ pub struct Symptom {
     /// When it began, in seconds since the Unix epoch.
     #[serde(skip)]
     pub since: Option<i64>,
+    /// How far that may be off, in seconds, where it is known.
+    #[serde(skip)]
+    pub since_within_s: Option<u32>,
+    /// Nothing older could be read: it began then, or before.
+    #[serde(skip)]
+    pub since_earlier: bool,
     /// In words: `502`, `refused`, `pending > 10 s`.
     #[serde(skip)]
     pub words: String,
+}
+
+impl Symptom {
+    /// When it began, in words, for a time that is written so: `02:17:41Z (+/-1 s)`, `before 02:17:41Z`.
+    pub fn since_words(&self, time: &str) -> String {
+        let before = if self.since_earlier { "before " } else { "" };
+        let within = self.since_within_s.map_or_else(String::new, |within| format!(" (+/-{within} s)"));
+        format!("{before}{time}{within}")
+    }
 }
 
 /// How a hop of the request's path is.

@@ -40,6 +40,12 @@ struct Symptom {
     share: Option<f64>,
     tried: u32,
     since: Option<String>,
+    /// How far `since` may be off, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since_within_s: Option<u32>,
+    /// It began at `since`, or before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    since_earlier: bool,
 }
 
 #[derive(Serialize)]
@@ -140,6 +146,8 @@ pub fn json(state: &State, took_ms: u64) -> String {
             share: symptom.share.map(|share| round(share, 4)),
             tried: symptom.tried,
             since: symptom.since.map(rfc3339),
+            since_within_s: symptom.since_within_s,
+            since_earlier: symptom.since_earlier,
         },
         causes: assessment
             .causes

@@ -58,7 +58,7 @@ pub fn markdown(state: &State, took_ms: u64) -> String {
     let symptom = &assessment.symptom;
     if !symptom.words.is_empty() {
         let share = symptom.share.map_or_else(String::new, |share| format!(", {:.0}% of {}", share * 100.0, symptom.tried));
-        let since = symptom.since.map_or_else(String::new, |since| format!(", since {}", rfc3339(since)));
+        let since = symptom.since.map_or_else(String::new, |since| format!(", since {}", symptom.since_words(&rfc3339(since))));
         field("Symptom", &format!("{}{share}{since}", symptom.words));
     }
     if !assessment.hops.is_empty() {

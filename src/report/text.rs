@@ -23,7 +23,7 @@ pub fn text(state: &State, took_ms: u64) -> String {
         row(&format!("gateway: {} on {host}, {}", gateway.title(), gateway.config.display()));
     }
     if let Some(since) = assessment.symptom.since {
-        row(&format!("since: {}", rfc3339(since)));
+        row(&format!("since: {}", assessment.symptom.since_words(&rfc3339(since))));
     }
     if !assessment.hops.is_empty() {
         let broken = assessment.hops.iter().position(|hop| hop.state == HopState::Broken);

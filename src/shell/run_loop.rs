@@ -172,6 +172,7 @@ fn is_news(state: &State, observation: &Observation) -> bool {
         Observation::Run(_)
         | Observation::End
         | Observation::Gateways(_)
+        | Observation::Onset(_)
         | Observation::Listeners(_)
         | Observation::Sources(_)
         | Observation::Blind(_)

@@ -73,6 +73,8 @@ pub struct FileInfo {
     pub uid: u32,
     /// Group.
     pub gid: u32,
+    /// It has no name any more: it was deleted while it is open.
+    pub deleted: bool,
     /// Device and inode: the file's identity across renames.
     pub id: (u64, u64),
 }
@@ -87,6 +89,7 @@ impl From<fs::Stat> for FileInfo {
             mode: stat.st_mode & 0o7777,
             uid: stat.st_uid,
             gid: stat.st_gid,
+            deleted: stat.st_nlink == 0,
             id: (stat.st_dev, stat.st_ino),
         }
     }

@@ -44,9 +44,10 @@ pub struct JournalStream {
     out: ChildStdout,
 }
 
-/// Whether a directory of journals is there. Where none is, no journal is kept, and there is nothing to be said about it.
+/// Whether a directory of journals is there, or one that may not be looked into. Where none is, no journal is kept, and there is
+/// nothing to be said about it.
 pub fn has_journal(root: &Root) -> bool {
-    JOURNALS.iter().any(|dir| root.list(Path::new(dir)).is_ok_and(|names| !names.is_empty()))
+    JOURNALS.iter().any(|dir| root.list(Path::new(dir)).map_or_else(|error| error.denied(), |names| !names.is_empty()))
 }
 
 /// Whether a name can be a unit's (systemd.unit(5)): nothing that journalctl would take for an option or a pattern.

@@ -49,7 +49,7 @@ pub use processes::{SocketOwners, Users};
 pub use rights::{PROBE_AS_MODE, Refusal, Rights};
 pub use sockets::{LISTENERS, ListeningSocket, SocketsError, listen_overflows, listening, local_addresses};
 pub use tail::{OpenFile, stat_aside};
-pub use watcher::DirWatcher;
+pub use watcher::{Subscription, Watcher};
 pub use written::{WrittenFile, WrittenFiles};
 pub use zone::zone;
 

@@ -17,6 +17,11 @@ impl OpenFile {
         Self(Arc::new(file))
     }
 
+    /// The descriptor, for who watches it.
+    pub(super) fn descriptor(&self) -> &File {
+        &self.0
+    }
+
     /// What fstat tells.
     pub async fn info(&self) -> io::Result<FileInfo> {
         let file = Arc::clone(&self.0);
@@ -25,24 +30,30 @@ impl OpenFile {
 
     /// Up to `limit` bytes from `offset`; fewer only at the end of the file.
     pub async fn read_at(&self, offset: u64, limit: usize) -> io::Result<Vec<u8>> {
-        let file = Arc::clone(&self.0);
+        let file = self.clone();
         aside(move || {
             let mut bytes = vec![0; limit];
-            let mut filled = 0;
-            while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-                match file.read_at(rest, offset.saturating_add(filled as u64)) {
-                    Ok(0) => break,
-                    Ok(count) => filled += count,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    // What was read before the fault is told; the fault comes again with the next read.
-                    Err(_) if filled > 0 => break,
-                    Err(error) => return Err(error),
-                }
-            }
+            let filled = file.read_blocking(offset, &mut bytes)?;
             bytes.truncate(filled);
             Ok(bytes)
         })
         .await
+    }
+
+    /// Fills `bytes` from `offset` on, as far as there are any: for whoever is aside already, because it may hang.
+    pub fn read_blocking(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.0.read_at(rest, offset.saturating_add(filled as u64)) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What was read before the fault is told; the fault comes again with the next read.
+                Err(_) if filled > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
     }
 
     /// How many line ends stand in these bytes. They are read once and kept nowhere.

@@ -126,7 +126,7 @@ fn place(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
     if !symptom.words.is_empty() {
         let since = symptom.since.map_or_else(String::new, |since| {
             let lasts = figures::duration(state.now.wall_s() - since);
-            if wide { format!(" since {} ({lasts})", ui.clock(state, since)) } else { format!(" {lasts}") }
+            if wide { format!(" since {} ({lasts})", symptom.since_words(&ui.clock(state, since))) } else { format!(" {lasts}") }
         });
         parts.push((1, span(format!("{}{since}", symptom.words), styles.verdict(assessment.verdict))));
     }

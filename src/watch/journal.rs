@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::logs::batch::Batcher;
 use crate::{
-    model::{BlindSpot, Command, JournalEntry, JournalExport, LogFormat, LogSource, Observation, SourceKind, Stage},
+    model::{
+        BlindSpot, Command, JOURNAL_PREFIX, JournalEntry, JournalExport, LogFormat, LogSource, Observation, SourceKind, Stage,
+    },
     sys::{JournalQuery, JournalStream, Outbox, Refusal, Sys, Users, own_ids},
 };
 
-/// What stands before the unit in a source's name.
-pub const PREFIX: &str = "journal:";
 /// [`BlindSpot::source`] of the journal.
 pub const SOURCE: &str = "journal";
 /// Entries of the past that are read, of all units together: some minutes of a talkative application.
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const FLUSH: Duration = Duration::from_millis(100);
 /// How long it rests before it is tried again after the reader ended, at first, and at last: each time doubles it.
 const REST: Duration = Duration::from_secs(2);
-const REST_LAST: Duration = Duration::from_secs(60);
+const REST_LAST: Duration = Duration::from_mins(1);
 /// A reader that ran for longer than this, in milliseconds, ended for another reason than it did before.
 const REST_LAST_MS: u64 = 60_000;
 
@@ -66,7 +66,7 @@ pub async fn run(sys: Sys, mut units: watch::Receiver<Vec<Unit>>, outbox: Outbox
 }
 
 fn batcher(unit: &str, kind: SourceKind) -> Batcher {
-    let id = format!("{PREFIX}{unit}");
+    let id = format!("{JOURNAL_PREFIX}{unit}");
     let source = LogSource { path: id.clone().into(), kind, format: LogFormat::Plain };
     Batcher::named(id, source, TimeZone::UTC)
 }

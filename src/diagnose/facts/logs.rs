@@ -28,10 +28,10 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
             continue;
         }
         let name = format!("log:{}", signature.id);
-        let subject = match signature.about {
-            About::Upstream => upstream_of(scene, group),
-            About::Gateway => gateway_of(scene, group),
-            About::Host => Subject::host(),
+        let subjects = match signature.about {
+            About::Upstream => upstreams_of(scene, group),
+            About::Gateway => vec![gateway_of(scene, group)],
+            About::Host => vec![Subject::host()],
         };
         let last = group.last_second().unwrap_or(now);
         if signature.of_load && loaded_since(scene, group).is_some_and(|loaded| loaded > last) {
@@ -42,21 +42,28 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
         let text = format!("{}, {lines}, last {} ago", signature.explain, text::duration(now - last));
         let mut fields = group.meaning.fields.clone();
         fields.extend([("count".to_owned(), recent.to_string()), ("line".to_owned(), group.last.clone())]);
-        match book.facts.iter_mut().find(|fact| fact.name == name && fact.subject == subject) {
-            Some(known) if known.at >= at => {}
-            Some(known) => (known.at, known.text, known.fields) = (at, text, fields),
-            None => book.add(Fact { name, subject, now: false, at, text, source: group.source.clone(), fields }),
+        let fact = Fact { name, subject: Subject::host(), now: false, at, text, source: group.source.clone(), fields };
+        for subject in subjects {
+            let fact = Fact { subject, ..fact.clone() };
+            match book.facts.iter_mut().find(|known| known.name == fact.name && known.subject == fact.subject) {
+                Some(known) if known.at >= at => {}
+                Some(known) => (known.at, known.text, known.fields) = (at, fact.text, fact.fields),
+                None => book.add(fact),
+            }
         }
     }
 }
 
-/// The upstream that the lines are about: the one that they name, or of an application's log the log itself.
-fn upstream_of(scene: &Scene, group: &LogGroup) -> Subject {
+/// The upstreams that the lines are about: the one that they name; those that write this log; or the log itself.
+fn upstreams_of(scene: &Scene, group: &LogGroup) -> Vec<Subject> {
     match (group.upstream(), &group.meaning.upstream) {
-        (Some(address), _) => Subject(address.to_string()),
+        (Some(address), _) => vec![Subject(address.to_string())],
         // Of an excerpt no configuration is known that would tell the address of `backend/server`.
-        (None, Some(name)) if scene.excerpt() => Subject(name.clone()),
-        (None, _) => gateway_of(scene, group),
+        (None, Some(name)) if scene.excerpt() => vec![Subject(name.clone())],
+        (None, _) => {
+            let writers = scene.sources.iter().find(|log| log.id() == group.source).map(|log| log.serves.clone());
+            writers.filter(|writers| !writers.is_empty()).unwrap_or_else(|| vec![gateway_of(scene, group)])
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //!   the answer where its `Server` stands beside Caddy's own or a `Via` tells of it (reverseproxy.go copies the upstream's
 //!   headers; an error of its own has `Server: Caddy` alone and no body).
 //! - `http.log.error*`, health checks, answers that broke off: the errors of Go, in the form of [`super::go_error`].
+//! - what its command line says when a configuration does not load: `cli: <error>`.
 //! - all else: `<logger>: <message>[: <error>]`.
 
 use super::{
@@ -38,7 +39,23 @@ const WITHOUT_LOGGER: &[&str] = &[
 
 /// Reads a line of Caddy's.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
-    console(carried.text).or_else(|| from_json(Object::of(carried.text)?))
+    console(carried.text).or_else(|| command_line(carried.text)).or_else(|| from_json(Object::of(carried.text)?))
+}
+
+/// `Error: adapting config using caddyfile: Caddyfile:4: unrecognized directive: x` (cmd/commandfuncs.go).
+fn command_line(text: &str) -> Option<Entry<'_>> {
+    const BEGINNINGS: &[&str] = &[
+        "adapting config using ",
+        "loading initial config: ",
+        "loading config: ",
+        "sending configuration to instance: ",
+        "decoding config: ",
+        "reading config file: ",
+    ];
+    let error = text.strip_prefix("Error: ")?;
+    let known = BEGINNINGS.iter().any(|beginning| error.starts_with(beginning));
+    let message = format!("cli: {error}").into();
+    known.then_some(Entry { dialect: Dialect::Caddy, level: Some(Level::Error), message, ..Entry::default() })
 }
 
 fn from_json(object: Object<'_>) -> Option<Entry<'_>> {

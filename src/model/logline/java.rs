@@ -49,6 +49,10 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     }
     let line = first_line(text);
     if let Some((time, level, said)) = tomcat(line).or_else(|| boot(line)).or_else(|| log4j(line)) {
+        if said.starts_with("Error parsing HTTP request header") {
+            let message = if is_tls(text) { "Error parsing HTTP request header: TLS" } else { "Error parsing HTTP request header" };
+            return Some(Entry { time: Some(time), level: Some(level), message: message.into(), ..entry });
+        }
         return Some(Entry { time: Some(time), level: Some(level), message: told(said, text), ..entry });
     }
     if is_jul(line)
@@ -68,6 +72,12 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
             ..entry
         }),
     }
+}
+
+/// Whether what Tomcat could not read was the beginning of a TLS handshake. The rest of it is the client's.
+fn is_tls(text: &str) -> bool {
+    let sent = text.split_once("Invalid character found in method name [").map(|(_, sent)| sent);
+    sent.is_some_and(|sent| ["0x160x03", "0x16 0x03", "\\x16\\x03", "0x16"].iter().any(|tls| sent.starts_with(tls)))
 }
 
 /// `Exception in thread "main" java.lang.X: text`, whose frames are not there: said as with them.

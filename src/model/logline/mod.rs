@@ -8,6 +8,7 @@
 //! To add a format: a file here with its reader, its line in [`READERS`], a [`Dialect`], and a file of signatures.
 
 mod access_key;
+mod apache_error;
 mod caddy;
 mod carrier;
 mod cloud;
@@ -18,6 +19,7 @@ mod go;
 mod go_error;
 mod go_proxy;
 mod gunicorn;
+mod haproxy;
 mod host;
 mod java;
 mod journal;
@@ -25,6 +27,7 @@ mod json;
 mod kernel;
 mod key;
 mod klog;
+mod lighttpd;
 mod logfmt;
 mod nginx_access;
 mod nginx_error;
@@ -33,11 +36,13 @@ mod php;
 mod php_fpm;
 mod python;
 mod ruby;
+mod squid;
 mod time;
 mod trace;
 mod traefik;
 mod uvicorn;
 mod uwsgi;
+mod varnish;
 
 pub use access_key::{access_form, read_access_key, request_of_key};
 pub use carrier::{Carried, carried, docker_json};
@@ -54,6 +59,11 @@ type Reader = for<'a> fn(&Carried<'a>) -> Option<Entry<'a>>;
 /// The readers, those of the strictest shape first: the first that knows a line has it.
 const READERS: &[Reader] = &[
     nginx_error::read,
+    apache_error::read,
+    haproxy::read,
+    lighttpd::read,
+    squid::read,
+    varnish::read,
     common_access::read,
     host::audit,
     kernel::read,

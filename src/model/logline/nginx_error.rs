@@ -36,7 +36,7 @@ pub struct NginxErrorLine<'a> {
 
 /// Reads a line of nginx's error log. Its message is `[level] message`: some signatures need the level.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
-    let line = NginxErrorLine::parse(carried.text)?;
+    let Some(line) = NginxErrorLine::parse(carried.text) else { return spoken(carried) };
     Some(Entry {
         dialect: Dialect::NginxError,
         time: Some(LineTime { text: line.time, shape: TimeShape::Slashed }),
@@ -50,6 +50,26 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         request: line.request.map(Into::into),
         status: None,
     })
+}
+
+/// What nginx says to who started it, before it has a log: `nginx: [emerg] bind() to 0.0.0.0:80 failed (98: ...)`
+/// (`ngx_log_stderr`), and the outcome of `nginx -t`, which is given a level here.
+fn spoken<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
+    let text = match carried.text.strip_prefix("nginx: ") {
+        Some(text) => text,
+        // Some carriers take the name for their own.
+        None if carried.program == Some("nginx") => carried.text,
+        None => return None,
+    };
+    let (level, message) = match text.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+        Some((level, _)) => (Level::parse(level)?, text.into()),
+        None if text.ends_with(" test failed") => (Level::Emergency, format!("[emerg] {text}").into()),
+        None if text.ends_with(" syntax is ok") || text.ends_with(" test is successful") => {
+            (Level::Notice, format!("[notice] {text}").into())
+        }
+        None => return None,
+    };
+    Some(Entry { dialect: Dialect::NginxError, level: Some(level), message, ..Entry::default() })
 }
 
 impl<'a> NginxErrorLine<'a> {

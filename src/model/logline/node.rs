@@ -95,7 +95,7 @@ mod tests {
             (Dialect::Node, "Uncaught TypeError: Cannot read properties of null (reading 'x')")
         );
         let entry = any(
-            "2026-11-20T23:36:34.123Z payment failed: Error: connect ECONNREFUSED 127.0.0.1:5432\n    at TCPConnectWrap.afterConnect [as oncomplete] (node:net:1611:16)",
+            "[2026-11-20T23:36:34.123Z] payment failed: Error: connect ECONNREFUSED 127.0.0.1:5432\n    at TCPConnectWrap.afterConnect [as oncomplete] (node:net:1611:16)",
         );
         assert_eq!(entry.message, "Error: connect ECONNREFUSED 127.0.0.1:5432 (payment failed)");
         assert!(entry.time.is_some());

@@ -70,9 +70,28 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         }
         None => {
             let name = line.split(':').next().unwrap_or_default();
-            OWN.contains(&name).then(|| Entry { level: Some(Level::Error), message: Cow::Borrowed(line), ..entry })
+            (OWN.contains(&name) || of_module(name)).then(|| Entry {
+                level: Some(Level::Error),
+                message: Cow::Borrowed(line),
+                ..entry
+            })
         }
     }
+}
+
+/// Whether this names an exception of a module, `psycopg2.errors.OperationalError`. Java's packages begin with a domain turned round.
+fn of_module(name: &str) -> bool {
+    let Some((module, class)) = name.rsplit_once('.') else { return false };
+    let word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let java = ["java", "javax", "jakarta", "org", "com", "net", "io", "kotlin", "scala"];
+    class.ends_with("Error")
+        && word(class)
+        && class.starts_with(|c: char| c.is_ascii_uppercase())
+        && module.split('.').all(word)
+        && module
+            .split('.')
+            .next()
+            .is_some_and(|first| !java.contains(&first) && first.starts_with(|c: char| c.is_ascii_lowercase()))
 }
 
 /// Takes off what a formatter of the logging module puts before a message.

@@ -99,7 +99,8 @@ fn node(text: &str) -> Option<Trace<'_>> {
 /// Where a line names an error of JavaScript: `failed: TypeError: x is not a function`.
 fn thrown(line: &str) -> Option<&str> {
     let at = line.find("Error: ").or_else(|| line.find("Error [")).or_else(|| line.find("Rejection: "))?;
-    let start = line[..at].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |before| before + 1);
+    let name = line[..at].chars().rev().take_while(char::is_ascii_alphanumeric).count();
+    let start = at - name;
     Some(line[start..].trim_end())
 }
 
@@ -137,7 +138,8 @@ fn java(text: &str) -> Option<Trace<'_>> {
 /// `/srv/app.rb:3:in 'block': no such file (LoadError)` and `\tfrom ...` (error.c, `rb_error_write`).
 fn ruby(text: &str) -> Option<Trace<'_>> {
     text.lines().find(|line| line.starts_with("\tfrom ") && line.contains(".rb"))?;
-    let head = text.lines().find(|line| line.contains(":in `") || line.contains(":in '"))?;
+    // A path with a line number before it looks like grep's, which is taken off.
+    let head = text.lines().find(|line| line.contains(":in `") || line.contains(":in '") || line.starts_with("in `"))?;
     let (_, said) = head.split_once("': ")?;
     let (words, class) = said.trim_end().strip_suffix(')')?.rsplit_once(" (")?;
     let exception = format!("{class}: {words}").into();

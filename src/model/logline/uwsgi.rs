@@ -60,10 +60,24 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     if !own || super::trace::of(text).is_some() {
         return None;
     }
+    if let Some(message) = block_size(line) {
+        return Some(Entry { message: message.into(), ..entry });
+    }
     let of_client = line.starts_with("SIGPIPE") || line.starts_with("uwsgi_response_") || line.starts_with("HARAKIRI [core ");
     let cut = BEFORE_REQUEST.iter().filter(|_| of_client).find_map(|before| line.split_once(before));
     let (message, request) = cut.map_or((line, None), |(message, request)| (message, Some(request)));
     Some(Entry { message: message.trim_end().into(), request: request.map(Into::into), ..entry })
+}
+
+/// `invalid request block size: 4120 (max 4096)...skip` without the size, which is the client's, unless it is the first letters of
+/// a method of HTTP, read as a number (proto/uwsgi.c).
+fn block_size(line: &str) -> Option<String> {
+    let (size, rest) = line.strip_prefix("invalid request block size: ")?.split_once(' ')?;
+    let method = ["GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "PATCH"].iter().any(|method| {
+        let letters = method.as_bytes();
+        size.parse() == Ok(u32::from(letters[1]) + 256 * u32::from(letters[2]))
+    });
+    Some(format!("invalid request block size: {} {rest}", if method { size } else { "#" }))
 }
 
 /// A line of uwsgi's request log (core/logging.c, `uwsgi_log_verbose_format` default).
@@ -106,6 +120,10 @@ mod tests {
         }
         assert_eq!(any("bind(): Address already in use [core/socket.c line 769]").dialect, Dialect::Uwsgi);
         assert_eq!(any("bind(): Address already in use").dialect, Dialect::Plain);
+        for (size, kept) in [("21573", "21573"), ("19525", "19525"), ("4120", "#")] {
+            let line = format!("invalid request block size: {size} (max 4096)...skip");
+            assert_eq!(any(&line).message, format!("invalid request block size: {kept} (max 4096)...skip"));
+        }
         assert_eq!(any("Fri Nov 20 23:38:54 2026 something").dialect, Dialect::Plain);
     }
 

@@ -5,15 +5,18 @@ use std::{
 };
 
 use super::*;
-use crate::{sys::Root, watch::testing::channel};
+use crate::{
+    sys::Root,
+    watch::testing::{batches, channel},
+};
 
 /// Writes a real journal of these entries below a root, by systemd's own program. `false`: it is not installed here.
-fn journal(root: &Path, export: &[u8]) -> bool {
+fn journal(root: &Path, name: &str, export: &[u8]) -> bool {
     const REMOTE: &str = "/usr/lib/systemd/systemd-journal-remote";
     let id = "0123456789abcdef0123456789abcdef";
     let dir = root.join("var/log/journal").join(id);
     std::fs::create_dir_all(&dir).expect("directory");
-    let output = format!("--output={}", dir.join("system.journal").display());
+    let output = format!("--output={}", dir.join(name).display());
     let child = Program::new(REMOTE).arg(output).arg("-").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let Ok(mut child) = child else { return false };
     child.stdin.take().expect("stdin").write_all(export).expect("entries");
@@ -38,7 +41,7 @@ async fn a_real_journal_comes_out_line_by_line_and_only_of_the_units_that_were_a
         entry(1_763_605_063, "other.service", "other", b"nothing of ours"),
         entry(1_763_605_064, "nginx.service", "nginx", b"emerg"),
     ];
-    if !journal(dir.path(), &entries.concat()) {
+    if !journal(dir.path(), "system.journal", &entries.concat()) {
         return;
     }
     let (outbox, mut inbox) = channel();
@@ -73,6 +76,17 @@ async fn a_real_journal_comes_out_line_by_line_and_only_of_the_units_that_were_a
     );
     assert!(inbox.batches().all(|batch| batch.lookback));
     assert!(!inbox.seen.iter().any(|one| matches!(one, Observation::Blind(_))), "{:?}", inbox.seen);
+
+    // What comes then is live, and what was told is not told again.
+    let now = Sys::new(Root::host(), false).clock.now().wall_s() + 1;
+    let more = [entry(now, "app.service", "gunicorn", b"it goes on"), entry(1_763_605_061, "app.service", "gunicorn", b"old")];
+    assert!(journal(dir.path(), "system@1.journal", &more.concat()));
+    let live = |seen: &[Observation]| {
+        batches(seen).filter(|batch| !batch.lookback).flat_map(|batch| batch.counts.clone()).collect::<Vec<_>>()
+    };
+    inbox.until("a live entry", |seen| !live(seen).is_empty()).await;
+    let lines = live(&inbox.seen);
+    assert_eq!((lines.len(), lines[0].first.ends_with("gunicorn[811]: it goes on")), (1, true), "{lines:?}");
     cancel.cancel();
 }
 

@@ -22,11 +22,18 @@ pub(in crate::watch) struct Lines {
     length: u64,
     /// Bytes are passed over up to the next line end.
     skipping: bool,
+    /// How many were. `None`: it does not matter, the line is counted already.
+    skipped: Option<u64>,
 }
 
 impl Lines {
     /// Begins in the middle of a file: what stands before the first line end is passed over.
     pub(in crate::watch) fn skipping() -> Self {
+        Self { skipping: true, skipped: Some(0), ..Self::default() }
+    }
+
+    /// The same, where the line whose end is passed over is counted already.
+    pub(super) fn passing() -> Self {
         Self { skipping: true, ..Self::default() }
     }
 
@@ -37,6 +44,10 @@ impl Lines {
             let piece = bytes.get(from..end).unwrap_or_default();
             from = end + 1;
             if std::mem::take(&mut self.skipping) {
+                // The tail of an ordinary line is no loss: its like stands in front of it.
+                if self.skipped.take().is_some_and(|skipped| skipped + piece.len() as u64 > LINE_BYTES as u64) {
+                    sink.dropped(1);
+                }
                 continue;
             }
             if self.length == 0 {
@@ -48,9 +59,26 @@ impl Lines {
                 self.length = 0;
             }
         }
-        if !self.skipping {
-            self.keep(bytes.get(from..).unwrap_or_default());
+        let rest = bytes.get(from..).unwrap_or_default();
+        if self.skipping {
+            self.skipped = self.skipped.map(|skipped| skipped.saturating_add(rest.len() as u64));
+        } else {
+            self.keep(rest);
         }
+    }
+
+    /// Whether a line waits for its end.
+    pub(super) fn unfinished(&self) -> bool {
+        self.length > 0
+    }
+
+    /// Tells a line that lacks its end as far as it goes; what comes of it later is a line of its own.
+    pub(super) fn tear(&mut self, lookback: bool, sink: &mut impl Sink) {
+        if self.length > 0 {
+            emit(&self.partial, self.length, lookback, sink);
+        }
+        self.partial.clear();
+        self.length = 0;
     }
 
     /// The file ends here for good: an unfinished line is a line all the same, because it may be the last that a dying

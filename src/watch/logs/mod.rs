@@ -12,13 +12,17 @@ mod follow;
 pub(super) mod lines;
 mod memo;
 pub mod normalise;
+pub mod onset;
+mod places;
+mod reading;
 mod remedy;
+mod rotated;
 pub(super) mod skeleton;
 mod tail;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -30,25 +34,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     model::{BlindSpot, LogSource, Observation, Stage},
-    sys::{DirWatcher, Outbox, Sys, zone},
+    sys::{Outbox, Sys, Watcher, zone},
 };
 
 /// Logs that are followed, at most. A gateway with a log per site can have hundreds; beyond this the host would notice us.
 pub const SOURCES: usize = 128;
 /// How long the first pass waits for a file that does not answer.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
-/// Symlinks that are followed to find the directory that changes when the file does, at most.
-const LINKS: usize = 8;
 
 /// Follows these logs, and others when the list changes. Tells `Done(Stage::Logs)` when the ends of all that are listed have
 /// been read (at once, where none is), and again after each change of the list.
 pub async fn run(sys: Sys, mut sources: watch::Receiver<Vec<LogSource>>, outbox: Outbox, cancel: CancellationToken) {
-    let (wake, woken) = watch::channel(());
     let mut manager = Manager {
         zone: zone(&sys.root),
         // Another root's tree may be a copy, or lie anywhere: it is only polled.
-        watcher: sys.root.is_host().then(|| DirWatcher::new(move || wake.send_modify(|()| ()))),
-        woken,
+        watcher: if sys.root.is_host() { Watcher::new() } else { Watcher::none() },
         outbox,
         sys,
         running: BTreeMap::new(),
@@ -110,8 +110,7 @@ pub async fn run(sys: Sys, mut sources: watch::Receiver<Vec<LogSource>>, outbox:
 struct Manager {
     sys: Sys,
     zone: jiff::tz::TimeZone,
-    watcher: Option<DirWatcher>,
-    woken: watch::Receiver<()>,
+    watcher: Watcher,
     outbox: Outbox,
     running: BTreeMap<PathBuf, (LogSource, CancellationToken)>,
     tasks: JoinSet<bool>,
@@ -157,13 +156,9 @@ impl Manager {
                 zone: self.zone.clone(),
                 outbox: self.outbox.clone(),
                 cancel: stop,
-                woken: self.woken.clone(),
+                woken: self.watcher.subscribe(),
             };
             self.tasks.spawn(tail.run(ready.clone()));
-        }
-        if let Some(watcher) = &mut self.watcher {
-            let dirs = self.running.keys().flat_map(|path| directories(&self.sys, path)).collect();
-            watcher.set(dirs);
         }
         self.crowd(left_out).await.then_some(new)
     }
@@ -180,25 +175,6 @@ impl Manager {
             !was || self.outbox.tell(Observation::Seen { source: CROWD.to_owned() }).await
         }
     }
-}
-
-/// The directories in which something changes when this log is written or replaced: its own, and where its symlinks lead.
-fn directories(sys: &Sys, path: &Path) -> Vec<PathBuf> {
-    let mut dirs = Vec::new();
-    let mut here = path.to_owned();
-    for _ in 0..LINKS {
-        let Some(parent) = here.parent().map(Path::to_owned) else {
-            break;
-        };
-        dirs.push(parent.clone());
-        match sys.root.readlink(&here) {
-            Ok(target) => here = parent.join(target),
-            Err(_) => break,
-        }
-    }
-    // /dev and /proc change all the time, and no log lives there.
-    dirs.retain(|dir| !dir.starts_with("/dev") && !dir.starts_with("/proc"));
-    dirs
 }
 
 #[cfg(test)]

@@ -134,7 +134,8 @@ fn any(entry: &Entry<'_>, key: &mut String) {
         let _ = write!(key, "[{}] ", level.word());
     }
     let upstream = entry.upstream.as_deref().unwrap_or_default();
-    let mut rest = &*entry.message;
+    // Of an entry of several lines the first says what it is about; a trace below it differs from request to request.
+    let mut rest = entry.message.split('\n').next().unwrap_or_default();
     // The upstream's address is what makes the group; other numbers differ from line to line.
     while let Some(at) = (!upstream.is_empty()).then(|| rest.find(upstream)).flatten() {
         numbers(&rest[..at], key);

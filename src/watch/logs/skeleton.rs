@@ -22,7 +22,7 @@ const TIME_BYTES: usize = 19;
 pub(super) struct Skeleton<'a> {
     /// The time stamp as it stands there. It is no part of the key.
     pub(super) time: &'a [u8],
-    /// Which fields the line has.
+    /// Which fields the line has; of a request, whether the last attempt gave an answer.
     pub(super) marks: u8,
     /// Level, message, server and upstream; status, method, addresses and statuses of the attempts.
     pub(super) pieces: [&'a [u8]; PIECES],
@@ -206,6 +206,11 @@ fn base(upstream: &[u8]) -> Option<&[u8]> {
 
 impl<'a> From<AccessCut<'a>> for Skeleton<'a> {
     fn from(cut: AccessCut<'a>) -> Self {
-        Self { time: cut.time, marks: 0, pieces: [cut.status, cut.method, cut.upstream_addrs, cut.upstream_statuses] }
+        let marks = match cut.answered {
+            None => 0,
+            Some(false) => 1,
+            Some(true) => 2,
+        };
+        Self { time: cut.time, marks, pieces: [cut.status, cut.method, cut.upstream_addrs, cut.upstream_statuses] }
     }
 }

@@ -1,25 +1,38 @@
-//! The task of one log: looks when it is woken and at least every second, and tells what it found.
+//! The task of one log: looks when something is told of it, and from time to time, and tells what it found.
 
 use std::{path::PathBuf, time::Duration};
 
 use jiff::tz::TimeZone;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::Batcher,
     follow::{Follower, Sight},
+    onset,
+    places::places,
     remedy,
 };
 use crate::{
     model::{BlindSpot, LogBatch, LogSource, Observation},
-    sys::{Outbox, Sys},
+    sys::{Outbox, Subscription, Sys},
 };
 
-/// How often a file is looked at when nothing wakes us: overlay and network file systems do not.
+/// How often a log is looked at where not all that changes it is told: overlay and network file systems.
 const POLL: Duration = Duration::from_secs(1);
-/// How long lines wait to be told together, in milliseconds, once the first of a burst has been told.
-const FLUSH_MS: u64 = 100;
+/// The same, shortly after something came.
+const POLL_BUSY: Duration = Duration::from_millis(200);
+/// How long after something came, in milliseconds.
+const BUSY_MS: u64 = 5_000;
+/// How often a log is looked at though nothing is told of it, in seconds: all at the same moment, because what wakes a
+/// processor costs more than what it does then.
+const SAFETY_S: u64 = 10;
+/// How long an event may take to follow what a look found without one: behind the pauses of the watcher.
+const LATE: Duration = Duration::from_millis(200);
+/// Batches of few lines that are told at once, before further ones wait for each other.
+const CREDIT: u32 = 5;
+/// How long lines wait to be told together, in milliseconds, and how long it takes to earn one credit.
+const FLUSH_MS: u64 = 40;
 /// The first pause after a look that found lines. Each further one doubles it, so that a flood is taken in large pieces, and
 /// a line that comes alone is told at once.
 const PAUSE_FIRST: Duration = Duration::from_millis(5);
@@ -33,7 +46,7 @@ pub(super) struct Tail {
     pub(super) zone: TimeZone,
     pub(super) outbox: Outbox,
     pub(super) cancel: CancellationToken,
-    pub(super) woken: watch::Receiver<()>,
+    pub(super) woken: Subscription,
 }
 
 impl Tail {
@@ -51,14 +64,16 @@ impl Tail {
         let mut follower = Follower::new(self.sys.clone(), self.source.path.clone());
         let mut batcher = Batcher::new(self.source.clone(), self.zone.clone());
         let mut sight: Option<Sight> = None;
-        let mut flushed: Option<u64> = None;
+        let mut files = Vec::new();
+        let mut pace = Pace::default();
         let mut pause = PAUSE_FIRST;
         let mut first = Some(ready);
+        let mut told = Told::No;
         loop {
-            self.woken.borrow_and_update();
             batcher.at(self.sys.clock.now().wall_s());
             let looked = follower.look(&mut batcher).await;
-            if sight.as_ref() != Some(&looked.sight) {
+            let changed = sight.as_ref() != Some(&looked.sight);
+            if changed {
                 let news = self.news(sight.as_ref(), &looked.sight);
                 sight = Some(looked.sight);
                 if let Some(news) = news
@@ -68,40 +83,86 @@ impl Tail {
                 }
             }
             let now = self.sys.clock.now().run_ms;
-            let due = flushed.is_none_or(|flushed| now.saturating_sub(flushed) >= FLUSH_MS);
-            let ripe = due || (first.is_some() && !looked.more);
+            let ripe = batcher.pending() && (first.is_some() && !looked.more || pace.may_tell(now));
             let batches = if ripe { batcher.all() } else { batcher.full() };
-            if ripe && !batches.is_empty() {
-                flushed = Some(now);
-            }
             if !self.tell(batches).await {
                 return false;
+            }
+            if looked.progress {
+                pace.came_ms = Some(now);
             }
             if looked.more {
                 tokio::task::yield_now().await;
                 continue;
             }
+            // What is open, and where a name leads, may have become other.
+            let open = follower.files();
+            let ids: Vec<_> = open.iter().map(|(id, _)| *id).collect();
+            let seen = sight == Some(Sight::Open);
+            let another = changed || ids != files;
+            if another || !seen || told == Told::Nothing {
+                files = ids;
+                let names = places(&self.sys.root, &self.source.path);
+                pace.trusted = self.woken.watch(names, open, another || !seen || told == Told::Nothing).await;
+                if another {
+                    // What came before it was watched was told to nobody.
+                    told = Told::Something;
+                    continue;
+                }
+            }
             if let Some(ready) = first.take() {
+                if seen && !self.onset().await {
+                    return false;
+                }
                 // The one who waits may have given up, or be gone with everything else.
                 let _ = ready.send(self.source.path.clone()).await;
+            }
+            if looked.progress && told == Told::Nothing && pace.trusted {
+                // Something came, and nobody was told: unless he is just now, this file system can't be trusted.
+                pace.distrusted |= tokio::time::timeout(LATE, self.woken.changed()).await.is_err();
             }
             if looked.progress {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_LAST);
-            } else {
-                pause = PAUSE_FIRST;
-                let flush = Duration::from_millis(FLUSH_MS);
-                self.woken_or(if batcher.pending() { flush } else { POLL }).await;
+                told = Told::Something;
+                continue;
             }
+            pause = PAUSE_FIRST;
+            let (wait, safety) = pace.wait(now, batcher.pending(), follower.due(now));
+            told = match tokio::time::timeout(wait, self.woken.changed()).await {
+                Ok(()) => Told::Something,
+                Err(_) if safety => Told::Nothing,
+                Err(_) => Told::No,
+            };
         }
     }
 
-    /// Waits for a change in one of the directories, or as long as this. Without a watcher it is only the time.
-    async fn woken_or(&mut self, at_most: Duration) {
-        // Elapsed, or the watcher is gone: both mean that it is time to look.
-        if let Ok(Err(_gone)) = tokio::time::timeout(at_most, self.woken.changed()).await {
-            tokio::time::sleep(at_most).await;
+    /// Looks for the begin of what fails at the end of the log, first in the log itself; older files are looked into while the
+    /// log is followed already.
+    async fn onset(&self) -> bool {
+        let now = self.sys.clock.now().wall_s();
+        let Some(begin) = onset::begin(&self.sys, &self.source, &self.zone, now).await else { return true };
+        if !self.outbox.tell(Observation::Onset(begin.onset.clone())).await {
+            return false;
         }
+        if begin.onset.earlier {
+            let (sys, source, zone) = (self.sys.clone(), self.source.clone(), self.zone.clone());
+            let (outbox, cancel) = (self.outbox.clone(), self.cancel.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    older = onset::older(&sys, &source, &zone, now, &begin) => {
+                        let blind = older.blind.into_iter().map(Observation::Blind);
+                        for news in blind.chain(older.onset.map(Observation::Onset)) {
+                            if !outbox.tell(news).await {
+                                return;
+                            }
+                        }
+                    }
+                }
+            });
+        }
+        true
     }
 
     async fn tell(&self, batches: Vec<LogBatch>) -> bool {
@@ -123,6 +184,60 @@ impl Tail {
             (None, Some(before)) => {
                 remedy::of(&self.sys, &self.source, before).map(|_| Observation::Seen { source: self.source.id() })
             }
+        }
+    }
+}
+
+/// Why a look is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Something was told.
+    Something,
+    /// It was time: for lines that wait, or for a poll.
+    No,
+    /// Nothing was told for so long that it is looked at for safety.
+    Nothing,
+}
+
+/// When to look and when to tell.
+#[derive(Debug, Default)]
+struct Pace {
+    /// All changes are told, as far as the file system is known.
+    trusted: bool,
+    /// One was not.
+    distrusted: bool,
+    /// When something came last, on the clock of this run.
+    came_ms: Option<u64>,
+    /// Telling that was done in advance, in credits, and as of when.
+    used: u32,
+    as_of_ms: u64,
+}
+
+impl Pace {
+    /// Whether lines that wait may be told now: a few at once, many together.
+    fn may_tell(&mut self, now: u64) -> bool {
+        let earned = now.saturating_sub(self.as_of_ms) / FLUSH_MS;
+        self.used = self.used.saturating_sub(u32::try_from(earned).unwrap_or(u32::MAX));
+        self.as_of_ms = if self.used == 0 { now } else { self.as_of_ms + earned * FLUSH_MS };
+        let may = self.used < CREDIT;
+        self.used += u32::from(may);
+        may
+    }
+
+    /// How long to wait for news, and whether the look behind it is one for safety. `pending`: lines wait to be told. `due`:
+    /// when to look in any case, on the clock of this run.
+    fn wait(&self, now: u64, pending: bool, due: Option<u64>) -> (Duration, bool) {
+        let busy = self.came_ms.is_some_and(|came| now.saturating_sub(came) < BUSY_MS);
+        let (regular, safety) = match (self.trusted && !self.distrusted, busy) {
+            (true, _) => (Duration::from_millis(SAFETY_S * 1000 - now % (SAFETY_S * 1000)), true),
+            (false, true) => (POLL_BUSY, false),
+            (false, false) => (POLL, false),
+        };
+        let due = due.map(|due| Duration::from_millis(due.saturating_sub(now).max(1)));
+        let flush = pending.then_some(Duration::from_millis(FLUSH_MS));
+        match due.into_iter().chain(flush).min() {
+            Some(soon) if soon < regular => (soon, false),
+            Some(_) | None => (regular, safety),
         }
     }
 }

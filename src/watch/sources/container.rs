@@ -39,7 +39,7 @@ pub(super) fn log(root: &Root, service: &Service) -> Option<Candidate> {
         OwnerRole::Upstream => SourceKind::App,
     };
     let why = format!("output of the container of {}", service.name());
-    Some(Candidate { path, kind, format: LogFormat::Plain, why })
+    Some(Candidate { path, kind, format: LogFormat::Plain, why, serves: service.serves.clone() })
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    model::{BlindSpot, FoundLog, LogFormat, LogPlace, Observation, OwnerRole, SourceKind, SourceWish, Stage},
+    model::{BlindSpot, FoundLog, LogFormat, LogPlace, Observation, OwnerRole, SourceKind, SourceWish, Stage, Subject},
     sys::{Outbox, Root, Sys, WrittenFiles, blocking, has_journal},
 };
 use service::Service;
@@ -35,7 +35,7 @@ const EVERY: Duration = Duration::from_secs(10);
 /// How old a list of processes may be after a change, and so how often all of them are looked at, at most: the design's promise.
 const FRESH: Duration = Duration::from_secs(10);
 /// How old it may be while nothing has changed.
-const STALE: Duration = Duration::from_secs(60);
+const STALE: Duration = Duration::from_mins(1);
 /// How long one look at settings and files may take: a dead file system costs this much, and nobody else's time.
 const LOOK: Duration = Duration::from_secs(3);
 /// Logs that are found, at most; those with errors come before those with requests.
@@ -50,12 +50,13 @@ struct Candidate {
     kind: SourceKind,
     format: LogFormat,
     why: String,
+    serves: Vec<Subject>,
 }
 
 impl From<Candidate> for FoundLog {
     fn from(candidate: Candidate) -> Self {
-        let Candidate { path, kind, format, why } = candidate;
-        Self { place: LogPlace::File(path), kind, format, why }
+        let Candidate { path, kind, format, why, serves } = candidate;
+        Self { place: LogPlace::File(path), kind, format, why, serves }
     }
 }
 
@@ -110,7 +111,9 @@ struct Look {
 
 async fn look(sys: &Sys, wish: &SourceWish, age: Duration, teller: &Teller) -> Look {
     let processes = sys.rights.recent_processes(age).await.unwrap_or_else(|_| Arc::new(Vec::new()));
-    let services = service::services(&processes, &wish.owners);
+    let mut owners = wish.owners.clone();
+    owners.extend(service::by_address(&processes, &wish.ownerless));
+    let services = service::services(&processes, &owners);
     let pids: BTreeSet<u32> = services.iter().flat_map(|service| &service.members).map(|member| member.pid).collect();
     let written = sys.rights.written(pids.into_iter().collect()).await.unwrap_or_default();
     let leads: Vec<u32> = services.iter().map(|service| service.lead.pid).collect();
@@ -191,7 +194,8 @@ impl Finder<'_> {
         }
         let units = units::by_address(self.root, &self.wish.ownerless);
         for unit in &units {
-            let service = unit.service(OwnerRole::Upstream);
+            let named = self.wish.ownerless.iter().filter(|address| unit.names(address));
+            let service = unit.service(OwnerRole::Upstream, named.map(|address| Subject(address.to_string())).collect());
             let outputs = unit.outputs.iter().map(|(path, setting, line)| Named {
                 place: LogPlace::File(path.clone()),
                 why: format!("{setting} in {}:{line}", unit.file.display()),
@@ -202,10 +206,12 @@ impl Finder<'_> {
         if !self.wish.ownerless.is_empty() {
             let nobody =
                 units::Unit { name: String::new(), file: PathBuf::new(), argv: Vec::new(), cwd: None, outputs: Vec::new() };
-            let nobody = nobody.service(OwnerRole::Upstream);
-            let pools =
-                settings::php_fpm::by_address(&Settings { root: self.root, service: &nobody, dialled: &self.wish.ownerless });
-            self.named(&nobody, pools);
+            for address in &self.wish.ownerless {
+                let nobody = nobody.service(OwnerRole::Upstream, vec![Subject(address.to_string())]);
+                let dialled = std::slice::from_ref(address);
+                let pools = settings::php_fpm::by_address(&Settings { root: self.root, service: &nobody, dialled });
+                self.named(&nobody, pools);
+            }
         }
         for log in before {
             self.keep(log);
@@ -267,7 +273,7 @@ impl Finder<'_> {
             match place {
                 LogPlace::File(path) => {
                     let (kind, format) = opened::meaning(service.role, &service.lead, &path);
-                    self.add(Candidate { path, kind, format, why });
+                    self.add(Candidate { path, kind, format, why, serves: service.serves.clone() });
                 }
                 LogPlace::Journal(unit) => self.unit(service, &unit),
             }
@@ -300,7 +306,13 @@ impl Finder<'_> {
             OwnerRole::Upstream => SourceKind::App,
         };
         let why = format!("the unit of {}", service.name());
-        self.out.found.push(FoundLog { place: LogPlace::Journal(unit.to_owned()), kind, format: LogFormat::Plain, why });
+        self.out.found.push(FoundLog {
+            place: LogPlace::Journal(unit.to_owned()),
+            kind,
+            format: LogFormat::Plain,
+            why,
+            serves: service.serves.clone(),
+        });
     }
 
     /// Keeps what an earlier look found, where it is there still.

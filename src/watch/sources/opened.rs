@@ -93,7 +93,7 @@ pub(super) fn logs(root: &Root, service: &Service, written: &[WrittenFiles], kno
             };
             let why = format!("open by {} ({}) fd {}{stream}{how}", member.name, member.pid, file.fd);
             let (kind, format) = meaning(service.role, member, &file.path);
-            out.push(Candidate { path, kind, format, why });
+            out.push(Candidate { path, kind, format, why, serves: service.serves.clone() });
         }
     }
     out
@@ -140,7 +140,7 @@ mod tests {
     /// A service that is this very process, and what it has open below the directory.
     fn ourselves(dir: &Path) -> (Service, Vec<WrittenFiles>) {
         let lead = process(std::process::id(), 1, &["test"]);
-        let service = Service { role: OwnerRole::Upstream, members: vec![lead.clone()], lead, runs: true };
+        let service = Service { role: OwnerRole::Upstream, members: vec![lead.clone()], lead, serves: Vec::new(), runs: true };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
         let sys = crate::sys::Sys::new(Root::host(), false);
         let mut written = runtime.block_on(sys.rights.written(vec![std::process::id()])).expect("written");

@@ -1,8 +1,9 @@
 //! Which processes belong together: the master, its workers, and who supervises them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::model::{LogOwner, OwnerRole, ProcessInfo};
+use super::units::names;
+use crate::model::{Address, LogOwner, OwnerRole, ProcessInfo, Subject};
 
 /// Processes of one service that are looked into, at most: workers share what their master opened.
 const MEMBERS: usize = 24;
@@ -14,6 +15,31 @@ const PARENTS: usize = 8;
 /// (which calls itself `PM2 v5.3.0: God Daemon (/root/.pm2)`), systemd's container manager.
 const SUPERVISORS: &[&str] = &["supervisord", "runsv", "s6-supervise", "circusd", "honcho", "foreman", "PM2", "monit", "immortal"];
 
+/// Programs that serve applications: one of them whose command line names an address is taken for its owner where the owner may not
+/// be seen. Others (an editor, a curl) only speak of it.
+const APPLICATION_SERVERS: &[&str] = &[
+    "gunicorn",
+    "uwsgi",
+    "uvicorn",
+    "hypercorn",
+    "daphne",
+    "waitress",
+    "granian",
+    "puma",
+    "unicorn",
+    "thin",
+    "node",
+    "deno",
+    "bun",
+    "java",
+    "python",
+    "ruby",
+    "php",
+    "dotnet",
+    "mix",
+    "beam",
+];
+
 /// Processes that make one program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Service {
@@ -23,6 +49,8 @@ pub(super) struct Service {
     pub(super) lead: ProcessInfo,
     /// The master, its children, and at the end who supervises them.
     pub(super) members: Vec<ProcessInfo>,
+    /// The upstreams that it is.
+    pub(super) serves: Vec<Subject>,
     /// Whether it runs; otherwise it is what a unit's file would start.
     pub(super) runs: bool,
 }
@@ -72,12 +100,12 @@ pub(super) fn services(processes: &[ProcessInfo], owners: &[LogOwner]) -> Vec<Se
     }
     let mut owners: Vec<&LogOwner> = owners.iter().collect();
     owners.sort_by_key(|owner| (owner.role, owner.pid));
-    let mut taken = BTreeSet::new();
     let mut out: Vec<Service> = Vec::new();
     for owner in owners {
         let Some(process) = by_pid.get(&owner.pid).filter(|_| out.len() < SERVICES) else { continue };
         let lead = master(process, &by_pid);
-        if !taken.insert(lead.pid) {
+        if let Some(known) = out.iter_mut().find(|service| service.lead.pid == lead.pid) {
+            known.serves.extend(owner.serves.iter().filter(|one| !known.serves.contains(one)).cloned().collect::<Vec<_>>());
             continue;
         }
         let mut members = vec![lead.clone()];
@@ -91,9 +119,25 @@ pub(super) fn services(processes: &[ProcessInfo], owners: &[LogOwner]) -> Vec<Se
             }
         }
         members.extend(supervisor(lead, &by_pid).cloned());
-        out.push(Service { role: owner.role, lead: lead.clone(), members, runs: true });
+        out.push(Service { role: owner.role, lead: lead.clone(), members, serves: owner.serves.clone(), runs: true });
     }
     out
+}
+
+/// Who would listen on these addresses by its own command line.
+pub(super) fn by_address(processes: &[ProcessInfo], addresses: &[Address]) -> Vec<LogOwner> {
+    let serves = |process: &&ProcessInfo| {
+        let base = |arg: &String| arg.rsplit('/').next().unwrap_or_default().to_owned();
+        let known = |word: &str| APPLICATION_SERVERS.iter().any(|server| word.starts_with(server));
+        known(&process.name) || process.argv.iter().take(2).any(|arg| known(&base(arg)))
+    };
+    let owner = |process: &ProcessInfo| {
+        let named = addresses.iter().filter(|address| names(&process.argv, address));
+        let serves: Vec<Subject> = named.map(|address| Subject(address.to_string())).collect();
+        (!serves.is_empty()).then_some(LogOwner { pid: process.pid, role: OwnerRole::Upstream, serves })
+    };
+    let candidates = processes.iter().filter(|process| !addresses.is_empty() && serves(process));
+    candidates.filter_map(owner).take(SERVICES).collect()
 }
 
 /// The uppermost parent that is of the same program.
@@ -158,7 +202,7 @@ pub(super) mod tests {
     /// A service of one process.
     pub(in crate::watch::sources) fn service(argv: &[&str]) -> Service {
         let lead = process(811, 1, argv);
-        Service { role: OwnerRole::Upstream, members: vec![lead.clone()], lead, runs: true }
+        Service { role: OwnerRole::Upstream, members: vec![lead.clone()], lead, serves: Vec::new(), runs: true }
     }
 
     #[test]
@@ -171,17 +215,29 @@ pub(super) mod tests {
             process(62, 60, &["gunicorn", "app:app"]),
             process(70, 50, &["celery"]),
         ];
-        let owner = |pid| LogOwner { pid, role: OwnerRole::Upstream };
+        let owner = |pid| LogOwner { pid, role: OwnerRole::Upstream, serves: vec![Subject(format!("127.0.0.1:{pid}"))] };
         let found = services(&list, &[owner(62), owner(61), owner(9)]);
         assert_eq!(found.len(), 1, "two workers of one service, and one that has ended");
         assert_eq!(found[0].members.iter().map(|member| member.pid).collect::<Vec<_>>(), [60, 61, 62, 50]);
         assert_eq!(found[0].name(), "gunicorn (60)");
+        assert_eq!(found[0].serves.len(), 2, "it is whatever its workers are");
+    }
+
+    #[test]
+    fn an_owner_that_may_not_be_seen_is_known_by_its_command_line() {
+        let list = [
+            process(7, 1, &["/usr/bin/python3", "/usr/bin/gunicorn", "-b", "127.0.0.1:8000", "a:b"]),
+            process(8, 1, &["curl", "http://127.0.0.1:8000/"]),
+            process(9, 1, &["node", "app.js", "--port=18000"]),
+        ];
+        let found = by_address(&list, &["127.0.0.1:8000".parse().expect("address")]);
+        assert_eq!(found, [LogOwner { pid: 7, role: OwnerRole::Upstream, serves: vec![Subject("127.0.0.1:8000".into())] }]);
     }
 
     #[test]
     fn a_parent_loop_ends() {
         let list = [process(5, 6, &["a"]), process(6, 5, &["a"])];
-        assert_eq!(services(&list, &[LogOwner { pid: 5, role: OwnerRole::Gateway }]).len(), 1);
+        assert_eq!(services(&list, &[LogOwner { pid: 5, role: OwnerRole::Gateway, serves: Vec::new() }]).len(), 1);
     }
 
     #[test]

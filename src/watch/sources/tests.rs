@@ -34,7 +34,10 @@ fn found(inbox: &Inbox) -> Vec<FoundLog> {
 }
 
 fn upstream(pid: u32) -> SourceWish {
-    SourceWish { owners: vec![LogOwner { pid, role: OwnerRole::Upstream }], ..SourceWish::default() }
+    SourceWish {
+        owners: vec![LogOwner { pid, role: OwnerRole::Upstream, serves: vec![Subject("127.0.0.1:8000".into())] }],
+        ..SourceWish::default()
+    }
 }
 
 #[tokio::test]
@@ -52,6 +55,7 @@ async fn a_programs_log_is_found_kept_after_its_death_and_told_once() {
     let files: Vec<_> = first.iter().filter_map(FoundLog::file).collect();
     assert_eq!((files.len(), &files[0].path, files[0].kind), (1, &log, SourceKind::App));
     assert_eq!(first[0].why, format!("open by sleep ({}) fd 2 (standard error)", program.0.id()));
+    assert_eq!(first[0].serves, [Subject("127.0.0.1:8000".into())]);
     drop(program);
     wish.send_replace(SourceWish::default());
     inbox.until("the second look", |seen| seen.iter().filter(|one| **one == Observation::Done(Stage::Sources)).count() == 2).await;

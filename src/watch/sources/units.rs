@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::service::Service;
 use crate::{
-    model::{Address, Identity, OwnerRole, ProcessInfo},
+    model::{Address, Identity, OwnerRole, ProcessInfo, Subject},
     sys::Root,
 };
 
@@ -59,7 +59,7 @@ impl Unit {
                     unit.argv = shlex::split(value.trim_start_matches(['-', '@', ':', '+', '!'])).unwrap_or_default();
                 }
                 "WorkingDirectory" => {
-                    unit.cwd = Some(PathBuf::from(value.trim_start_matches('-'))).filter(|path| path.is_absolute())
+                    unit.cwd = Some(PathBuf::from(value.trim_start_matches('-'))).filter(|path| path.is_absolute());
                 }
                 key @ ("StandardOutput" | "StandardError") => {
                     let file = ["append:", "file:", "truncate:"].iter().find_map(|how| value.strip_prefix(how));
@@ -73,15 +73,12 @@ impl Unit {
     }
 
     /// Whether it would listen there, as far as its command line tells.
-    fn names(&self, address: &Address) -> bool {
-        self.argv.iter().any(|arg| match address {
-            Address::Unix(path) => arg.contains(&*path.to_string_lossy()),
-            Address::Tcp(_) | Address::Name(..) => address.port().is_some_and(|port| names_port(arg, port)),
-        })
+    pub(super) fn names(&self, address: &Address) -> bool {
+        names(&self.argv, address)
     }
 
     /// What would run.
-    pub(super) fn service(&self, role: OwnerRole) -> Service {
+    pub(super) fn service(&self, role: OwnerRole, serves: Vec<Subject>) -> Service {
         let program = self.argv.first().map(|arg| arg.rsplit('/').next().unwrap_or_default().to_owned()).unwrap_or_default();
         let lead = ProcessInfo {
             pid: 0,
@@ -96,8 +93,16 @@ impl Unit {
             cwd: self.cwd.clone(),
             net_ns: None,
         };
-        Service { role, members: vec![lead.clone()], lead, runs: false }
+        Service { role, members: vec![lead.clone()], lead, serves, runs: false }
     }
+}
+
+/// Whether a command line names this address.
+pub(super) fn names(argv: &[String], address: &Address) -> bool {
+    argv.iter().any(|arg| match address {
+        Address::Unix(path) => arg.contains(&*path.to_string_lossy()),
+        Address::Tcp(_) | Address::Name(..) => address.port().is_some_and(|port| names_port(arg, port)),
+    })
 }
 
 /// Whether this word names a port: `:8000`, `--port=8000`, `8000`.
@@ -161,7 +166,7 @@ mod tests {
         let found = by_address(&Root::below(dir.path()), &["127.0.0.1:8000".parse().expect("address")]);
         assert_eq!(found.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>(), ["app.service"]);
         assert_eq!(found[0].outputs, [(PathBuf::from("/var/log/app.err"), "StandardError".to_owned(), 5)]);
-        let service = found[0].service(OwnerRole::Upstream);
+        let service = found[0].service(OwnerRole::Upstream, Vec::new());
         assert_eq!(service.option(&["--error-logfile"]), Some("/var/log/app.log"));
         assert_eq!((service.name().as_str(), service.lead.unit()), ("gunicorn of app.service", Some("app.service")));
     }

@@ -1,6 +1,6 @@
 //! The same lines in raw bytes, cut only as far as their group needs it: what a flood is read with.
 
-use super::{AccessFormat, AccessTime, Field, Part};
+use super::{ATTEMPTS, AccessFormat, AccessTime, Field, Part};
 
 /// What a field between two literals is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,7 @@ enum Role {
     Method,
     UpstreamAddr,
     UpstreamStatus,
+    UpstreamHeaderTime,
     Other,
 }
 
@@ -39,6 +40,8 @@ pub struct AccessCut<'a> {
     pub upstream_addrs: &'a [u8],
     /// Statuses of the attempts.
     pub upstream_statuses: &'a [u8],
+    /// Whether the last attempt gave an answer. `None`: the format does not tell.
+    pub answered: Option<bool>,
 }
 
 impl AccessFormat {
@@ -102,6 +105,7 @@ impl AccessCutter {
             Field::Method => Role::Method,
             Field::UpstreamAddr => Role::UpstreamAddr,
             Field::UpstreamStatus => Role::UpstreamStatus,
+            Field::UpstreamHeaderTime => Role::UpstreamHeaderTime,
             Field::TimeLocal
             | Field::TimeIso
             | Field::Msec
@@ -110,7 +114,6 @@ impl AccessCutter {
             | Field::RemoteAddr
             | Field::RequestTime
             | Field::UpstreamConnectTime
-            | Field::UpstreamHeaderTime
             | Field::UpstreamResponseTime
             | Field::Other => Role::Other,
         }
@@ -130,6 +133,7 @@ impl AccessCutter {
                 Role::Method => cut.method = value,
                 Role::UpstreamAddr => cut.upstream_addrs = value,
                 Role::UpstreamStatus => cut.upstream_statuses = value,
+                Role::UpstreamHeaderTime => cut.answered = Some(answered(value)?),
                 Role::Other => {}
             }
             rest = after.get(literal.len()..)?;
@@ -174,6 +178,21 @@ fn end_of(text: &[u8], literal: &[u8]) -> Option<usize> {
         }
         from = at + 1;
     }
+}
+
+/// Whether the last of these times is one. `None`: it is neither a time nor `-`, or there may be more attempts than are told.
+fn answered(times: &[u8]) -> Option<bool> {
+    if times.iter().filter(|byte| matches!(byte, b',' | b':')).count() >= ATTEMPTS {
+        return None;
+    }
+    let last = times.rsplit(|byte| *byte == b' ').next()?;
+    let (whole, fraction) = match last {
+        b"-" => return Some(false),
+        _ => last.split_at(last.iter().position(|byte| *byte == b'.')?),
+    };
+    // `%T.%03M`.
+    let digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    (digits(whole) && digits(fraction.get(1..)?)).then_some(true)
 }
 
 /// What stands in the place of the method in a request; empty where that is too long for one. `None`: there is no target, so it

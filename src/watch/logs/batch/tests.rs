@@ -5,8 +5,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::*;
 use crate::model::{LogFormat, SourceKind};
 
-const FORMAT: &str =
-    "$remote_addr [$time_local] \"$request\" $status \"$http_referer\" ua=\"$upstream_addr\" us=\"$upstream_status\"";
+const FORMAT: &str = "$remote_addr [$time_local] \"$request\" $status \"$http_referer\" ua=\"$upstream_addr\" us=\"$upstream_status\" \
+     uht=\"$upstream_header_time\"";
 
 /// Lines by second and key, with the first and the last of them.
 type Counted = BTreeMap<(Option<i64>, String), (u64, String, String)>;
@@ -161,10 +161,21 @@ fn access_line() -> impl Strategy<Value = Vec<u8>> {
         one(&["502 ", "200 ", "2000 ", "- "]),
         one(&["\"-\" ", "\"http://a/\\\"b\\\\\" ", "\""]),
         one(&["ua=\"10.0.0.1:80\" ", "ua=\"10.0.0.1:80, unix:/a : 10.0.0.3:80\" ", "ua=\"-\" ", "ua=\"\" "]),
-        one(&["us=\"502\"", "us=\"502, - : 504\"", "us=\"-\"", "us=\"502\" more", "us=\"502"]),
+        one(&["us=\"502\" ", "us=\"502, - : 504\" ", "us=\"-\" ", "us=\"502\" more ", "us=\"502"]),
+        one(&[
+            "uht=\"-\"",
+            "uht=\"0.003\"",
+            "uht=\"0.017\"",
+            "uht=\"-, 0.003\"",
+            "uht=\"0.003 : -\"",
+            "uht=\"0.0.3\"",
+            "uht=\"-, -, -, -, -, -, -, -, 0.003\"",
+            "uht=\"\"",
+            "",
+        ]),
     );
-    fields.prop_map(|(client, time, request, status, referrer, addresses, statuses)| {
-        [client, time, request, status, referrer, addresses, statuses].concat()
+    fields.prop_map(|(client, time, request, status, referrer, addresses, statuses, header)| {
+        [client, time, request, status, referrer, addresses, statuses, header].concat()
     })
 }
 

@@ -2,23 +2,29 @@ use std::{
     fs::{self, File, OpenOptions},
     io::Write as _,
     os::unix::fs::symlink,
+    time::Duration,
 };
 
 use proptest::prelude::*;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::*;
-use crate::sys::Root;
+use crate::{
+    sys::Root,
+    watch::logs::reading::{BEHIND_BYTES, LOOKBACK_BYTES, UNFINISHED_MS},
+};
 
 /// Lines, whether they were there before, and how many were passed over.
 #[derive(Debug, Default)]
 struct Seen {
     lines: Vec<(String, bool)>,
+    longest: u64,
     dropped: u64,
 }
 
 impl Sink for Seen {
-    fn line(&mut self, line: &[u8], _: u64, lookback: bool) {
+    fn line(&mut self, line: &[u8], length: u64, lookback: bool) {
+        self.longest = self.longest.max(length);
         self.lines.push((String::from_utf8_lossy(line).into_owned(), lookback));
     }
     fn dropped(&mut self, lines: u64) {
@@ -51,6 +57,10 @@ impl Bench {
 
     fn rename(&self, from: &str, to: &str) {
         fs::rename(self.path(from), self.path(to)).expect("rename");
+    }
+
+    fn now(&self) -> u64 {
+        self.follower.sys.clock.now().run_ms
     }
 
     /// Looks until nothing is left to be read.
@@ -229,6 +239,124 @@ async fn binary_noise_is_lines_too() {
     bench.looks(&["a", "\u{fffd}\u{fffd}\u{1b}[2J", "b\0c"]).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_last_words_of_a_dead_process_are_told_without_their_end() {
+    let mut bench = Bench::new();
+    bench.append("log", "one\nthe last wo");
+    let mtime = std::time::SystemTime::now();
+    File::options().append(true).open(bench.path("log")).and_then(|file| file.set_modified(mtime)).expect("time");
+    bench.looks(&["one"]).await;
+    tokio::time::advance(Duration::from_millis(UNFINISHED_MS - 500)).await;
+    bench.looks(&[]).await;
+    let now = bench.now();
+    assert!(bench.follower.due(now).is_some_and(|due| due > now && due <= now + 1000), "it is to be looked at soon");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    bench.looks(&["the last wo"]).await;
+    bench.looks(&[]).await;
+    // Whoever is started in its place goes on behind them.
+    bench.append("log", "started\n");
+    bench.looks(&["started"]).await;
+    bench.append("log", "slow");
+    bench.looks(&[]).await;
+    tokio::time::advance(Duration::from_millis(UNFINISHED_MS)).await;
+    bench.looks(&["slow"]).await;
+    bench.append("log", "\n");
+    bench.looks(&[]).await;
+}
+
+#[tokio::test]
+async fn a_line_that_was_left_unfinished_long_ago_is_told_at_once() {
+    let mut bench = Bench::new();
+    bench.append("log", "one\nkilled in the mid");
+    let mtime = std::time::SystemTime::now() - Duration::from_mins(1);
+    File::options().append(true).open(bench.path("log")).and_then(|file| file.set_modified(mtime)).expect("time");
+    bench.look().await;
+    bench.look().await;
+    assert_eq!(bench.seen.lines, [("one".to_owned(), true), ("killed in the mid".to_owned(), true)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renamed_file_is_followed_until_its_successor_is_written_to() {
+    let mut bench = Bench::new();
+    bench.append("log", "1\n");
+    bench.looks(&["1"]).await;
+    bench.rename("log", "log.1");
+    bench.append("log", "");
+    bench.looks(&[]).await;
+    // A gateway that nobody told to reopen its logs.
+    tokio::time::advance(Duration::from_millis(10 * LINGER_MS)).await;
+    bench.looks(&[]).await;
+    bench.append("log.1", "2\n");
+    bench.looks(&["2"]).await;
+    assert_eq!(bench.follower.files().len(), 2);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    bench.append("log", "3\n");
+    bench.looks(&["3"]).await;
+    tokio::time::advance(Duration::from_millis(LINGER_MS)).await;
+    bench.looks(&[]).await;
+    bench.looks(&[]).await;
+    assert_eq!(bench.follower.files().len(), 1, "its space is not held any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_file_that_was_deleted_is_let_go() {
+    let mut bench = Bench::new();
+    let file = File::create(bench.path("log")).expect("create");
+    file.set_len(100 << 20).expect("a file with a hole");
+    bench.look().await;
+    fs::remove_file(bench.path("log")).expect("remove");
+    assert_eq!(bench.look().await, Sight::Open);
+    tokio::time::advance(Duration::from_millis(LINGER_MS)).await;
+    assert_eq!(bench.look().await, Sight::Missing);
+    assert_eq!(bench.follower.files().len(), 0, "whoever deleted it wants its space");
+}
+
+#[tokio::test]
+async fn a_line_of_a_gigabyte_is_told_by_its_beginning_and_length() {
+    let mut bench = Bench::new();
+    bench.append("log", "before\nit begins ");
+    bench.looks(&["before"]).await;
+    let file = File::options().append(true).open(bench.path("log")).expect("open");
+    let step = BEHIND_BYTES / 2;
+    for end in (1..=(1 << 30) / step).map(|part| part * step) {
+        file.set_len(end).expect("a file with a hole");
+        bench.look().await;
+        assert!(bench.seen.lines.is_empty());
+    }
+    bench.append("log", "\nafter\n");
+    bench.look().await;
+    let [(line, _), (after, _)] = &bench.seen.lines[..] else { panic!("{} lines", bench.seen.lines.len()) };
+    assert!(line.starts_with("it begins \0") && line.len() == crate::watch::logs::lines::LINE_BYTES);
+    assert_eq!((after.as_str(), bench.seen.longest, bench.seen.dropped), ("after", (1 << 30) - 7, 0));
+    // One that came while nobody looked.
+    bench.came();
+    file.set_len(2 << 30).expect("a file with a hole");
+    bench.append("log", "\nend\n");
+    bench.look().await;
+    assert_eq!((bench.came(), bench.seen.dropped), (vec!["end".to_owned()], 1));
+}
+
+#[tokio::test]
+async fn what_copytruncate_cut_off_is_read_from_the_copy() {
+    let mut bench = Bench::new();
+    bench.append("log", "1\n");
+    bench.looks(&["1"]).await;
+    fs::write(bench.path("log.1"), "another log of old\n").expect("write");
+    bench.append("log", "2\nthr");
+    bench.looks(&["2"]).await;
+    bench.append("log", "ee\n4\n");
+    fs::copy(bench.path("log"), bench.path("log.2")).expect("copy");
+    File::options().write(true).open(bench.path("log")).expect("open").set_len(0).expect("truncate");
+    bench.append("log", "5\n");
+    bench.looks(&["5", "three", "4"]).await;
+    bench.append("log", "6\n");
+    bench.looks(&["6"]).await;
+    // Not a copy, but another log that is longer.
+    fs::write(bench.path("log.3"), "x\n".repeat(100)).expect("write");
+    fs::write(bench.path("log"), "7\n").expect("write");
+    bench.looks(&["7"]).await;
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Line,
@@ -238,11 +366,12 @@ enum Step {
     Look,
     Delete,
     CopyTruncate,
+    Regrow,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    use Step::{CopyTruncate, Delete, Half, LateLine, Line, Look, Rotate};
-    let step = prop_oneof![4 => Just(Line), 2 => Just(Half), 2 => Just(Rotate), 2 => Just(LateLine), 3 => Just(Look), 1 => Just(Delete), 1 => Just(CopyTruncate)];
+    use Step::{CopyTruncate, Delete, Half, LateLine, Line, Look, Regrow, Rotate};
+    let step = prop_oneof![4 => Just(Line), 2 => Just(Half), 2 => Just(Rotate), 2 => Just(LateLine), 3 => Just(Look), 1 => Just(Delete), 1 => Just(CopyTruncate), 1 => Just(Regrow)];
     proptest::collection::vec(step, 1..60)
 }
 
@@ -293,8 +422,25 @@ proptest! {
                     },
                     Step::Look => { bench.look().await; }
                     Step::CopyTruncate => {
-                        bench.look().await;
+                        for unread in [false, true] {
+                            let line = next();
+                            writer.write_all(format!("{line}\n").as_bytes()).expect("write");
+                            written.push(line);
+                            if !unread {
+                                bench.look().await;
+                            }
+                        }
+                        rotations += 1;
+                        fs::copy(bench.path("log"), bench.path(&format!("log.{rotations}"))).expect("copy");
                         writer.set_len(0).expect("truncate");
+                        bench.look().await;
+                    }
+                    Step::Regrow => {
+                        bench.look().await;
+                        let lines: Vec<String> = (0..20).map(|_| next()).collect();
+                        fs::write(bench.path("log"), lines.join("\n") + "\n").expect("write");
+                        written.extend(lines);
+                        bench.look().await;
                     }
                 }
             }
@@ -304,7 +450,8 @@ proptest! {
             let mut came = bench.came();
             came.sort();
             written.sort();
-            assert_eq!(came, written);
+            let lost: Vec<_> = written.iter().filter(|line| !came.contains(line)).collect();
+            assert!(came == written, "lost {lost:?} of {}, told {}", written.len(), came.len());
             assert_eq!(bench.seen.dropped, 0);
         });
     }

@@ -8,6 +8,7 @@ const TELLING: &[&str] = &[
     "signal=",
     "code ",
     "code=",
+    "Code=",
     "code: ",
     "code [",
     "status ",
@@ -18,6 +19,10 @@ const TELLING: &[&str] = &[
     "size: ",
     "rrno ",
     "number ",
+    // The number of a message of Apache's, the result of a check of a certificate, an error of getaddrinfo(3).
+    "AH",
+    "Error (",
+    "(EAI ",
 ];
 /// Digits of such a number at most.
 const TELLING_DIGITS: usize = 5;
@@ -48,7 +53,8 @@ pub fn numbers(text: &str, out: &mut String) {
         if taken == 0 && byte.is_ascii_digit() {
             taken = run(at, false);
         }
-        if taken > 0 && taken <= TELLING_DIGITS && TELLING.iter().any(|word| text[..at].ends_with(word)) {
+        let telling = || TELLING.iter().any(|word| text[..at].ends_with(word)) || is_error_number(bytes, at, taken);
+        if taken > 0 && taken <= TELLING_DIGITS && telling() {
             at += taken;
             continue;
         }
@@ -68,6 +74,12 @@ pub fn numbers(text: &str, out: &mut String) {
     out.push_str(&text[kept..text.floor_char_boundary(text.len().min(kept + 2 * super::KEY_BYTES))]);
 }
 
+/// Whether these digits are an error of the system before its text: `(111)Connection refused` as Apache writes it.
+fn is_error_number(bytes: &[u8], at: usize, digits: usize) -> bool {
+    let behind = bytes.get(at + digits..at + digits + 2);
+    at > 0 && bytes[at - 1] == b'(' && behind.is_some_and(|behind| behind[0] == b')' && behind[1].is_ascii_uppercase())
+}
+
 /// Appends a message of nginx's error log without what differs from request to request. `of_request`: paths in it follow from
 /// what a client asked for.
 pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
@@ -76,7 +88,8 @@ pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
     // What nginx quotes from a client (ngx_http_request.c, ngx_http_parse.c): `client sent invalid header line: "..."`.
     let clients_words = || message.starts_with("client sent ") || contains("while reading client request");
     // Files of the client's naming: not found, not a directory, name too long; `"..." is not found`, `is forbidden`.
-    let clients_path = || of_request && ["(2: ", "(20: ", "(36: ", "is not found", "is forbidden"].into_iter().any(contains);
+    let clients_path =
+        || of_request && ["(2: ", "(20: ", "(36: ", "is not found", "is forbidden", "redirection cycle"].into_iter().any(contains);
     // What stands between the two is taken over as it is.
     let (mut kept, mut at) = (0, 0);
     while let Some(first) = bytes.get(at) {
@@ -111,10 +124,12 @@ pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
                 rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count()
             }
             byte if byte.is_ascii_digit() => {
-                out.push_str(&message[kept..at]);
-                out.push('#');
                 let taken = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
-                kept = at + taken;
+                if !tells(&message[..at], &rest[..taken]) {
+                    out.push_str(&message[kept..at]);
+                    out.push('#');
+                    kept = at + taken;
+                }
                 taken
             }
             byte if byte.is_ascii() => 1,
@@ -126,6 +141,15 @@ pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
         }
     }
     out.push_str(&message[kept..at]);
+}
+
+/// Whether a number in a message of nginx's tells what happened: which protocol answered (FastCGI's version 72 is the H of HTTP,
+/// a frame of 4740180 bytes is HTT), which error of HTTP/2 it was.
+fn tells(before: &str, number: &str) -> bool {
+    const HTTP_AS_FRAME: &str = "4740180";
+    before.ends_with("protocol version: ") && number.len() <= 3
+        || before.ends_with("with error ") && number.len() <= 2
+        || before.ends_with("http2 frame: ") && number == HTTP_AS_FRAME
 }
 
 /// Whether a parenthesis holds an error of the system or of OpenSSL.

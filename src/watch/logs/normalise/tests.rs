@@ -137,3 +137,23 @@ proptest! {
         let _ = error_key(&message);
     }
 }
+
+#[test]
+fn different_meanings_are_different_groups() {
+    let catalog = crate::catalog::Catalog::embedded().expect("the embedded catalogue is sound");
+    let mut normaliser = Normaliser::new(&LogFormat::Plain, TimeZone::UTC);
+    let mut known = std::collections::BTreeMap::new();
+    let mut wrong = Vec::new();
+    for signature in catalog.signatures.all() {
+        for line in &signature.samples {
+            let mut key = String::new();
+            normaliser.line(line, &mut key);
+            // Who answered 502 is the same meaning, whoever writes the line.
+            let before = known.insert((logline::read(line).dialect, key.clone()), &signature.id);
+            wrong.extend(
+                before.filter(|before| **before != signature.id).map(|before| format!("{before}, {}: {key}", signature.id)),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "these are one group each:\n{}", wrong.join("\n"));
+}

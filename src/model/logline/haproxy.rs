@@ -1,0 +1,231 @@
+//! HAProxy: requests of its HTTP and TCP logs (doc/configuration.txt section 8.2), failed connections of clients (8.2.6), and its
+//! notices, by syslog or on stderr (`[ALERT]    (157) : ...`).
+//!
+//! The message of a request is `<status> <method> <termination state> <backend>/<server> <stage>`, `503 GET SC-- shop/app1
+//! unconnected`; `tcp` stands for status and method in TCP mode. The stage is how far it came: `unassigned` (no server was
+//! chosen), `unconnected`, `unconnected at once` (the tries failed without a pause between them), `unanswered`, `answered` (the
+//! server sent a response header), `own` (HAProxy answered as a service of its own: statistics, a cache).
+
+use std::borrow::Cow;
+
+use super::{Carried, Dialect, Entry, Level, TimeShape, request_line};
+
+/// Milliseconds within which tries that were repeated have failed without the pause that HAProxy makes before it tries the same
+/// server again (up to 1,000 ms, `back_handle_st_cer` in src/backend.c).
+const AT_ONCE_MS: i64 = 100;
+
+/// Reads a line of HAProxy.
+pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
+    let text = carried.text.trim_end();
+    connection(text).or_else(|| on_stderr(text)).or_else(|| {
+        // By syslog, a notice has no shape of its own.
+        carried.program.is_some_and(is_haproxy).then(|| notice(text))
+    })
+}
+
+/// `haproxy`, or a container of that name with its number.
+fn is_haproxy(program: &str) -> bool {
+    program.strip_prefix("haproxy").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'_')))
+}
+
+/// `10.0.0.1:34332 [20/Nov/2026:23:36:34.395] frontend ...`.
+fn connection(text: &str) -> Option<Entry<'_>> {
+    let (client, rest) = text.split_once(" [")?;
+    let (_, port) = client.rsplit_once(':')?;
+    if client.contains(' ') || port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let (time, rest) = TimeShape::Clf.leading(rest)?;
+    let (frontend, rest) = rest.strip_prefix("] ")?.split_once(' ')?;
+    let entry = request(frontend, rest).or_else(|| {
+        // `frontend/1: SSL handshake failure`: the connection of a client broke before there was a request.
+        let listener = frontend.strip_suffix(':')?;
+        listener.contains('/').then(|| Entry { message: format!("{frontend} {rest}").into(), ..Entry::default() })
+    })?;
+    Some(Entry { dialect: Dialect::Haproxy, time: Some(time), client: Some(client.into()), ..entry })
+}
+
+/// `backend/server 0/0/-1/-1/1001 503 217 - - SC-- 1/1/0/0/1 0/0 "GET / HTTP/1.1"`, or in TCP mode `backend/server 1/0/5007 212 SC
+/// 0/0/0/0/3 0/0`.
+fn request<'a>(frontend: &'a str, text: &'a str) -> Option<Entry<'a>> {
+    let mut words = text.splitn(10, ' ');
+    let (backend, server) = words.next()?.split_once('/')?;
+    let timers: Vec<i64> =
+        words.next()?.splitn(6, '/').map(|word| word.trim_start_matches('+').parse().ok()).collect::<Option<_>>()?;
+    let http = timers.len() == 5;
+    let status: i16 = if http { words.next()?.parse().ok()? } else { -1 };
+    let bytes = words.next()?.trim_start_matches('+');
+    if !matches!(timers.len(), 3 | 5) || !bytes.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    if http {
+        // Captured cookies.
+        (words.next()?, words.next()?);
+    }
+    let state = words.next()?;
+    if state.len() != if http { 4 } else { 2 } || !state.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-') {
+        return None;
+    }
+    let tries: u32 = words.next()?.rsplit('/').next()?.trim_start_matches('+').parse().ok()?;
+    // TCP: Tw/Tc/Tt. HTTP: TR/Tw/Tc/Tr/Ta.
+    let (connected, answered) = if http { (timers[2], timers[3]) } else { (timers[1], 0) };
+    let total = timers[timers.len() - 1];
+    let stage = match server {
+        "<NOSRV>" => "unassigned",
+        server if server.starts_with('<') => "own",
+        _ if connected < 0 && tries > 0 && total < AT_ONCE_MS => "unconnected at once",
+        _ if connected < 0 => "unconnected",
+        _ if answered < 0 => "unanswered",
+        _ => "answered",
+    };
+    let upstream: Cow<'a, str> = if server.starts_with('<') { backend.into() } else { text.split(' ').next()?.into() };
+    // Captured headers stand between the queues and the request; both are of the client's choosing.
+    let tail = words.last().unwrap_or_default();
+    let line = tail.find('"').map(|at| tail[at + 1..].split('"').next().unwrap_or_default()).filter(|_| http);
+    let method = line.and_then(request_line).map(|(method, _)| method).filter(|method| METHODS.contains(method)).unwrap_or("-");
+    let told = match status {
+        status if !http || status < 0 => None,
+        status => u16::try_from(status).ok(),
+    };
+    let message = match told {
+        Some(status) => format!("{status:03} {method} {state} {upstream} {stage}"),
+        None if http => format!("- {method} {state} {upstream} {stage}"),
+        None => format!("tcp {state} {upstream} {stage}"),
+    };
+    Some(Entry {
+        message: message.into(),
+        upstream: Some(upstream),
+        server: Some(frontend.trim_end_matches('~').into()),
+        request: line.map(Into::into),
+        status: told,
+        ..Entry::default()
+    })
+}
+
+/// The methods of RFC 9110 and PATCH; another one is a client's invention.
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
+
+/// `[ALERT]    (157) : message`, up to 2.2 `[ALERT] 323/233630 (157) : message` (`print_message` in src/errors.c).
+fn on_stderr(text: &str) -> Option<Entry<'_>> {
+    let (word, rest) = text.strip_prefix('[')?.split_once(']')?;
+    if !matches!(word, "ALERT" | "WARNING" | "NOTICE" | "DIAG") {
+        return None;
+    }
+    let (before, rest) = rest.split_once('(')?;
+    let (pid, message) = rest.split_once(") : ")?;
+    let day = before.bytes().all(|b| b.is_ascii_digit() || matches!(b, b' ' | b'/'));
+    let pid = pid.parse().ok().filter(|_| day)?;
+    Some(Entry { level: Level::parse(word), pid: Some(pid), ..notice(message) })
+}
+
+fn notice(message: &str) -> Entry<'_> {
+    // `Server shop/app1 is DOWN`, `backend shop has no server available!`, `Connect() failed for backend shop: ...`.
+    let words = || message.split(' ');
+    let named = match words().next() {
+        Some("Server" | "Health") => words().find(|word| word.contains('/')),
+        Some("backend" | "proxy" | "Backend" | "Proxy") => words().nth(1),
+        Some("Connect()") => words().nth(4),
+        Some(_) | None => None,
+    };
+    let upstream = named.map(|name| name.trim_end_matches([':', ','])).filter(|name| !name.is_empty());
+    Entry { dialect: Dialect::Haproxy, message: message.into(), upstream: upstream.map(Into::into), ..Entry::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Dialect, Level, read};
+
+    #[test]
+    fn requests_are_told_by_how_far_they_came() {
+        for (line, message, upstream, status) in [
+            (
+                "<134>Nov 20 23:36:35 haproxy[157]: 127.0.0.1:34332 [20/Nov/2026:23:36:34.395] fe b_refused/s1 0/0/-1/-1/1001 503 217 - - SC-- 1/1/0/0/1 0/0 \"GET /refused HTTP/1.1\"",
+                "503 GET SC-- b_refused/s1 unconnected",
+                "b_refused/s1",
+                Some(503),
+            ),
+            (
+                "127.0.0.1:57338 [20/Nov/2026:23:36:50.713] fe~ b_unreachnet/s1 0/0/-1/-1/0 503 217 - - SC-- 1/1/0/0/1 0/0 {shop.test|curl} {} \"GET /unreachnet HTTP/1.1\"",
+                "503 GET SC-- b_unreachnet/s1 unconnected at once",
+                "b_unreachnet/s1",
+                Some(503),
+            ),
+            (
+                "Nov 20 23:36:58 gw1 haproxy[157]: 127.0.0.1:58146 [20/Nov/2026:23:36:58.897] fe b_checkdown/<NOSRV> 0/-1/-1/-1/0 503 217 - - SC-- 1/1/0/0/0 0/0 \"GET /checkdown HTTP/1.1\"",
+                "503 GET SC-- b_checkdown unassigned",
+                "b_checkdown",
+                Some(503),
+            ),
+            (
+                "127.0.0.1:34426 [20/Nov/2026:23:36:37.608] fe b_nested/s1 0/0/0/2/+2 502 +73 - - ---- 1/1/0/0/+1 0/0 \"XGET /nested HTTP/1.1\"",
+                "502 - ---- b_nested/s1 answered",
+                "b_nested/s1",
+                Some(502),
+            ),
+            (
+                "10.0.0.1:33317 [20/Nov/2026:23:36:37.608] fe b_slow/s1 0/0/0/-1/4001 -1 0 - - CH-- 1/1/0/0/0 0/0 \"POST / HTTP/1.1\"",
+                "- POST CH-- b_slow/s1 unanswered",
+                "b_slow/s1",
+                None,
+            ),
+            (
+                "::1:33317 [20/Nov/2026:23:36:37.608] fnt bck/srv1 0/-1/5007 0 SC 0/0/0/0/3 0/0",
+                "tcp SC bck/srv1 unconnected",
+                "bck/srv1",
+                None,
+            ),
+        ] {
+            let entry = read(line);
+            assert_eq!(entry.dialect, Dialect::Haproxy, "{line}");
+            assert_eq!((&*entry.message, entry.upstream.as_deref(), entry.status), (message, Some(upstream), status), "{line}");
+            assert!(entry.time.is_some() && entry.client.is_some());
+        }
+    }
+
+    #[test]
+    fn notices_come_by_syslog_and_on_stderr() {
+        for (line, level, message, upstream) in [
+            (
+                "<128>Nov 20 23:36:30 haproxy[157]: backend b_checkdown has no server available!",
+                Some(Level::Emergency),
+                "backend b_checkdown has no server available!",
+                Some("b_checkdown"),
+            ),
+            (
+                "[WARNING]  (157) : Server b/s1 is DOWN, reason: Layer4 timeout, check duration: 2001ms.",
+                Some(Level::Warning),
+                "Server b/s1 is DOWN, reason: Layer4 timeout, check duration: 2001ms.",
+                Some("b/s1"),
+            ),
+            (
+                "[ALERT] 323/233630 (7) : Starting frontend fe: cannot bind socket",
+                Some(Level::Alert),
+                "Starting frontend fe: cannot bind socket",
+                None,
+            ),
+            (
+                "<131>Nov 20 23:45:10 haproxy[163]: Connect() failed for backend b: no free ports.",
+                Some(Level::Error),
+                "Connect() failed for backend b: no free ports.",
+                Some("b"),
+            ),
+            ("10.0.0.1:33317 [20/Nov/2026:23:36:37.608] fe/1: SSL handshake failure", None, "fe/1: SSL handshake failure", None),
+        ] {
+            let entry = read(line);
+            assert_eq!((entry.dialect, entry.level), (Dialect::Haproxy, level), "{line}");
+            assert_eq!((&*entry.message, entry.upstream.as_deref()), (message, upstream), "{line}");
+        }
+        for other in ["[ALERT] disk is full", "10.0.0.1:1 [20/Nov/2026:23:36:37.608] a b", "Server b/s1 is DOWN", "haproxy: x"] {
+            assert_ne!(read(other).dialect, Dialect::Haproxy, "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_it_panic(text in "(1\\.2\\.3\\.4:5 |\\[20/Nov/2026:23:36:34\\.395\\] |fe |b/s1 |b/<NOSRV> |0/0/-1/-1/0 |1/2/3 |503 |217 |- |SC-- |SD |1/1/0/0/1 |0/0 |\\{é\\} |\"GET / HTTP/1.1\"|\\[ALERT\\] \\(|\\) : |haproxy\\[1\\]: |[a-zé]){0,16}") {
+            let _ = (read(&text), read(&format!("Nov 20 23:36:30 haproxy[157]: {text}")));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! lighttpd's error log: `2026-11-20 23:38:43: (gw_backend.c.274) message` (`log_error` in src/log.c), in syslog without the time.
+//!
+//! The message is what stands behind the place in the source. Paths of requests, which lighttpd quotes nowhere, are `<path>`.
+
+use std::borrow::Cow;
+
+use super::{Carried, Dialect, Entry, TimeShape};
+
+/// Reads a line of lighttpd's error log.
+pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
+    let text = carried.text.trim_end();
+    let (time, rest) = match TimeShape::Dashed.leading(text) {
+        Some((time, rest)) => (Some(time), rest.strip_prefix(": ")?),
+        None if carried.program == Some("lighttpd") => (None, text),
+        None => return None,
+    };
+    let (place, message) = rest.strip_prefix('(')?.split_once(") ")?;
+    let (file, line) = place.rsplit_once('.')?;
+    let sound = file.ends_with(".c") && !file.contains(' ') && !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit());
+    sound.then(|| Entry {
+        dialect: Dialect::Lighttpd,
+        time,
+        message: without_path(message),
+        upstream: upstream(message).map(Into::into),
+        ..Entry::default()
+    })
+}
+
+/// `all handlers for /a?b on  are down.`, `... socket: tcp:127.0.0.1:9014 for /a?b, closing connection` (gw_backend.c),
+/// `response headers too large for /a` (http-header-glue.c): the path is what the client asked for.
+fn without_path(message: &str) -> Cow<'_, str> {
+    const ENDS: [&str; 5] = [" on ", ", closing connection", ", reconnecting", ", terminating connection", ", trying"];
+    let Some((before, rest)) = message.split_once(" for /") else { return message.into() };
+    // From the right: the path may hold any of these words.
+    let end = ENDS.iter().filter_map(|end| rest.rfind(end)).max();
+    let tail = match end.map(|end| &rest[end..]) {
+        Some(tail) if tail.starts_with(" on ") => " are down.",
+        Some(tail) => tail,
+        None => "",
+    };
+    format!("{before} for <path>{tail}").into()
+}
+
+/// `socket: tcp:127.0.0.1:9099: Connection refused`, `gw-server re-enabled: unix:/run/app.sock  0 ...`.
+fn upstream(message: &str) -> Option<&str> {
+    let names = ["socket: ", "gw-server re-enabled: ", "gw-server disabled: "];
+    let rest = names.iter().find_map(|name| message.split_once(name))?.1;
+    let socket = rest.split([' ', ',']).next()?.trim_end_matches(':');
+    if socket.starts_with("unix:/") { Some(socket) } else { socket.strip_prefix("tcp:").filter(|address| !address.is_empty()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Dialect, read};
+
+    #[test]
+    fn message_and_upstream_without_the_path() {
+        for (line, message, upstream) in [
+            (
+                "2026-11-20 23:38:43: (gw_backend.c.274) establishing connection failed: socket: tcp:127.0.0.1:9099: Connection refused",
+                "establishing connection failed: socket: tcp:127.0.0.1:9099: Connection refused",
+                Some("127.0.0.1:9099"),
+            ),
+            (
+                "2026-11-20 23:38:57: (gw_backend.c.274) establishing connection failed: socket: unix:/tmp/lab502/none.sock: No such file or directory",
+                "establishing connection failed: socket: unix:/tmp/lab502/none.sock: No such file or directory",
+                Some("unix:/tmp/lab502/none.sock"),
+            ),
+            (
+                "2026-11-20 23:38:43: (gw_backend.c.960) all handlers for /refused? on /x on  are down.",
+                "all handlers for <path> are down.",
+                None,
+            ),
+            (
+                "2026-11-20 23:38:43: (gw_backend.c.2389) response not received, request sent: 216 on socket: tcp:127.0.0.1:9014 for /closeacc?, closing connection",
+                "response not received, request sent: 216 on socket: tcp:127.0.0.1:9014 for <path>, closing connection",
+                Some("127.0.0.1:9014"),
+            ),
+            (
+                "2026-11-20 23:38:46: (gw_backend.c.2708) read timeout on socket: tcp:[::1]:9003 (fd: 11)",
+                "read timeout on socket: tcp:[::1]:9003 (fd: 11)",
+                Some("[::1]:9003"),
+            ),
+            (
+                "Nov 20 23:38:47 gw1 lighttpd[7]: (http-header-glue.c.1128) response headers too large for /bighdr",
+                "response headers too large for <path>",
+                None,
+            ),
+        ] {
+            let entry = read(line);
+            assert_eq!(
+                (entry.dialect, &*entry.message, entry.upstream.as_deref()),
+                (Dialect::Lighttpd, message, upstream),
+                "{line}"
+            );
+            assert!(entry.time.is_some());
+        }
+        for other in ["2026-11-20 23:38:43: (x) y", "2026-11-20 23:38:43 (gw_backend.c.1) y", "(gw_backend.c.1) y"] {
+            assert_ne!(read(other).dialect, Dialect::Lighttpd, "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_it_panic(text in "(2026-11-20 23:38:43: |\\(gw_backend\\.c\\.1\\) | for /| on |, closing connection|socket: |tcp:|unix:/|é|[a-z: ]){0,12}") {
+            let _ = read(&text);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Varnish: records of its shared-memory log as varnishlog(1) shows them, grouped (`--  FetchError     backend app: fail errno 111
+//! (Connection refused)`) or raw (`     32771 FetchError     b backend app: ...`), and what varnishd says itself (syslog).
+//!
+//! The message of a record is `<tag>: <value>` for tags that tell of trouble, and the tag alone for all others: their values are
+//! requests and headers. `BerespStatus` and `RespStatus` keep the status.
+
+use super::{Carried, Dialect, Entry};
+
+/// Tags whose value tells what happened (vsl(7)).
+const TELLING: &[&str] =
+    &["FetchError", "BogoHeader", "Error", "Backend_health", "VCL_Error", "BackendClose", "LostHeader", "ExpBan", "Notice", "VSL"];
+/// Tags whose value is a status.
+const STATUSES: &[&str] = &["BerespStatus", "RespStatus", "ObjStatus"];
+/// All others that a transaction is made of.
+const OTHERS: &[&str] = &[
+    "Begin",
+    "End",
+    "Timestamp",
+    "Link",
+    "VCL_use",
+    "VCL_call",
+    "VCL_return",
+    "VCL_acl",
+    "VCL_Log",
+    "VCL_trace",
+    "ReqStart",
+    "ReqMethod",
+    "ReqURL",
+    "ReqProtocol",
+    "ReqHeader",
+    "ReqUnset",
+    "ReqAcct",
+    "RespProtocol",
+    "RespReason",
+    "RespHeader",
+    "RespUnset",
+    "BereqMethod",
+    "BereqURL",
+    "BereqProtocol",
+    "BereqHeader",
+    "BereqUnset",
+    "BereqAcct",
+    "BerespProtocol",
+    "BerespReason",
+    "BerespHeader",
+    "BerespUnset",
+    "ObjProtocol",
+    "ObjReason",
+    "ObjHeader",
+    "ObjUnset",
+    "BackendOpen",
+    "BackendReuse",
+    "BackendStart",
+    "Backend",
+    "Storage",
+    "Length",
+    "TTL",
+    "Filters",
+    "Fetch_Body",
+    "Gzip",
+    "Hit",
+    "HitMiss",
+    "HitPass",
+    "Hash",
+    "Debug",
+    "SessOpen",
+    "SessClose",
+    "SessError",
+    "PipeAcct",
+    "Proxy",
+    "ProxyGarbage",
+    "ESI_xmlerror",
+    "ESI_BodyBytes",
+    "WorkThread",
+    "CLI",
+    "Witness",
+    "H2RxHdr",
+    "H2RxBody",
+    "H2TxHdr",
+    "H2TxBody",
+];
+
+/// Reads a line of varnishlog or varnishd.
+pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
+    let text = carried.text.trim_end();
+    record(text).or_else(|| {
+        let message = text.strip_prefix("Error: ").unwrap_or(text);
+        matches!(carried.program?, "varnishd" | "varnish").then(|| Entry {
+            dialect: Dialect::Varnish,
+            message: message.into(),
+            ..Entry::default()
+        })
+    })
+}
+
+fn record(text: &str) -> Option<Entry<'_>> {
+    let (tag, value) = grouped(text).or_else(|| raw(text))?;
+    let entry = |message: String| Entry { dialect: Dialect::Varnish, message: message.into(), ..Entry::default() };
+    if TELLING.contains(&tag) {
+        let value = if tag == "BackendClose" { without_number(value) } else { value };
+        return Some(Entry { upstream: backend(tag, value).map(Into::into), ..entry(format!("{tag}: {value}")) });
+    }
+    if STATUSES.contains(&tag) {
+        let status = value.trim().parse().ok().filter(|status| (100..1000).contains(status))?;
+        // What the client got; what a backend answered may be tried again.
+        return Some(Entry { status: Some(status).filter(|_| tag == "RespStatus"), ..entry(format!("{tag} {status}")) });
+    }
+    OTHERS.contains(&tag).then(|| entry(tag.to_owned()))
+}
+
+/// `--  FetchError     value`: a transaction's records, with a mark for each level of depth.
+fn grouped(text: &str) -> Option<(&str, &str)> {
+    let rest = text.trim_start_matches('-');
+    let depth = text.len() - rest.len();
+    if depth == 0 {
+        // `**  << BeReq    >> 32771`: the head of a transaction; in a terminal, `***` and more.
+        let kind = text.trim_start_matches('*').trim_start().strip_prefix("<< ")?.split_once(" >>")?.0.trim();
+        return matches!(kind, "Request" | "BeReq" | "Session").then_some(("Begin", ""));
+    }
+    (rest.starts_with(' ') && depth <= 9).then(|| split_tag(rest.trim_start()))
+}
+
+/// `     32771 FetchError     b value`: `c` for clients, `b` for backends, `-` for others.
+fn raw(text: &str) -> Option<(&str, &str)> {
+    let (xid, rest) = text.trim_start().split_once(' ')?;
+    if xid.is_empty() || !xid.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let (tag, rest) = split_tag(rest);
+    ["c", "b", "-"].iter().find_map(|mark| Some((tag, rest.strip_prefix(mark)?.strip_prefix(' ')?)))
+}
+
+fn split_tag(text: &str) -> (&str, &str) {
+    text.split_once(' ').map_or((text, ""), |(tag, value)| (tag, value.trim_start()))
+}
+
+/// The descriptor before the backend's name differs from connection to connection.
+fn without_number(value: &str) -> &str {
+    value.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start()
+}
+
+/// `backend app: fail errno 111`, `app Went sick ...`, `app close Received junk data`.
+fn backend<'a>(tag: &str, value: &'a str) -> Option<&'a str> {
+    let name = match tag {
+        "FetchError" => value.strip_prefix("backend ")?.split(':').next()?,
+        // Up to 6.0 the name is behind the VCL's: `boot.app Went sick`.
+        "Backend_health" | "BackendClose" => value.split(' ').next()?,
+        _ => return None,
+    };
+    let name = name.rsplit('.').next().unwrap_or(name);
+    (!name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Dialect, read};
+
+    #[test]
+    fn records_are_read_in_groups_and_raw() {
+        for (line, message, upstream, status) in [
+            (
+                "--  FetchError     backend refused: fail errno 111 (Connection refused)",
+                "FetchError: backend refused: fail errno 111 (Connection refused)",
+                Some("refused"),
+                None,
+            ),
+            ("     32771 FetchError     b backend max: busy", "FetchError: backend max: busy", Some("max"), None),
+            ("--  FetchError     first byte timeout", "FetchError: first byte timeout", None, None),
+            (
+                "--  BackendClose   23 garbage close Received junk data",
+                "BackendClose: garbage close Received junk data",
+                Some("garbage"),
+                None,
+            ),
+            (
+                "         0 Backend_health - boot.sick Went sick -------- 0 2 8 0.000000 0.000000 \"Open failed\"",
+                "Backend_health: boot.sick Went sick -------- 0 2 8 0.000000 0.000000 \"Open failed\"",
+                Some("sick"),
+                None,
+            ),
+            ("-   ReqHeader      X: FetchError", "ReqHeader", None, None),
+            ("-   RespStatus     503", "RespStatus 503", None, Some(503)),
+            ("--  BerespStatus   502", "BerespStatus 502", None, None),
+            ("**  << BeReq    >> 32771     ", "Begin", None, None),
+            ("Nov 20 23:40:25 gw1 varnishd[7]: Child (8) died signal=6", "Child (8) died signal=6", None, None),
+        ] {
+            let entry = read(line);
+            assert_eq!(entry.dialect, Dialect::Varnish, "{line}");
+            assert_eq!((&*entry.message, entry.upstream.as_deref(), entry.status), (message, upstream, status), "{line}");
+        }
+        for other in ["- an item of a list", "--- a/file", "12 Error x", "-- ", "* << x >>", "--  RespStatus x"] {
+            assert_ne!(read(other).dialect, Dialect::Varnish, "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_it_panic(text in "(-|\\*| |<< |BeReq| >>|32771 |FetchError |RespStatus |BackendClose |b |503|backend |: |é|[a-z.]){0,14}") {
+            let _ = read(&text);
+        }
+    }
+}
