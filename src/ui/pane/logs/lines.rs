@@ -149,6 +149,6 @@ mod tests {
         assert!(shown.starts_with("xxx") && shown.contains("~x") && shown.contains("needle") && shown.ends_with('~'), "{shown}");
         assert_eq!(width(&shown), 40);
         assert!(!seen(&text, None, 40).contains("needle"));
-        assert!(seen("日本語日本語日本語needle", Some(&needle), 14).contains("need"));
+        assert!(seen("日本語日本語日本語needle", Some(&needle), 24).contains("needle"));
     }
 }
