@@ -14,7 +14,7 @@ use super::logs::{
     skeleton::{self, STAMP_BYTES, common},
 };
 use crate::model::{
-    LogBatch, LogFormat, LogSource, SourceKind,
+    JournalEntry, JournalExport, LogBatch, LogFormat, LogSource, SourceKind,
     logline::{self, Dialect, Writer},
 };
 
@@ -25,6 +25,9 @@ const JOINED_BYTES: usize = 4096;
 
 /// Bytes of the beginning from which it is told whether a terminal cut the lines: more than anybody pastes.
 const HEAD_BYTES: usize = 256 << 10;
+
+/// How the journal's export format begins.
+const EXPORT_BEGINS: &[&[u8]] = &[b"__CURSOR=", b"__REALTIME_TIMESTAMP="];
 
 /// Reads a paste. Times without zone are taken in `zone`; lines of the future of `now` (in seconds since the Unix epoch) are
 /// those of last year.
@@ -39,6 +42,8 @@ pub fn read(text: &str, zone: &TimeZone, now: i64) -> Vec<LogBatch> {
 pub struct Paste {
     /// The beginning, until it is known whether a terminal cut its lines.
     head: Option<Vec<u8>>,
+    /// Where it is the journal's export format, which is no text of lines.
+    export: Option<JournalExport>,
     lines: Lines,
     reader: Reader,
 }
@@ -59,12 +64,12 @@ impl Paste {
             wraps: false,
             sources: BTreeMap::new(),
         };
-        Self { head: Some(Vec::new()), lines: Lines::default(), reader }
+        Self { head: Some(Vec::new()), export: None, lines: Lines::default(), reader }
     }
 
     /// Takes the next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        let Some(head) = &mut self.head else { return self.lines.push(bytes, |_| true, &mut self.reader) };
+        let Some(head) = &mut self.head else { return self.take(bytes) };
         head.extend_from_slice(bytes);
         if head.len() >= HEAD_BYTES {
             self.begin();
@@ -81,6 +86,10 @@ impl Paste {
     /// There is no more: the rest.
     pub fn finish(mut self) -> Vec<LogBatch> {
         self.begin();
+        // The last entry of an export may be without its end.
+        if self.export.is_some() {
+            self.take(b"\n\n");
+        }
         self.lines.finish(true, &mut self.reader);
         self.reader.close();
         let Reader { nginx, sources, .. } = self.reader;
@@ -89,8 +98,19 @@ impl Paste {
 
     fn begin(&mut self) {
         if let Some(head) = self.head.take() {
-            self.reader.cut = cut_at(&String::from_utf8_lossy(&head));
-            self.lines.push(&head, |_| true, &mut self.reader);
+            if EXPORT_BEGINS.iter().any(|begin| head.starts_with(begin)) {
+                self.export = Some(JournalExport::default());
+            } else {
+                self.reader.cut = cut_at(&String::from_utf8_lossy(&head));
+            }
+            self.take(&head);
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        match &mut self.export {
+            Some(export) => export.push(bytes, |entry| self.reader.entry(&entry)),
+            None => self.lines.push(bytes, |_| true, &mut self.reader),
         }
     }
 }
@@ -138,6 +158,9 @@ impl Sink for Reader {
             return;
         }
         let text = String::from_utf8_lossy(line);
+        if let Some(entry) = logline::journal_json(&text) {
+            return self.entry(&entry);
+        }
         let unpacked = logline::docker_json(&text).unwrap_or(Cow::Borrowed(&text));
         self.text(&unpacked);
     }
@@ -175,6 +198,15 @@ impl Reader {
         let Some((dialect, cut)) = common::cut(line) else { return false };
         let access = self.sources.entry(dialect).or_insert_with(|| batcher(dialect, Some(0), &self.zone, self.now));
         access.add_cut(line, &cut, length, true)
+    }
+
+    /// An entry of the journal, which may have several lines, none of which anything has wrapped.
+    fn entry(&mut self, entry: &JournalEntry) {
+        self.close();
+        for line in String::from_utf8_lossy(&entry.line()).lines() {
+            self.text(line);
+            self.close();
+        }
     }
 
     fn text(&mut self, raw: &str) {
@@ -327,6 +359,28 @@ mod tests {
         assert_eq!(errors(&text)[0].1, 2);
         let all = read(&text, &TimeZone::UTC, 2_000_000_000);
         assert_eq!(all.iter().filter(|batch| batch.kind == SourceKind::App).map(|batch| batch.counts.len()).sum::<usize>(), 2);
+    }
+
+    #[test]
+    fn the_journal_is_read_in_its_own_formats() {
+        let message = LINE;
+        let export = [
+            &b"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1763605061000000\n_PID=1\nSYSLOG_IDENTIFIER=nginx\nMESSAGE\n"[..],
+            &(message.len() as u64).to_le_bytes(),
+            message.as_bytes(),
+            b"\n\n__CURSOR=s=2\n_PID=1\nSYSLOG_IDENTIFIER=nginx\nMESSAGE=",
+            message.as_bytes(),
+            b"\n",
+        ];
+        let mut paste = Paste::new(TimeZone::UTC, 2_000_000_000);
+        export.concat().chunks(100).for_each(|piece| paste.push(piece));
+        let counts: Vec<_> = paste.finish().into_iter().flat_map(|batch| batch.counts).collect();
+        assert_eq!(counts.iter().map(|count| count.count).sum::<u32>(), 2, "{counts:?}");
+        assert!(counts.iter().all(|count| count.key.contains("connect() failed")), "{counts:?}");
+        let quoted = serde_json::to_string(message).expect("text");
+        let json =
+            format!("{{\"__REALTIME_TIMESTAMP\":\"1763605061000000\",\"SYSLOG_IDENTIFIER\":\"nginx\",\"MESSAGE\":{quoted}}}\n");
+        assert_eq!(errors(&json)[0].0, errors(LINE)[0].0);
     }
 
     #[test]
