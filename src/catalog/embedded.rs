@@ -10,6 +10,7 @@ pub const SIGNATURES: &[File] = &[
     ("signatures/nginx-tls.toml", include_str!("../../assets/signatures/nginx-tls.toml")),
     ("signatures/nginx-more.toml", include_str!("../../assets/signatures/nginx-more.toml")),
     ("signatures/ingress-nginx.toml", include_str!("../../assets/signatures/ingress-nginx.toml")),
+    ("signatures/go.toml", include_str!("../../assets/signatures/go.toml")),
     ("signatures/go-proxy.toml", include_str!("../../assets/signatures/go-proxy.toml")),
     ("signatures/go-answer.toml", include_str!("../../assets/signatures/go-answer.toml")),
     ("signatures/caddy.toml", include_str!("../../assets/signatures/caddy.toml")),
@@ -19,6 +20,11 @@ pub const SIGNATURES: &[File] = &[
     ("signatures/cloud.toml", include_str!("../../assets/signatures/cloud.toml")),
     ("signatures/cloud-aws.toml", include_str!("../../assets/signatures/cloud-aws.toml")),
     ("signatures/access.toml", include_str!("../../assets/signatures/access.toml")),
+    ("signatures/apache.toml", include_str!("../../assets/signatures/apache.toml")),
+    ("signatures/haproxy.toml", include_str!("../../assets/signatures/haproxy.toml")),
+    ("signatures/lighttpd.toml", include_str!("../../assets/signatures/lighttpd.toml")),
+    ("signatures/squid.toml", include_str!("../../assets/signatures/squid.toml")),
+    ("signatures/varnish.toml", include_str!("../../assets/signatures/varnish.toml")),
     ("signatures/kernel.toml", include_str!("../../assets/signatures/kernel.toml")),
     ("signatures/systemd.toml", include_str!("../../assets/signatures/systemd.toml")),
     ("signatures/audit.toml", include_str!("../../assets/signatures/audit.toml")),
@@ -32,7 +38,6 @@ pub const SIGNATURES: &[File] = &[
     ("signatures/node.toml", include_str!("../../assets/signatures/node.toml")),
     ("signatures/java.toml", include_str!("../../assets/signatures/java.toml")),
     ("signatures/python.toml", include_str!("../../assets/signatures/python.toml")),
-    ("signatures/go.toml", include_str!("../../assets/signatures/go.toml")),
 ];
 
 /// Causes.
