@@ -384,3 +384,30 @@ fn requests_now_are_compared_with_those_before() {
     let shown = person.screen();
     assert!(shown.contains("5xx 100% ") && shown.contains("0% 0/s") && shown.contains("were 20.0/s"), "{shown}");
 }
+
+#[test]
+fn no_size_and_no_foreign_text_breaks_lines_prompt_and_search() {
+    const HOSTILE: &str = "\u{1b}]52;c;ZXZpbA==\u{7}\u{9b}31m\u{202e}\u{200b}日\u{301}\u{301}\u{301}\u{301}é";
+    let bad = |cell: &ratatui::buffer::Cell| cell.symbol().chars().any(|c| c.is_control() || why502::model::text::is_invisible(c));
+    let mut incident = told();
+    for count in 0..20 {
+        incident.observe(lines(
+            "/srv/\u{1b}[2J.log",
+            SourceKind::App,
+            LogFormat::Plain,
+            vec![(ONSET_S + count, HOSTILE.to_owned(), HOSTILE.repeat(20))],
+        ));
+    }
+    let mut person = Person::at(incident);
+    let sizes = (1..=40).flat_map(|width| [1, 2, 5, 8, 12].map(|height| (width, height))).chain([(80, 24), (160, 45)]);
+    for keys in ["", "l", &format!("/{HOSTILE}"), "\n", "k", "\u{1b}&~(?i)ZXZ.*B", "\n"] {
+        person.size = Size::new(80, 24);
+        person.keys(keys);
+        for (width, height) in sizes.clone() {
+            person.size = Size::new(width, height);
+            assert!(!person.buffer().content.iter().any(bad), "after {keys:?} at {width}x{height}");
+        }
+    }
+    person.size = Size::new(80, 24);
+    assert!(person.rows().len() >= 20, "what it looks for is found: {}", person.screen());
+}
