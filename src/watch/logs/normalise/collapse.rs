@@ -25,7 +25,12 @@ const TELLING: &[&str] = &[
     "AH",
     "Error (",
     "(EAI ",
-    // Squid's `ERR_CONNECT_FAIL 111`.
+    // HAProxy's `Layer4 timeout` and `Layer7 timeout`, Varnish's `BerespStatus 502`, lighttpd's `child exited: 1`, Squid's
+    // `ERR_CONNECT_FAIL 111`.
+    "Layer",
+    "Status ",
+    "exited: ",
+    "signalled: ",
     "_FAIL ",
     "_ERROR ",
 ];
