@@ -244,17 +244,25 @@ impl Subscription {
                     Err(_) => all = false,
                 }
             }
+            // Another directory is watched for a name than before: what came into it until now was told to nobody.
+            let moved = now.iter().any(|(what, (watch, _))| {
+                matches!(what, Watched::Name(_)) && held.get(what).is_some_and(|(before, _)| before != watch)
+            });
             let stays: Vec<i32> = now.values().map(|(watch, _)| *watch).collect();
             for (watch, _) in held.into_values().filter(|(watch, _)| !stays.contains(watch)) {
                 shared.remove(id, watch);
             }
-            (now, all)
+            (now, all, moved)
         });
         // Those of a call that hangs are lost, and with them the trust.
-        (self.held, self.all) = match tokio::time::timeout(DEADLINE, work).await {
+        let moved;
+        (self.held, self.all, moved) = match tokio::time::timeout(DEADLINE, work).await {
             Ok(Ok(done)) => done,
-            Ok(Err(_)) | Err(_) => (BTreeMap::new(), false),
+            Ok(Err(_)) | Err(_) => (BTreeMap::new(), false, false),
         };
+        if moved {
+            self.wake.notify_one();
+        }
         self.all
     }
 
