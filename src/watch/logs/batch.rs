@@ -120,10 +120,12 @@ impl Batcher {
         }
     }
 
-    /// The source was looked at: an entry that nothing was added to for a while is complete.
-    pub fn looked(&mut self) {
+    /// The source was looked at: an entry that nothing was added to for a while is complete. Gives whether one was.
+    pub fn looked(&mut self) -> bool {
         let entry = self.joiner.looked();
+        let complete = entry.is_some();
         self.entry(entry);
+        complete
     }
 
     /// Whether an entry is open, to which more may come.

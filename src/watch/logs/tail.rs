@@ -72,7 +72,7 @@ impl Tail {
         loop {
             batcher.at(self.sys.clock.now().wall_s());
             let looked = follower.look(&mut batcher).await;
-            batcher.looked();
+            let released = batcher.looked();
             if first.is_some() && !looked.more {
                 // What was there when we began is told whole, with the entry that may still be written.
                 batcher.release();
@@ -129,7 +129,7 @@ impl Tail {
                 // Something came, and nobody was told: unless he is just now, this file system can't be trusted.
                 pace.distrusted |= tokio::time::timeout(LATE, self.woken.changed()).await.is_err();
             }
-            if looked.progress {
+            if looked.progress || released {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_LAST);
                 told = Told::Something;
