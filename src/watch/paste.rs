@@ -9,11 +9,12 @@ use jiff::tz::TimeZone;
 
 use super::logs::{
     batch::Batcher,
+    join::{Joined, Joiner, condense, nginx_unfinished},
     lines::{Lines, Sink},
-    skeleton,
+    skeleton::{self, STAMP_BYTES, common},
 };
 use crate::model::{
-    LogBatch, LogFormat, LogSource, SourceKind,
+    JournalEntry, JournalExport, LogBatch, LogFormat, LogSource, SourceKind,
     logline::{self, Dialect, Writer},
 };
 
@@ -24,6 +25,9 @@ const JOINED_BYTES: usize = 4096;
 
 /// Bytes of the beginning from which it is told whether a terminal cut the lines: more than anybody pastes.
 const HEAD_BYTES: usize = 256 << 10;
+
+/// How the journal's export format begins.
+const EXPORT_BEGINS: &[&[u8]] = &[b"__CURSOR=", b"__REALTIME_TIMESTAMP="];
 
 /// Reads a paste. Times without zone are taken in `zone`; lines of the future of `now` (in seconds since the Unix epoch) are
 /// those of last year.
@@ -38,6 +42,8 @@ pub fn read(text: &str, zone: &TimeZone, now: i64) -> Vec<LogBatch> {
 pub struct Paste {
     /// The beginning, until it is known whether a terminal cut its lines.
     head: Option<Vec<u8>>,
+    /// Where it is the journal's export format, which is no text of lines.
+    export: Option<JournalExport>,
     lines: Lines,
     reader: Reader,
 }
@@ -45,13 +51,25 @@ pub struct Paste {
 impl Paste {
     /// As [`read`].
     pub fn new(zone: TimeZone, now: i64) -> Self {
-        let reader = Reader { zone, now, cut: None, whole: Vec::new(), whole_length: 0, open: None, sources: BTreeMap::new() };
-        Self { head: Some(Vec::new()), lines: Lines::default(), reader }
+        let reader = Reader {
+            nginx: batcher(Dialect::NginxError, None, &zone, now),
+            zone,
+            now,
+            cut: None,
+            alone: false,
+            stamp: [0; STAMP_BYTES],
+            whole: Vec::new(),
+            whole_length: 0,
+            open: Joiner::any(),
+            wraps: false,
+            sources: BTreeMap::new(),
+        };
+        Self { head: Some(Vec::new()), export: None, lines: Lines::default(), reader }
     }
 
     /// Takes the next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        let Some(head) = &mut self.head else { return self.lines.push(bytes, |_| true, &mut self.reader) };
+        let Some(head) = &mut self.head else { return self.take(bytes) };
         head.extend_from_slice(bytes);
         if head.len() >= HEAD_BYTES {
             self.begin();
@@ -60,21 +78,39 @@ impl Paste {
 
     /// The batches that are full.
     pub fn full(&mut self) -> Vec<LogBatch> {
-        self.reader.sources.values_mut().flat_map(Batcher::full).collect()
+        let mut full = self.reader.nginx.full();
+        full.extend(self.reader.sources.values_mut().flat_map(Batcher::full));
+        full
     }
 
     /// There is no more: the rest.
     pub fn finish(mut self) -> Vec<LogBatch> {
         self.begin();
+        // The last entry of an export may be without its end.
+        if self.export.is_some() {
+            self.take(b"\n\n");
+        }
         self.lines.finish(true, &mut self.reader);
         self.reader.close();
-        self.reader.sources.into_values().flat_map(|mut batcher| batcher.all()).collect()
+        let Reader { nginx, sources, .. } = self.reader;
+        std::iter::once(nginx).chain(sources.into_values()).flat_map(|mut batcher| batcher.all()).collect()
     }
 
     fn begin(&mut self) {
         if let Some(head) = self.head.take() {
-            self.reader.cut = cut_at(&String::from_utf8_lossy(&head));
-            self.lines.push(&head, |_| true, &mut self.reader);
+            if EXPORT_BEGINS.iter().any(|begin| head.starts_with(begin)) {
+                self.export = Some(JournalExport::default());
+            } else {
+                self.reader.cut = cut_at(&String::from_utf8_lossy(&head));
+            }
+            self.take(&head);
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        match &mut self.export {
+            Some(export) => export.push(bytes, |entry| self.reader.entry(&entry)),
+            None => self.lines.push(bytes, |_| true, &mut self.reader),
         }
     }
 }
@@ -85,50 +121,127 @@ struct Reader {
     zone: TimeZone,
     now: i64,
     cut: Option<usize>,
+    /// Lines of nginx's error log, which are told by their raw bytes.
+    nginx: Batcher,
+    /// Whether the line behind the next begins with a stamp of its own, so that it is no part of it.
+    alone: bool,
+    /// What the last of those began with: most lines begin like the one before.
+    stamp: [u8; STAMP_BYTES],
     /// A line that begins as nginx begins one, as it came: what follows may belong to it. Empty: there is none.
     whole: Vec<u8>,
     whole_length: u64,
-    /// The same of another program, or one that was put together.
-    open: Option<String>,
+    /// The same of another program, or an entry of several lines.
+    open: Joiner,
+    /// The open line is one of a program that is known: it may have been wrapped.
+    wraps: bool,
     sources: BTreeMap<Dialect, Batcher>,
 }
 
 impl Sink for Reader {
     fn line(&mut self, line: &[u8], length: u64, _: bool) {
-        if skeleton::begins(line) {
+        let alone = std::mem::take(&mut self.alone);
+        let apart = self.whole.is_empty() && !self.open.is_open();
+        if alone && (apart || skeleton::begins(line) || common::begins(line)) {
+            // It begins anew, and so does the line behind it.
+            self.close();
+            if self.raw(line, length) {
+                return;
+            }
+        }
+        if skeleton::begins(line) && !nginx_unfinished(line) {
             self.close();
             self.whole.extend_from_slice(line);
             self.whole_length = length;
+            if alone {
+                self.close();
+            }
             return;
         }
         let text = String::from_utf8_lossy(line);
+        if let Some(entry) = logline::journal_json(&text) {
+            return self.entry(&entry);
+        }
         let unpacked = logline::docker_json(&text).unwrap_or(Cow::Borrowed(&text));
         self.text(&unpacked);
     }
 
+    fn ahead(&mut self, behind: &[u8]) {
+        self.alone = match behind.first_chunk() {
+            Some(stamp) if *stamp == self.stamp => true,
+            Some(stamp) if skeleton::stamped(stamp) => {
+                self.stamp = *stamp;
+                true
+            }
+            Some(_) | None => common::begins(behind),
+        };
+    }
+
     fn blank(&mut self) {
-        self.close();
+        // Traces have empty lines in them: what stands behind one tells whether it goes on.
+        self.alone = false;
+        self.wraps = false;
+        if !self.open.goes_on() {
+            self.close();
+        }
     }
 
     fn dropped(&mut self, _: u64) {}
 }
 
 impl Reader {
+    /// Counts a line that its raw bytes tell whole. `false`: they don't.
+    fn raw(&mut self, line: &[u8], length: u64) -> bool {
+        // `2026/`: no address has a slash.
+        if line.get(4) == Some(&b'/') {
+            return self.nginx.add_raw(line, length, true);
+        }
+        let Some((dialect, cut)) = common::cut(line) else { return false };
+        let access = self.sources.entry(dialect).or_insert_with(|| batcher(dialect, Some(0), &self.zone, self.now));
+        access.add_cut(line, &cut, length, true)
+    }
+
+    /// An entry of the journal, which nothing has wrapped: it is whole when it has several lines, else the next may belong to it.
+    fn entry(&mut self, entry: &JournalEntry) {
+        let line = entry.line();
+        if !self.whole.is_empty() || line.contains(&b'\n') {
+            self.close();
+        }
+        if line.contains(&b'\n') {
+            return self.add(&condense(&line, 0), line.len() as u64);
+        }
+        self.wraps = false;
+        self.text(&String::from_utf8_lossy(&line));
+        self.wraps = false;
+    }
+
     fn text(&mut self, raw: &str) {
         if !self.whole.is_empty() {
-            self.open = Some(String::from_utf8_lossy(&self.whole).into_owned());
+            self.open.open(&self.whole, self.whole_length, true, None);
+            self.wraps = true;
             self.whole.clear();
         }
-        if let Some(line) = line_of(raw) {
-            self.close();
-            self.open = Some(line.to_owned());
-        } else if let Some(line) = self.open.as_mut().filter(|line| continues(line, raw)) {
-            join(line, raw, self.cut);
-        } else {
-            self.close();
-            if !raw.trim().is_empty() {
-                self.add(raw);
-            }
+        let length = raw.len() as u64;
+        let known = line_of(raw);
+        // Somebody indented what he quoted.
+        let quoted = raw.starts_with([' ', '\t']) && known.is_some() && !self.open.goes_on();
+        let wrapped = self.open.single().filter(|_| self.wraps && known.is_none()).map(String::from_utf8_lossy);
+        let anew = skeleton::stamped(raw.as_bytes()) || common::begins(raw.as_bytes());
+        let wrapped = wrapped.filter(|line| !anew && continues(line, raw)).map(Cow::into_owned);
+        // A break before a blank leaves one blank; frames of a trace are indented by more.
+        let frame = !raw.starts_with(' ') || raw.starts_with("  ") || wrapped.is_none();
+        if frame && !quoted && self.open.is_open() && self.open.joins(raw.as_bytes(), length) {
+            return;
+        }
+        if let Some(mut line) = wrapped {
+            join(&mut line, raw, self.cut);
+            self.open.open(line.as_bytes(), line.len() as u64, true, None);
+            return;
+        }
+        self.close();
+        self.wraps = known.is_some();
+        if !raw.trim().is_empty() {
+            let line = known.unwrap_or(raw);
+            self.open.open(line.as_bytes(), line.len() as u64, true, None);
         }
     }
 
@@ -137,33 +250,36 @@ impl Reader {
         if !self.whole.is_empty() {
             let line = std::mem::take(&mut self.whole);
             let length = self.whole_length;
-            self.batcher(Dialect::NginxError, None).add(&line, length, true, None);
+            self.nginx.add(&line, length, true, None);
             self.whole = line;
             self.whole.clear();
-        } else if let Some(line) = self.open.take() {
-            self.add(&line);
+        } else if let Some(Joined { text, length, .. }) = self.open.release() {
+            self.add(&text, length);
         }
     }
 
-    fn add(&mut self, line: &str) {
-        let entry = logline::read(line);
-        self.batcher(entry.dialect, entry.status).add(line.as_bytes(), line.len() as u64, true, None);
+    fn add(&mut self, text: &[u8], length: u64) {
+        let whole = String::from_utf8_lossy(text);
+        let entry = logline::read(&whole);
+        let batcher = match entry.dialect {
+            Dialect::NginxError => &mut self.nginx,
+            other => self.sources.entry(other).or_insert_with(|| batcher(other, entry.status, &self.zone, self.now)),
+        };
+        batcher.add(text, length, true, None);
     }
+}
 
-    fn batcher(&mut self, dialect: Dialect, status: Option<u16>) -> &mut Batcher {
-        self.sources.entry(dialect).or_insert_with(|| {
-            let kind = match dialect.writer() {
-                Writer::Gateway if status.is_some() => SourceKind::Access,
-                Writer::Gateway => SourceKind::Error,
-                Writer::Application => SourceKind::App,
-                Writer::Host => SourceKind::Kernel,
-            };
-            let log = LogSource { path: dialect.title().into(), kind, format: LogFormat::Plain };
-            let mut batcher = Batcher::new(log, self.zone.clone()).spanning();
-            batcher.at(self.now);
-            batcher
-        })
-    }
+fn batcher(dialect: Dialect, status: Option<u16>, zone: &TimeZone, now: i64) -> Batcher {
+    let kind = match dialect.writer() {
+        Writer::Gateway if status.is_some() => SourceKind::Access,
+        Writer::Gateway => SourceKind::Error,
+        Writer::Application => SourceKind::App,
+        Writer::Host => SourceKind::Kernel,
+    };
+    let log = LogSource { path: dialect.title().into(), kind, format: LogFormat::Plain };
+    let mut batcher = Batcher::new(log, zone.clone()).spanning();
+    batcher.at(now);
+    batcher
 }
 
 /// The line of a program that is known, within a line: behind a prompt, a file name of grep, the prefix of docker or syslog.
@@ -209,64 +325,4 @@ fn join(line: &mut String, next: &str, cut: Option<usize>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LINE: &str = "2026/11/20 02:17:41 [error] 811#811: *5 connect() failed (111: Connection refused) while connecting to upstream, \
-                        client: 203.0.113.9, server: shop, request: \"GET /cart HTTP/1.1\", upstream: \"http://127.0.0.1:8000/cart\", host: \"shop\"";
-
-    fn errors(text: &str) -> Vec<(String, u32, String)> {
-        let batches = read(text, &TimeZone::UTC, 2_000_000_000);
-        let of = batches.into_iter().filter(|batch| batch.kind == SourceKind::Error).flat_map(|batch| batch.counts);
-        of.map(|count| (count.key, count.count, count.first)).collect()
-    }
-
-    #[test]
-    fn a_line_is_found_behind_what_stands_before_it() {
-        let plain = errors(LINE);
-        assert_eq!(plain.len(), 1);
-        for before in [
-            "web-1  | ",
-            "/var/log/nginx/error.log:",
-            "/var/log/nginx/error.log-12:",
-            "Nov 20 02:17:41 gw1 nginx: ",
-            "[pod/gw-7c9/nginx] ",
-            "2026-11-20T02:17:41.123Z ",
-            "  ",
-            "> ",
-        ] {
-            let found = errors(&format!("{before}{LINE}"));
-            assert_eq!((&found[0].0, found[0].1, found.len()), (&plain[0].0, 1, 1), "{before}");
-        }
-    }
-
-    #[test]
-    fn equal_lines_count_together_and_others_stay_apart() {
-        let text = format!("$ tail error.log\n{LINE}\n{LINE}\nsome other words\n");
-        assert_eq!(errors(&text)[0].1, 2);
-        let all = read(&text, &TimeZone::UTC, 2_000_000_000);
-        assert_eq!(all.iter().filter(|batch| batch.kind == SourceKind::App).map(|batch| batch.counts.len()).sum::<usize>(), 2);
-    }
-
-    #[test]
-    fn wrapped_lines_are_put_together() {
-        let plain = errors(LINE);
-        for width in [72, 80, 100, 120] {
-            let chars: Vec<char> = LINE.chars().collect();
-            let wrapped: Vec<String> = chars.chunks(width).map(|part| part.iter().collect()).collect();
-            assert_eq!(errors(&wrapped.join("\n"))[0].0, plain[0].0, "cut at {width}");
-            let (mut lines, mut line) = (Vec::new(), String::new());
-            for word in LINE.split(' ') {
-                if line.len() + word.len() >= width {
-                    lines.push(std::mem::take(&mut line));
-                }
-                if !line.is_empty() {
-                    line.push(' ');
-                }
-                line.push_str(word);
-            }
-            lines.push(line);
-            assert_eq!(errors(&lines.join("\n"))[0].0, plain[0].0, "filled at {width}");
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! Numbers and clients' texts out of messages.
 
+use std::sync::LazyLock;
+
 use memchr::{memchr, memmem};
 
 /// Words behind which a number says what happened: signals, exit codes, statuses, versions, errors of TLS and of the system.
@@ -88,18 +90,23 @@ fn is_error_number(bytes: &[u8], at: usize, digits: usize) -> bool {
     at > 0 && bytes[at - 1] == b'(' && behind.is_some_and(|behind| behind[0] == b')' && behind[1].is_ascii_uppercase())
 }
 
+static CLIENTS_WORDS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("while reading client request"));
+static CLIENTS_PATH: LazyLock<[memmem::Finder<'static>; 6]> = LazyLock::new(|| {
+    ["(2: ", "(20: ", "(36: ", "is not found", "is forbidden", "redirection cycle"].map(|sign| memmem::Finder::new(sign))
+});
+
 /// Appends a message of nginx's error log without what differs from request to request. `of_request`: paths in it follow from
 /// what a client asked for.
 pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
     let bytes = message.as_bytes();
-    let contains = |sign: &str| memmem::find(bytes, sign.as_bytes()).is_some();
+    let contains = |sign: &memmem::Finder<'_>| sign.find(bytes).is_some();
     // What nginx quotes from a client (ngx_http_request.c, ngx_http_parse.c): `client sent invalid header line: "..."`.
-    let clients_words = || message.starts_with("client sent ") || contains("while reading client request");
+    let clients_words = || message.starts_with("client sent ") || contains(&CLIENTS_WORDS);
     // Files of the client's naming: not found, not a directory, name too long; `"..." is not found`, `is forbidden`.
-    let clients_path =
-        || of_request && ["(2: ", "(20: ", "(36: ", "is not found", "is forbidden", "redirection cycle"].into_iter().any(contains);
+    let clients_path = || of_request && CLIENTS_PATH.iter().any(contains);
     // What stands between the two is taken over as it is.
-    let (mut kept, mut at) = (0, 0);
+    let mut at = fastcgi(message, out);
+    let mut kept = at;
     while let Some(first) = bytes.get(at) {
         let rest = &message[at..];
         at += match first {
@@ -149,6 +156,23 @@ pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
         }
     }
     out.push_str(&message[kept..at]);
+}
+
+/// Appends what an application said by FastCGI, its first line and no more of it than leaves room for the upstream; how far in the
+/// message it goes. PHP's words have quotes and line ends in them.
+fn fastcgi(message: &str, out: &mut String) -> usize {
+    const SAID: &str = "FastCGI sent in stderr: \"";
+    /// A quarter of a key, and more than the place in the code that an error of PHP's names.
+    const SAID_BYTES: usize = 200;
+    let Some(said) = message.strip_prefix(SAID) else { return 0 };
+    let end = said.rfind("\" while ").unwrap_or(said.len());
+    // What ended the script may stand behind what it said before.
+    let fatal =
+        ["PHP message: PHP Fatal error: ", "PHP message: PHP Parse error: "].into_iter().find_map(|fatal| said[..end].find(fatal));
+    let line = said[fatal.unwrap_or(0)..end].split('\n').next().unwrap_or_default();
+    out.push_str(SAID);
+    numbers(&line[..line.floor_char_boundary(SAID_BYTES)], out);
+    SAID.len() + end
 }
 
 /// Whether a number in a message of nginx's tells what happened: which protocol answered (FastCGI's version 72 is the H of HTTP,
