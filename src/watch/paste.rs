@@ -9,11 +9,12 @@ use jiff::tz::TimeZone;
 
 use super::logs::{
     batch::Batcher,
+    join::{Joined, Joiner, nginx_unfinished},
     lines::{Lines, Sink},
     skeleton::{self, STAMP_BYTES, common},
 };
 use crate::model::{
-    LogBatch, LogFormat, LogSource, SourceKind,
+    JournalEntry, JournalExport, LogBatch, LogFormat, LogSource, SourceKind,
     logline::{self, Dialect, Writer},
 };
 
@@ -24,6 +25,9 @@ const JOINED_BYTES: usize = 4096;
 
 /// Bytes of the beginning from which it is told whether a terminal cut the lines: more than anybody pastes.
 const HEAD_BYTES: usize = 256 << 10;
+
+/// How the journal's export format begins.
+const EXPORT_BEGINS: &[&[u8]] = &[b"__CURSOR=", b"__REALTIME_TIMESTAMP="];
 
 /// Reads a paste. Times without zone are taken in `zone`; lines of the future of `now` (in seconds since the Unix epoch) are
 /// those of last year.
@@ -38,6 +42,8 @@ pub fn read(text: &str, zone: &TimeZone, now: i64) -> Vec<LogBatch> {
 pub struct Paste {
     /// The beginning, until it is known whether a terminal cut its lines.
     head: Option<Vec<u8>>,
+    /// Where it is the journal's export format, which is no text of lines.
+    export: Option<JournalExport>,
     lines: Lines,
     reader: Reader,
 }
@@ -54,15 +60,16 @@ impl Paste {
             stamp: [0; STAMP_BYTES],
             whole: Vec::new(),
             whole_length: 0,
-            open: None,
+            open: Joiner::any(),
+            wraps: false,
             sources: BTreeMap::new(),
         };
-        Self { head: Some(Vec::new()), lines: Lines::default(), reader }
+        Self { head: Some(Vec::new()), export: None, lines: Lines::default(), reader }
     }
 
     /// Takes the next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        let Some(head) = &mut self.head else { return self.lines.push(bytes, |_| true, &mut self.reader) };
+        let Some(head) = &mut self.head else { return self.take(bytes) };
         head.extend_from_slice(bytes);
         if head.len() >= HEAD_BYTES {
             self.begin();
@@ -79,6 +86,10 @@ impl Paste {
     /// There is no more: the rest.
     pub fn finish(mut self) -> Vec<LogBatch> {
         self.begin();
+        // The last entry of an export may be without its end.
+        if self.export.is_some() {
+            self.take(b"\n\n");
+        }
         self.lines.finish(true, &mut self.reader);
         self.reader.close();
         let Reader { nginx, sources, .. } = self.reader;
@@ -87,8 +98,19 @@ impl Paste {
 
     fn begin(&mut self) {
         if let Some(head) = self.head.take() {
-            self.reader.cut = cut_at(&String::from_utf8_lossy(&head));
-            self.lines.push(&head, |_| true, &mut self.reader);
+            if EXPORT_BEGINS.iter().any(|begin| head.starts_with(begin)) {
+                self.export = Some(JournalExport::default());
+            } else {
+                self.reader.cut = cut_at(&String::from_utf8_lossy(&head));
+            }
+            self.take(&head);
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        match &mut self.export {
+            Some(export) => export.push(bytes, |entry| self.reader.entry(&entry)),
+            None => self.lines.push(bytes, |_| true, &mut self.reader),
         }
     }
 }
@@ -108,18 +130,20 @@ struct Reader {
     /// A line that begins as nginx begins one, as it came: what follows may belong to it. Empty: there is none.
     whole: Vec<u8>,
     whole_length: u64,
-    /// The same of another program, or one that was put together.
-    open: Option<String>,
+    /// The same of another program, or an entry of several lines.
+    open: Joiner,
+    /// The open line is one of a program that is known: it may have been wrapped.
+    wraps: bool,
     sources: BTreeMap<Dialect, Batcher>,
 }
 
 impl Sink for Reader {
     fn line(&mut self, line: &[u8], length: u64, _: bool) {
         let alone = std::mem::take(&mut self.alone);
-        if alone && self.whole.is_empty() && self.open.is_none() && self.raw(line, length) {
+        if alone && self.whole.is_empty() && !self.open.is_open() && self.raw(line, length) {
             return;
         }
-        if skeleton::begins(line) {
+        if skeleton::begins(line) && !nginx_unfinished(line) {
             self.close();
             self.whole.extend_from_slice(line);
             self.whole_length = length;
@@ -129,6 +153,9 @@ impl Sink for Reader {
             return;
         }
         let text = String::from_utf8_lossy(line);
+        if let Some(entry) = logline::journal_json(&text) {
+            return self.entry(&entry);
+        }
         let unpacked = logline::docker_json(&text).unwrap_or(Cow::Borrowed(&text));
         self.text(&unpacked);
     }
@@ -146,7 +173,11 @@ impl Sink for Reader {
 
     fn blank(&mut self) {
         self.alone = false;
-        self.close();
+        // Traces have empty lines in them: what stands behind one tells whether it goes on.
+        self.wraps = false;
+        if !self.open.goes_on() {
+            self.close();
+        }
     }
 
     fn dropped(&mut self, _: u64) {}
@@ -164,25 +195,43 @@ impl Reader {
         access.add_cut(line, &cut, length, true)
     }
 
+    /// An entry of the journal, which may have several lines, none of which anything has wrapped.
+    fn entry(&mut self, entry: &JournalEntry) {
+        self.close();
+        for line in String::from_utf8_lossy(&entry.line()).lines() {
+            self.text(line);
+        }
+        self.close();
+    }
+
     fn text(&mut self, raw: &str) {
         if !self.whole.is_empty() {
-            self.open = Some(String::from_utf8_lossy(&self.whole).into_owned());
+            self.open.open(&self.whole, self.whole_length, true, None);
+            self.wraps = true;
             self.whole.clear();
         }
-        if let Some(line) = line_of(raw) {
-            self.close();
-            self.open = Some(line.to_owned());
-        } else if let Some(line) = self
-            .open
-            .as_mut()
-            .filter(|line| !skeleton::stamped(raw.as_bytes()) && !common::begins(raw.as_bytes()) && continues(line, raw))
-        {
-            join(line, raw, self.cut);
-        } else {
-            self.close();
-            if !raw.trim().is_empty() {
-                self.add(raw);
-            }
+        let length = raw.len() as u64;
+        let known = line_of(raw);
+        // Somebody indented what he quoted.
+        let quoted = raw.starts_with([' ', '\t']) && known.is_some() && !self.open.goes_on();
+        let begins = known.is_some() || skeleton::stamped(raw.as_bytes()) || common::begins(raw.as_bytes());
+        let wrapped = self.open.single().filter(|_| self.wraps && !begins).map(String::from_utf8_lossy);
+        let wrapped = wrapped.filter(|line| continues(line, raw)).map(Cow::into_owned);
+        // A break before a blank leaves one blank; frames of a trace are indented by more.
+        let frame = !raw.starts_with(' ') || raw.starts_with("  ") || wrapped.is_none();
+        if frame && !quoted && self.open.is_open() && self.open.joins(raw.as_bytes(), length) {
+            return;
+        }
+        if let Some(mut line) = wrapped {
+            join(&mut line, raw, self.cut);
+            self.open.open(line.as_bytes(), line.len() as u64, true, None);
+            return;
+        }
+        self.close();
+        self.wraps = known.is_some();
+        if !raw.trim().is_empty() {
+            let line = known.unwrap_or(raw);
+            self.open.open(line.as_bytes(), line.len() as u64, true, None);
         }
     }
 
@@ -194,18 +243,15 @@ impl Reader {
             self.nginx.add(&line, length, true, None);
             self.whole = line;
             self.whole.clear();
-        } else if let Some(line) = self.open.take() {
-            self.add(&line);
+        } else if let Some(Joined { text, length, .. }) = self.open.release() {
+            let entry = String::from_utf8_lossy(&text);
+            let entry = logline::read(&entry);
+            let batcher = match entry.dialect {
+                Dialect::NginxError => &mut self.nginx,
+                other => self.sources.entry(other).or_insert_with(|| batcher(other, entry.status, &self.zone, self.now)),
+            };
+            batcher.add(&text, length, true, None);
         }
-    }
-
-    fn add(&mut self, line: &str) {
-        let entry = logline::read(line);
-        let batcher = match entry.dialect {
-            Dialect::NginxError => &mut self.nginx,
-            other => self.sources.entry(other).or_insert_with(|| batcher(other, entry.status, &self.zone, self.now)),
-        };
-        batcher.add(line.as_bytes(), line.len() as u64, true, None);
     }
 }
 
@@ -304,6 +350,28 @@ mod tests {
         assert_eq!(errors(&text)[0].1, 2);
         let all = read(&text, &TimeZone::UTC, 2_000_000_000);
         assert_eq!(all.iter().filter(|batch| batch.kind == SourceKind::App).map(|batch| batch.counts.len()).sum::<usize>(), 2);
+    }
+
+    #[test]
+    fn the_journal_is_read_in_its_own_formats() {
+        let message = LINE;
+        let export = [
+            &b"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1763605061000000\n_PID=1\nSYSLOG_IDENTIFIER=nginx\nMESSAGE\n"[..],
+            &(message.len() as u64).to_le_bytes(),
+            message.as_bytes(),
+            b"\n\n__CURSOR=s=2\n_PID=1\nSYSLOG_IDENTIFIER=nginx\nMESSAGE=",
+            message.as_bytes(),
+            b"\n",
+        ];
+        let mut paste = Paste::new(TimeZone::UTC, 2_000_000_000);
+        export.concat().chunks(100).for_each(|piece| paste.push(piece));
+        let counts: Vec<_> = paste.finish().into_iter().flat_map(|batch| batch.counts).collect();
+        assert_eq!(counts.iter().map(|count| count.count).sum::<u32>(), 2, "{counts:?}");
+        assert!(counts.iter().all(|count| count.key.contains("connect() failed")), "{counts:?}");
+        let quoted = serde_json::to_string(message).expect("text");
+        let json =
+            format!("{{\"__REALTIME_TIMESTAMP\":\"1763605061000000\",\"SYSLOG_IDENTIFIER\":\"nginx\",\"MESSAGE\":{quoted}}}\n");
+        assert_eq!(errors(&json)[0].0, errors(LINE)[0].0);
     }
 
     #[test]
