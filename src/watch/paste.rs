@@ -140,8 +140,15 @@ struct Reader {
 impl Sink for Reader {
     fn line(&mut self, line: &[u8], length: u64, _: bool) {
         let alone = std::mem::take(&mut self.alone);
-        if alone && self.whole.is_empty() && !self.open.is_open() && self.raw(line, length) {
-            return;
+        if alone {
+            // What is open ends with a line that has a stamp of its own.
+            let idle = self.whole.is_empty() && !self.open.is_open();
+            if !idle && (skeleton::stamped(line) || common::begins(line)) {
+                self.close();
+            }
+            if self.whole.is_empty() && !self.open.is_open() && self.raw(line, length) {
+                return;
+            }
         }
         if skeleton::begins(line) && !nginx_unfinished(line) {
             self.close();
@@ -214,12 +221,13 @@ impl Reader {
         let known = line_of(raw);
         // Somebody indented what he quoted.
         let quoted = raw.starts_with([' ', '\t']) && known.is_some() && !self.open.goes_on();
-        let begins = known.is_some() || skeleton::stamped(raw.as_bytes()) || common::begins(raw.as_bytes());
+        let stamped = skeleton::stamped(raw.as_bytes()) || common::begins(raw.as_bytes());
+        let begins = known.is_some() || stamped;
         let wrapped = self.open.single().filter(|_| self.wraps && !begins).map(String::from_utf8_lossy);
         let wrapped = wrapped.filter(|line| continues(line, raw)).map(Cow::into_owned);
         // A break before a blank leaves one blank; frames of a trace are indented by more.
         let frame = !raw.starts_with(' ') || raw.starts_with("  ") || wrapped.is_none();
-        if frame && !quoted && self.open.is_open() && self.open.joins(raw.as_bytes(), length) {
+        if frame && !quoted && !stamped && self.open.is_open() && self.open.joins(raw.as_bytes(), length) {
             return;
         }
         if let Some(mut line) = wrapped {
