@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::logs::{
     batch::Batcher,
-    join::{Joined, Joiner, nginx_unfinished},
+    join::{Joined, Joiner, condense, nginx_unfinished},
     lines::{Lines, Sink},
     skeleton::{self, STAMP_BYTES, common},
 };
@@ -140,13 +140,11 @@ struct Reader {
 impl Sink for Reader {
     fn line(&mut self, line: &[u8], length: u64, _: bool) {
         let alone = std::mem::take(&mut self.alone);
-        if alone {
-            // What is open ends with a line that has a stamp of its own.
-            let idle = self.whole.is_empty() && !self.open.is_open();
-            if !idle && (skeleton::stamped(line) || common::begins(line)) {
-                self.close();
-            }
-            if self.whole.is_empty() && !self.open.is_open() && self.raw(line, length) {
+        let apart = self.whole.is_empty() && !self.open.is_open();
+        if alone && (apart || skeleton::begins(line) || common::begins(line)) {
+            // It begins anew, and so does the line behind it.
+            self.close();
+            if self.raw(line, length) {
                 return;
             }
         }
@@ -179,8 +177,8 @@ impl Sink for Reader {
     }
 
     fn blank(&mut self) {
-        self.alone = false;
         // Traces have empty lines in them: what stands behind one tells whether it goes on.
+        self.alone = false;
         self.wraps = false;
         if !self.open.goes_on() {
             self.close();
@@ -202,13 +200,18 @@ impl Reader {
         access.add_cut(line, &cut, length, true)
     }
 
-    /// An entry of the journal, which may have several lines, none of which anything has wrapped.
+    /// An entry of the journal, which nothing has wrapped: it is whole when it has several lines, else the next may belong to it.
     fn entry(&mut self, entry: &JournalEntry) {
-        self.close();
-        for line in String::from_utf8_lossy(&entry.line()).lines() {
-            self.text(line);
+        let line = entry.line();
+        if !self.whole.is_empty() || line.contains(&b'\n') {
+            self.close();
         }
-        self.close();
+        if line.contains(&b'\n') {
+            return self.add(&condense(&line, 0), line.len() as u64);
+        }
+        self.wraps = false;
+        self.text(&String::from_utf8_lossy(&line));
+        self.wraps = false;
     }
 
     fn text(&mut self, raw: &str) {
@@ -221,13 +224,12 @@ impl Reader {
         let known = line_of(raw);
         // Somebody indented what he quoted.
         let quoted = raw.starts_with([' ', '\t']) && known.is_some() && !self.open.goes_on();
-        let stamped = skeleton::stamped(raw.as_bytes()) || common::begins(raw.as_bytes());
-        let begins = known.is_some() || stamped;
-        let wrapped = self.open.single().filter(|_| self.wraps && !begins).map(String::from_utf8_lossy);
-        let wrapped = wrapped.filter(|line| continues(line, raw)).map(Cow::into_owned);
+        let wrapped = self.open.single().filter(|_| self.wraps && known.is_none()).map(String::from_utf8_lossy);
+        let anew = skeleton::stamped(raw.as_bytes()) || common::begins(raw.as_bytes());
+        let wrapped = wrapped.filter(|line| !anew && continues(line, raw)).map(Cow::into_owned);
         // A break before a blank leaves one blank; frames of a trace are indented by more.
         let frame = !raw.starts_with(' ') || raw.starts_with("  ") || wrapped.is_none();
-        if frame && !quoted && !stamped && self.open.is_open() && self.open.joins(raw.as_bytes(), length) {
+        if frame && !quoted && !anew && self.open.is_open() && self.open.joins(raw.as_bytes(), length) {
             return;
         }
         if let Some(mut line) = wrapped {
@@ -252,14 +254,18 @@ impl Reader {
             self.whole = line;
             self.whole.clear();
         } else if let Some(Joined { text, length, .. }) = self.open.release() {
-            let entry = String::from_utf8_lossy(&text);
-            let entry = logline::read(&entry);
-            let batcher = match entry.dialect {
-                Dialect::NginxError => &mut self.nginx,
-                other => self.sources.entry(other).or_insert_with(|| batcher(other, entry.status, &self.zone, self.now)),
-            };
-            batcher.add(&text, length, true, None);
+            self.add(&text, length);
         }
+    }
+
+    fn add(&mut self, text: &[u8], length: u64) {
+        let whole = String::from_utf8_lossy(text);
+        let entry = logline::read(&whole);
+        let batcher = match entry.dialect {
+            Dialect::NginxError => &mut self.nginx,
+            other => self.sources.entry(other).or_insert_with(|| batcher(other, entry.status, &self.zone, self.now)),
+        };
+        batcher.add(text, length, true, None);
     }
 }
 
@@ -319,119 +325,4 @@ fn join(line: &mut String, next: &str, cut: Option<usize>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::{collection::vec, prelude::*};
-
-    use super::*;
-
-    const LINE: &str = "2026/11/20 02:17:41 [error] 811#811: *5 connect() failed (111: Connection refused) while connecting to upstream, \
-                        client: 203.0.113.9, server: shop, request: \"GET /cart HTTP/1.1\", upstream: \"http://127.0.0.1:8000/cart\", host: \"shop\"";
-
-    fn errors(text: &str) -> Vec<(String, u32, String)> {
-        let batches = read(text, &TimeZone::UTC, 2_000_000_000);
-        let of = batches.into_iter().filter(|batch| batch.kind == SourceKind::Error).flat_map(|batch| batch.counts);
-        of.map(|count| (count.key, count.count, count.first)).collect()
-    }
-
-    #[test]
-    fn a_line_is_found_behind_what_stands_before_it() {
-        let plain = errors(LINE);
-        assert_eq!(plain.len(), 1);
-        for before in [
-            "web-1  | ",
-            "/var/log/nginx/error.log:",
-            "/var/log/nginx/error.log-12:",
-            "Nov 20 02:17:41 gw1 nginx: ",
-            "[pod/gw-7c9/nginx] ",
-            "2026-11-20T02:17:41.123Z ",
-            "  ",
-            "> ",
-        ] {
-            let found = errors(&format!("{before}{LINE}"));
-            assert_eq!((&found[0].0, found[0].1, found.len()), (&plain[0].0, 1, 1), "{before}");
-        }
-    }
-
-    #[test]
-    fn equal_lines_count_together_and_others_stay_apart() {
-        let text = format!("$ tail error.log\n{LINE}\n{LINE}\nsome other words\n");
-        assert_eq!(errors(&text)[0].1, 2);
-        let all = read(&text, &TimeZone::UTC, 2_000_000_000);
-        assert_eq!(all.iter().filter(|batch| batch.kind == SourceKind::App).map(|batch| batch.counts.len()).sum::<usize>(), 2);
-    }
-
-    #[test]
-    fn the_journal_is_read_in_its_own_formats() {
-        let message = LINE;
-        let export = [
-            &b"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1763605061000000\n_PID=1\nSYSLOG_IDENTIFIER=nginx\nMESSAGE\n"[..],
-            &(message.len() as u64).to_le_bytes(),
-            message.as_bytes(),
-            b"\n\n__CURSOR=s=2\n_PID=1\nSYSLOG_IDENTIFIER=nginx\nMESSAGE=",
-            message.as_bytes(),
-            b"\n",
-        ];
-        let mut paste = Paste::new(TimeZone::UTC, 2_000_000_000);
-        export.concat().chunks(100).for_each(|piece| paste.push(piece));
-        let counts: Vec<_> = paste.finish().into_iter().flat_map(|batch| batch.counts).collect();
-        assert_eq!(counts.iter().map(|count| count.count).sum::<u32>(), 2, "{counts:?}");
-        assert!(counts.iter().all(|count| count.key.contains("connect() failed")), "{counts:?}");
-        let quoted = serde_json::to_string(message).expect("text");
-        let json =
-            format!("{{\"__REALTIME_TIMESTAMP\":\"1763605061000000\",\"SYSLOG_IDENTIFIER\":\"nginx\",\"MESSAGE\":{quoted}}}\n");
-        assert_eq!(errors(&json)[0].0, errors(LINE)[0].0);
-    }
-
-    #[test]
-    fn wrapped_lines_are_put_together() {
-        let plain = errors(LINE);
-        for width in [72, 80, 100, 120] {
-            let chars: Vec<char> = LINE.chars().collect();
-            let wrapped: Vec<String> = chars.chunks(width).map(|part| part.iter().collect()).collect();
-            assert_eq!(errors(&wrapped.join("\n"))[0].0, plain[0].0, "cut at {width}");
-            let (mut lines, mut line) = (Vec::new(), String::new());
-            for word in LINE.split(' ') {
-                if line.len() + word.len() >= width {
-                    lines.push(std::mem::take(&mut line));
-                }
-                if !line.is_empty() {
-                    line.push(' ');
-                }
-                line.push_str(word);
-            }
-            lines.push(line);
-            assert_eq!(errors(&lines.join("\n"))[0].0, plain[0].0, "filled at {width}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn it_makes_no_difference_in_which_pieces_it_comes(
-            order in vec(any::<prop::sample::Index>(), 0..40),
-            sizes in vec(1usize..200, 1..40),
-        ) {
-            const ACCESS: &str = "10.0.0.9 - - [20/Nov/2026:02:17:41 +0000] \"GET / HTTP/1.1\" 502 157 \"-\" \"curl/7.88.1\"";
-            let later = LINE.replace(":41", ":42").replace("/cart", "/other");
-            let (first, second) = LINE.split_at(100);
-            let (part, _) = ACCESS.split_at(60);
-            let prompt = format!("root@gw1:~# {LINE}");
-            let lines = [LINE, &later, first, second, ACCESS, part, &prompt, "", "  at x.js:17", "2026/11/20 02:17:41 [", "a word"];
-            let text: String = order.iter().flat_map(|at| [*at.get(&lines), "\n"]).collect();
-            let pieces = |sizes: &mut dyn Iterator<Item = usize>| {
-                let mut paste = Paste::new(TimeZone::UTC, 2_000_000_000);
-                // As if it was long past the beginning.
-                paste.head = None;
-                let mut rest = text.as_bytes();
-                while !rest.is_empty() {
-                    let (piece, after) = rest.split_at(sizes.next().unwrap_or(rest.len()).min(rest.len()));
-                    paste.push(piece);
-                    rest = after;
-                }
-                paste.finish()
-            };
-            let whole = pieces(&mut std::iter::empty());
-            prop_assert_eq!(&pieces(&mut sizes.iter().copied().cycle()), &whole);
-            prop_assert_eq!(pieces(&mut std::iter::repeat(1)), whole);
-        }
-    }
-}
+mod tests;
