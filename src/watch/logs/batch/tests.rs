@@ -227,7 +227,7 @@ fn alike(line: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<Vec<
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn what_was_seen_before_is_counted_as_if_it_was_read(lines in alike(error_line())) {
