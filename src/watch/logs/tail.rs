@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     model::{BlindSpot, LogBatch, LogSource, Observation},
-    sys::{Outbox, Subscription, Sys},
+    sys::{Outbox, Subscription, Sys, Watch},
 };
 
 /// How often a log is looked at where not all that changes it is told: overlay and network file systems.
@@ -105,15 +105,18 @@ impl Tail {
             let ids: Vec<_> = open.iter().map(|(id, _)| *id).collect();
             let seen = sight == Some(Sight::Open);
             let another = changed || ids != files;
-            if another || !seen || told == Told::Nothing {
+            let watching = if another || !seen || !follower.placed() || told == Told::Nothing {
                 files = ids;
                 let names = places(&self.sys.root, &self.source.path);
-                pace.trusted = self.woken.watch(names, open, another || !seen || told == Told::Nothing).await;
-                if another {
-                    // What came before it was watched was told to nobody.
-                    told = Told::Something;
-                    continue;
-                }
+                self.woken.watch(names, open, true).await
+            } else {
+                Watch { all: pace.trusted, moved: false }
+            };
+            pace.trusted = watching.all;
+            if another || watching.moved {
+                // What came before it was watched was told to nobody.
+                told = Told::Something;
+                continue;
             }
             if let Some(ready) = first.take() {
                 if seen && !self.onset().await {
