@@ -120,6 +120,9 @@ impl Batcher {
 
     /// Takes a line, which may belong to the entry before it; `second` where its time is known from elsewhere.
     pub fn take(&mut self, line: &[u8], length: u64, lookback: bool, second: Option<i64>) {
+        if self.joiner.passes(line) {
+            return self.add(line, length, lookback, second);
+        }
         let (before, step) = self.joiner.step(line, length, lookback, second);
         self.entry(before);
         if step == Step::Alone {
