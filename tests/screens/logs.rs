@@ -238,7 +238,7 @@ fn one_log_or_one_time_alone() {
     let rows = person.rows();
     assert!(rows.iter().any(|key| key.contains("502 GET")) && !rows.iter().any(|key| key.contains("200 GET")), "{rows:?}");
     // Counts are those of that time: 20 a second until 17 s ago.
-    assert!(person.screen().lines().any(|line| line.contains("502 GET") && line.contains("8")), "{}", person.screen());
+    assert!(person.screen().lines().any(|line| line.contains("502 GET") && line.contains('8')), "{}", person.screen());
     person.keys("W");
     assert_eq!(person.rows().len(), 8);
 }

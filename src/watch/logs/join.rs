@@ -147,7 +147,7 @@ impl Joiner {
 
     /// Whether the open entry has more than one line, or cannot be all.
     pub(in crate::watch) fn goes_on(&mut self) -> bool {
-        self.lines > 1 || self.wants()
+        self.is_open() && (self.lines > 1 || self.wants())
     }
 
     /// Ends the open entry.
