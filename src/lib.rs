@@ -38,7 +38,7 @@
 //! | fault of the demo | an entry in `demo::FAULTS` | `tests/demo.rs` walks the table |
 //! | gateway | a folder in `src/gateway/` and its line in `gateway::ALL` | tests walk the list |
 //! | pane | a file in `src/ui/pane/` and its line in `pane::ALL` | snapshots walk the list |
-//! | key | a row of `ui::keymap::KEYS` | help, footer and README come from it |
+//! | key | a row in `ui/keymap.rs`, or below it in the file of its pane | help, footer and README come from it |
 //! | right | a variant of `sys::rights::Request` and its arm | |
 //! | lab scenario | a block in `tests/lab/scenarios/*.toml` | |
 

@@ -1,5 +1,6 @@
 //! What a person can ask for. Keys become actions in `ui/keymap.rs`; this is the whole vocabulary.
 
+use super::{LogAction, Prompt};
 use crate::model::CheckState;
 
 /// What lies over the panes.
@@ -62,6 +63,15 @@ pub enum Action {
         step: String,
         /// The state.
         state: Option<CheckState>,
+    },
+    /// Look at the logs in another way.
+    Logs(LogAction),
+    /// Type this in the last line of the screen.
+    Type(Prompt),
+    /// What was typed holds. `select`: the row of the focused pane in which it is found.
+    Answer {
+        /// The row's key.
+        select: Option<String>,
     },
     /// Start another round of probes now.
     ProbeNow,

@@ -8,6 +8,8 @@
 //! `plan.rs`.
 
 mod action;
+mod logs;
+mod pattern;
 mod plan;
 mod sources;
 mod state;
@@ -16,6 +18,8 @@ mod update;
 use std::sync::Arc;
 
 pub use action::{Action, Overlay};
+pub use logs::{Ask, FilterBy, LEVELS, LogAction, LogFilter, LogView, Prompt, SourcePick, WINDOWS_S, next_of};
+pub use pattern::{PATTERN_CHARS, Pattern};
 pub use plan::{PlanLimits, plan};
 pub use state::{Demo, Options, State, View};
 pub use update::{first_pass_complete, update};

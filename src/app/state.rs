@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Overlay, PlanLimits};
+use super::{LogView, Overlay, PlanLimits, Prompt};
 use crate::{
     catalog::Catalog,
     diagnose::{Assessment, Scene},
@@ -46,6 +46,10 @@ pub struct View {
     pub scroll: u16,
     /// What is shown while the view is held still: scene and assessment of that moment.
     pub frozen: Option<Box<(Scene, Assessment)>>,
+    /// How the logs are looked at.
+    pub logs: LogView,
+    /// What is being typed in the last line of the screen.
+    pub prompt: Option<Prompt>,
     /// Whether times are shown in the host's own zone instead of UTC.
     pub local_time: bool,
     /// A word to the person, and when it was said.

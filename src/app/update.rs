@@ -1,6 +1,6 @@
 //! `update`: one message in, the new state and what is to be done out.
 
-use super::{Action, Effect, Event, Msg, State, plan, sources};
+use super::{Action, Ask, Effect, Event, LogAction, Msg, State, plan, sources};
 use crate::{
     diagnose::{PROBE_RESULTS, ProbeResult, assess, failed},
     model::{Observation, ProbeJob, Stage},
@@ -144,6 +144,76 @@ fn tries_wanted(probe: &str, fails: bool) -> u64 {
     }
 }
 
+/// Id of the pane that shows the logs.
+const LOGS: &str = "logs";
+
+/// Holds the lines still.
+fn hold(state: &mut State) {
+    if state.view.logs.lines && state.view.logs.held.is_none() {
+        let held = state.shown().0.recent.clone();
+        state.view.logs.held = Some(Box::new(held));
+    }
+}
+
+/// How the logs are to be looked at.
+fn look(state: &mut State, action: LogAction) {
+    let logs = &mut state.view.logs;
+    match action {
+        LogAction::Lines => {
+            logs.lines = !logs.lines;
+            logs.held = None;
+            // Each view has its own selection; that of the lines is the newest one as long as it is followed.
+            let aside = logs.aside.take().filter(|_| !logs.lines);
+            logs.aside = state.view.selected.remove(LOGS);
+            if let Some(aside) = aside {
+                state.view.selected.insert(LOGS, aside);
+            }
+        }
+        LogAction::Follow(true) => {
+            logs.held = None;
+            state.view.selected.remove(LOGS);
+        }
+        LogAction::Follow(false) => hold(state),
+        LogAction::Level(level) => logs.level = level,
+        LogAction::Window(window_s) => logs.window_s = window_s,
+        LogAction::Source(source) => logs.source = source,
+        LogAction::Filter(filter) => {
+            if !logs.filters.contains(&filter) {
+                logs.filters.push(filter);
+            }
+        }
+        LogAction::Clear => {
+            logs.filters.clear();
+            (logs.search, logs.level, logs.window_s, logs.source) = (None, None, None, None);
+        }
+    }
+}
+
+/// What was typed holds from now on.
+fn answer(state: &mut State, select: Option<String>) {
+    let Some(prompt) = state.view.prompt.take() else { return };
+    if prompt.bad() {
+        state.view.message = Some((state.now, format!("no regular expression, or too large a one: {}", prompt.text)));
+        return;
+    }
+    match prompt.ask {
+        Ask::Find => {
+            if prompt.pattern.is_some() {
+                state.view.logs.search = prompt.pattern;
+            }
+            if let Some(key) = select {
+                hold(state);
+                state.view.selected.insert(LOGS, key);
+            }
+        }
+        Ask::Only | Ask::Hide => {
+            if let Some(filter) = prompt.filter() {
+                look(state, LogAction::Filter(filter));
+            }
+        }
+    }
+}
+
 /// What the person wants.
 fn act(state: &mut State, action: Action) -> Vec<Effect> {
     let view = &mut state.view;
@@ -168,7 +238,11 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Focus(pane) => view.focus = pane,
         Action::Zoom => view.zoom = !view.zoom,
         Action::Select { pane, key } => {
-            view.selected.insert(pane, key);
+            if pane == LOGS {
+                // Who has chosen a line wants to read it.
+                hold(state);
+            }
+            state.view.selected.insert(pane, key);
         }
         Action::Open(overlay) => {
             view.overlay = Some(overlay);
@@ -176,10 +250,13 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::Scroll(lines) => view.scroll = lines,
         Action::Back => {
-            if view.overlay.take().is_none() {
+            if view.prompt.take().is_none() && view.overlay.take().is_none() {
                 view.zoom = false;
             }
         }
+        Action::Logs(action) => look(state, action),
+        Action::Type(prompt) => view.prompt = Some(prompt),
+        Action::Answer { select } => answer(state, select),
         Action::Freeze => {
             view.frozen = match view.frozen.take() {
                 Some(_) => None,

@@ -62,6 +62,8 @@ fn entry<'a>(format: &LogFormat, key: &'a str, line: &'a str) -> Entry<'a> {
 /// Lines that mean the same.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogGroup {
+    /// Its number in the order in which groups came, from 1: by it its lines name it.
+    pub number: u64,
     /// [`crate::model::LogSource::id`].
     pub source: String,
     /// Whose log.
@@ -93,6 +95,7 @@ impl LogGroup {
     pub fn new(batch: &LogBatch, key: String, first: &str, at: Stamp) -> Self {
         let meaning = Meaning::of(&entry(&batch.format, &key, first));
         Self {
+            number: 0,
             source: batch.source.clone(),
             kind: batch.kind,
             format: batch.format.clone(),
@@ -115,6 +118,16 @@ impl LogGroup {
         self.meaning.fields = signatures.fields(&entry);
     }
 
+    /// How bad its lines are: by their own words, of requests by the status. `None`: they do not say.
+    pub fn level(&self) -> Option<Level> {
+        let of_status = |status| match status {
+            500.. => Level::Error,
+            400.. => Level::Notice,
+            _ => Level::Info,
+        };
+        self.meaning.level.or(self.meaning.status.map(of_status))
+    }
+
     /// The upstream's address, where its lines name one.
     pub fn upstream(&self) -> Option<Address> {
         self.meaning.upstream.as_deref()?.parse().ok()
@@ -133,6 +146,19 @@ impl LogGroup {
     /// Lines from this second on.
     pub fn since(&self, second: i64) -> u64 {
         self.seconds.iter().rev().take_while(|(at, _)| *at >= second).map(|(_, count)| u64::from(*count)).sum()
+    }
+
+    /// Lines by steps of so many seconds that end with the one in which `now` is, oldest first.
+    pub fn steps(&self, now: i64, steps: usize, step_s: i64) -> Vec<u64> {
+        let mut counts = vec![0_u64; steps];
+        let last = now.div_euclid(step_s);
+        for (second, count) in self.seconds.iter().rev() {
+            let back = last.saturating_sub(second.div_euclid(step_s));
+            if let Some(at) = usize::try_from(back).ok().and_then(|back| steps.checked_sub(1)?.checked_sub(back)) {
+                counts[at] = counts[at].saturating_add(u64::from(*count));
+            }
+        }
+        counts
     }
 
     /// Counts lines. At most `seconds` figures are kept of when they came.

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry};
 
-use super::{LogGroup, zone::Zones};
+use super::{LogGroup, Recent, Traffic, zone::Zones};
 use crate::{
     catalog::Catalog,
     model::{
         BlindSpot, FoundLog, Gateway, HostLoad, ListenerTable, LogBatch, LogCount, LogOnset, Observation, Outcome, ProbeJob,
-        ProbeReport, RunInfo, Stage, Stamp,
+        ProbeReport, RunInfo, SourceKind, Stage, Stamp,
     },
 };
 
@@ -69,6 +69,10 @@ pub struct Scene {
     pub sources: Vec<FoundLog>,
     /// Since when what failed at the end of a log fails, by log, with the time at which it was told.
     pub onsets: BTreeMap<String, (Stamp, LogOnset)>,
+    /// The latest lines, verbatim.
+    pub recent: Recent,
+    /// Requests by the gateways' access logs.
+    pub traffic: Traffic,
     /// Load, oldest first.
     pub loads: VecDeque<(Stamp, HostLoad)>,
     /// What could not be looked at, by source.
@@ -183,14 +187,31 @@ impl Scene {
             if self.logs.len() >= LOG_GROUPS && !self.logs.contains_key(&key) {
                 OVERFLOW_KEY.clone_into(&mut key.1);
             }
+            let number = self.logs.len() as u64 + 1;
             let group = match self.logs.entry(key) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => {
                     self.unclassified.push(new.key().clone());
-                    let group = LogGroup::new(&batch, new.key().1.clone(), &count.first, at);
+                    let group = LogGroup { number, ..LogGroup::new(&batch, new.key().1.clone(), &count.first, at) };
                     new.insert(group)
                 }
             };
+            // Without a stamp of its own a line is from when it came.
+            let second = count.second.unwrap_or_else(|| at.wall_s());
+            let later: u32 = count.later.iter().fold(0, |sum, (_, lines)| sum.saturating_add(*lines));
+            if let (SourceKind::Access, Some(status)) = (batch.kind, group.meaning.status) {
+                self.traffic.take(second, status, u64::from(count.count.saturating_sub(later)));
+                for (second, lines) in &count.later {
+                    self.traffic.take(*second, status, u64::from(*lines));
+                }
+            }
+            // First and last are there verbatim; those between are counted.
+            let between = count.count.saturating_sub(1 + u32::from(count.last.is_some()));
+            self.recent.take(&batch.source, group.number, second, &count.first, between);
+            if let Some(last) = &count.last {
+                let second = count.later.iter().map(|(second, _)| *second).max().unwrap_or(second).max(second);
+                self.recent.take(&batch.source, group.number, second, last, 0);
+            }
             group.take(count, batch.lookback, at, seconds);
         }
         let stamped = newest.filter(|_| !batch.lookback).map(|second| second + self.zones.shift(&batch.source));
@@ -199,6 +220,7 @@ impl Scene {
                 group.seconds.iter_mut().for_each(|(second, _)| *second += shift);
                 group.row_began = group.row_began.map(|second| second + shift);
             }
+            self.recent.shift(&batch.source, shift);
         }
     }
 }

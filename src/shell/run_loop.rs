@@ -166,7 +166,7 @@ fn take(state: &mut State, fed: Feed, now: Stamp, effects: &mut Vec<Effect>) -> 
 fn is_news(state: &State, observation: &Observation) -> bool {
     match observation {
         Observation::Probe(report) => state.scene.history(&report.job).is_none_or(|known| known.last.outcome != report.outcome),
-        Observation::Log(batch) => batch.lookback || batch.kind != SourceKind::Access,
+        Observation::Log(batch) => batch.lookback || batch.kind != SourceKind::Access || state.view.logs.lines,
         Observation::Load(_) => state.scene.loads.is_empty(),
         Observation::Done(Stage::Probes { round, .. }) => *round <= 1,
         Observation::Run(_)

@@ -1,11 +1,13 @@
 //! Keys to actions: one table, the only place that knows keys. Help, footer and the README's table derive from it.
 //!
-//! To add a key: one entry in [`KEYS`], and what it does as a function from [`Context`] to an [`Action`]. An unknown key does
+//! To add a key: one entry in `GENERAL`, or in the file of its pane, and what it does as a function from [`Context`] to an [`Action`]. An unknown key does
 //! nothing, silently; no key changes the host.
 
 mod context;
+mod logs;
 #[cfg(test)]
 mod tests;
+mod typing;
 
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::{layout::Size, text::Line};
@@ -16,7 +18,7 @@ use super::{
     text::{fit, line, span, width},
 };
 use crate::{
-    app::{Action, Overlay, State},
+    app::{Action, LogAction, Overlay, State},
     model::CheckState,
 };
 
@@ -52,8 +54,13 @@ const fn plain(c: char) -> Key {
     Key::Plain(Char(c))
 }
 
-/// Every key.
-pub static KEYS: &[Binding] = &[
+/// Every key: those of all panes, and those of one.
+pub fn keys() -> impl Iterator<Item = &'static Binding> {
+    GENERAL.iter().chain(logs::KEYS)
+}
+
+/// The keys of all panes.
+static GENERAL: &[Binding] = &[
     Binding {
         keys: &[plain('?'), Key::Plain(F(1))],
         label: "?",
@@ -144,7 +151,8 @@ pub static KEYS: &[Binding] = &[
         what: "go to the last row or line",
         hint: None,
         possible: movable,
-        run: |at, _| at.step(Step::Down(usize::MAX)),
+        // Whoever goes to the newest line wants to see what comes.
+        run: |at, _| if at.paused() { Some(Action::Logs(LogAction::Follow(true))) } else { at.step(Step::Down(usize::MAX)) },
     },
     Binding {
         keys: &[Key::Ctrl('d')],
@@ -279,8 +287,13 @@ pub static KEYS: &[Binding] = &[
 /// The action of a key on a screen of this size. `None`: it does nothing here and now.
 pub fn action(state: &State, ui: &Ui, screen: Size, event: KeyEvent) -> Option<Action> {
     let key = pressed(event)?;
-    let binding = KEYS.iter().find(|binding| binding.keys.contains(&key))?;
     let at = Context::new(state, ui, screen);
+    if let Some(prompt) = &state.view.prompt
+        && let Some(typed) = typing::typed(&at, prompt, key)
+    {
+        return typed;
+    }
+    let binding = keys().find(|binding| binding.keys.contains(&key))?;
     if (binding.possible)(&at) { (binding.run)(&at, key) } else { None }
 }
 
@@ -289,8 +302,14 @@ pub fn hints(state: &State, ui: &Ui, screen: Size) -> Vec<(&'static str, &'stati
     let at = Context::new(state, ui, screen);
     let short = |label: &'static str| label.split(',').next().unwrap_or(label);
     // Help and quit stand where the eye looks for them, and are not the ones that give way; nor is healing, in the demo.
-    let rank = |binding: &&Binding| u8::from(!["?", "q", "H"].contains(&binding.label));
-    let mut possible: Vec<&Binding> = KEYS.iter().filter(|binding| (binding.possible)(&at)).collect();
+    // Then what leads in and out, and the keys of the pane that one works in.
+    let rank = |binding: &&Binding| match binding.label {
+        "?" | "q" | "H" => 0,
+        "Esc" | "Enter" => 1,
+        label if logs::KEYS.iter().any(|own| own.label == label) => 2,
+        _ => 3,
+    };
+    let mut possible: Vec<&Binding> = keys().filter(|binding| (binding.possible)(&at)).collect();
     possible.sort_by_key(rank);
     possible.into_iter().filter_map(|binding| Some((short(binding.label), binding.hint?))).collect()
 }
@@ -299,9 +318,9 @@ pub fn hints(state: &State, ui: &Ui, screen: Size) -> Vec<(&'static str, &'stati
 pub fn help(state: &State, ui: &Ui, screen: Size) -> Vec<Line<'static>> {
     // What is possible behind the help itself is what the person wants to know.
     let at = Context { overlay: None, ..Context::new(state, ui, screen) };
-    let columns = KEYS.iter().map(|binding| width(binding.label)).max().unwrap_or(0) + 2;
+    let columns = keys().map(|binding| width(binding.label)).max().unwrap_or(0) + 2;
     let mut lines = vec![line([span("Keys. No key changes the host.  - : nothing to do for it right now", ui.styles.quiet)])];
-    for binding in KEYS {
+    for binding in keys() {
         let now = (binding.possible)(&at);
         let (sign, key, text) = if now { (" ", ui.styles.key, ui.styles.text) } else { ("-", ui.styles.quiet, ui.styles.quiet) };
         lines.push(line([span(format!("{sign} {}", fit(binding.label, columns)), key), span(binding.what, text)]));
@@ -312,7 +331,7 @@ pub fn help(state: &State, ui: &Ui, screen: Size) -> Vec<Line<'static>> {
 /// The table of keys as Markdown, for the README.
 pub fn key_table() -> String {
     let mut out = String::from("| key | what it does |\n|---|---|\n");
-    for binding in KEYS {
+    for binding in keys() {
         let keys: Vec<String> = binding.label.split(", ").map(|key| format!("`{key}`")).collect();
         out.push_str(&format!("| {} | {} |\n", keys.join(", "), binding.what));
     }

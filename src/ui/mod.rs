@@ -17,7 +17,7 @@
 //! knows keys), `style.rs` and `text.rs` are the only ways to a style and to a [`ratatui::text::Span`]. What a log line, a
 //! header or a file name holds goes through `text.rs`, so nothing of it can reach the terminal as a control character.
 //!
-//! To add a pane: one file in `pane/` and its line in [`pane::ALL`]. To add a key: one entry in [`keymap::KEYS`].
+//! To add a pane: one file in `pane/` and its line in [`pane::ALL`]. To add a key: one entry in `keymap.rs` or in the file of its pane below `keymap/`.
 
 mod doc;
 mod footer;
@@ -27,6 +27,7 @@ mod layout;
 mod list;
 mod overlay;
 pub mod pane;
+mod spark;
 mod style;
 mod text;
 

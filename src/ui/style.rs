@@ -33,6 +33,8 @@ pub struct Styles {
     pub focus: Style,
     /// The selected row of the pane that has the focus.
     pub select: Style,
+    /// What a search found. Underlined, because a selected row is reversed already.
+    pub find: Style,
     /// The name of a key.
     pub key: Style,
     /// A command to copy.
@@ -54,6 +56,7 @@ impl Styles {
             rule: plain.fg(Color::Blue),
             focus: plain.fg(Color::Cyan).add_modifier(Modifier::BOLD),
             select: plain.add_modifier(Modifier::REVERSED),
+            find: plain.fg(Color::Yellow).add_modifier(Modifier::BOLD).add_modifier(Modifier::UNDERLINED),
             key: plain.fg(Color::Cyan).add_modifier(Modifier::BOLD),
             command: plain.fg(Color::Cyan),
         }
@@ -75,6 +78,7 @@ impl Styles {
             rule: plain,
             focus: bold,
             select: plain.add_modifier(Modifier::REVERSED),
+            find: bold.add_modifier(Modifier::UNDERLINED),
             key: bold,
             command: plain,
         }

@@ -11,7 +11,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::Charset;
-use crate::model::text::printable;
+use crate::{app::Pattern, model::text::printable};
 
 /// Marks that may stand on one base character. Natural languages need two or three (Vietnamese, pointed Hebrew); stacks of
 /// hundreds spill over the neighbouring lines of a terminal.
@@ -45,6 +45,22 @@ pub fn clean(text: &str) -> String {
 /// A piece of a line in one style.
 pub fn span(text: impl AsRef<str>, style: Style) -> Span<'static> {
     Span::styled(clean(text.as_ref()), style)
+}
+
+/// Pieces of a text, those in which `search` finds something in the style `found`.
+pub fn marked(text: &str, search: Option<&Pattern>, style: Style, found: Style) -> Vec<Span<'static>> {
+    let Some(search) = search else { return vec![span(text, style)] };
+    let text = clean(text);
+    let mut spans = Vec::new();
+    let mut from = 0;
+    for place in search.places(&text) {
+        spans.push(span(&text[from..place.start], style));
+        spans.push(span(&text[place.clone()], found));
+        from = place.end;
+    }
+    spans.push(span(&text[from..], style));
+    spans.retain(|span| !span.content.is_empty());
+    spans
 }
 
 /// A line of pieces.
@@ -215,6 +231,15 @@ mod tests {
             .map(plain)
             .collect();
         assert_eq!(rows, ["+ connect as", "  www-data is", "  refused"]);
+    }
+
+    #[test]
+    fn what_was_found_is_marked_and_nothing_is_lost() {
+        let search = Pattern::new("up").expect("a pattern");
+        let found = Style::new().add_modifier(ratatui::style::Modifier::UNDERLINED);
+        let spans = marked("up, up\u{1b} and down", Some(&search), Style::new(), found);
+        let told: Vec<(&str, bool)> = spans.iter().map(|span| (span.content.as_ref(), span.style == found)).collect();
+        assert_eq!(told, [("up", true), (", ", false), ("up", true), ("\\x1b and down", false)]);
     }
 
     #[test]

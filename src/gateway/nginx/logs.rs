@@ -43,7 +43,8 @@ pub fn logs(root: &Root, tree: &[Directive], instance: &Instance, overrides: &Ov
     };
     let access: Vec<(PathBuf, String)> = overrides.access_logs.iter().map(|path| (path.clone(), written(path))).collect();
     for path in &overrides.logs {
-        collector.push(path.clone(), SourceKind::Error, LogFormat::NginxError);
+        // It may be any program's; nginx's lines are known by their shape.
+        collector.push(path.clone(), SourceKind::Error, LogFormat::Plain);
     }
     for (path, format) in access {
         collector.push(path, SourceKind::Access, LogFormat::NginxAccess(format));

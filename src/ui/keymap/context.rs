@@ -8,7 +8,7 @@ use ratatui::layout::Size;
 
 use super::Key;
 use crate::{
-    app::{Action, Overlay, State},
+    app::{Action, Overlay, Pattern, State},
     model::CheckState,
     ui::{
         Ui, focus, overlay,
@@ -65,6 +65,27 @@ impl<'a> Context<'a> {
     /// The key of the selected row.
     pub fn row(&self) -> Option<&str> {
         self.rows.get(self.at).map(String::as_str)
+    }
+
+    /// Whether it is the log pane that a key is for.
+    pub fn in_logs(&self) -> bool {
+        no_overlay(self) && self.pane.id() == "logs"
+    }
+
+    /// Whether single lines are looked at, and held still.
+    pub fn paused(&self) -> bool {
+        self.in_logs() && self.state.view.logs.lines && self.state.view.logs.held.is_some()
+    }
+
+    /// The row of the next hit after the selected one, around the end; `back`: before it. `here`: the selected one counts.
+    pub fn hit(&self, pattern: &Pattern, back: bool, here: bool) -> Option<&str> {
+        let hits = self.pane.hits(self.state, pattern);
+        let at = if back {
+            hits.iter().rev().find(|hit| **hit < self.at || here && **hit == self.at).or(hits.last())
+        } else {
+            hits.iter().find(|hit| **hit > self.at || here && **hit == self.at).or(hits.first())
+        };
+        self.rows.get(*at?).map(String::as_str)
     }
 
     /// Pane and row that a key is about: what is explained, or what is selected.

@@ -13,13 +13,14 @@ mod load;
 mod logs;
 mod probes;
 
+pub use logs::{group_of, sources as log_sources};
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
 use super::{
     Charset, Slot, Ui,
     text::{cut, line, span, width},
 };
-use crate::app::State;
+use crate::app::{Pattern, State};
 
 /// Every pane.
 pub static ALL: &[&dyn Pane] = &[&checklist::Checklist, &causes::Causes, &probes::Probes, &load::Load, &logs::Logs];
@@ -37,6 +38,10 @@ pub trait Pane: Sync {
     /// Index of the row that is selected as long as the person has chosen none.
     fn home(&self, _state: &State) -> usize {
         0
+    }
+    /// Indices of the rows in which this is found. A pane that cannot be searched finds nothing.
+    fn hits(&self, _state: &State, _pattern: &Pattern) -> Vec<usize> {
+        Vec::new()
     }
     /// Draws what stands below its rule.
     fn draw(&self, state: &State, ui: &Ui, focused: bool, area: Rect, buf: &mut Buffer);

@@ -1,0 +1,135 @@
+//! The latest lines of every log, verbatim: what a person reads, where groups tell what it adds up to.
+//!
+//! Bounded in lines and bytes over all logs. What has to go is the oldest line of the log that takes most room, so that a busy
+//! access log does not push out the few lines that explain it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+/// Lines that are kept, at most: some forty screens.
+const LINES: usize = 2_000;
+/// Text that is kept, at most, in bytes: the whole console is to stay below 30 MB.
+const BYTES: usize = 512 << 10;
+/// What a line costs besides its text, in bytes, roughly.
+const LINE_COST: usize = 64;
+
+/// A line as it stands in its log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecentLine {
+    /// Its number in the order in which lines came here, from 1.
+    pub number: u64,
+    /// When, in seconds since the Unix epoch: by its own stamp, else when it came.
+    pub second: i64,
+    /// [`super::LogGroup::number`].
+    pub group: u64,
+    /// Its text.
+    pub text: Box<str>,
+    /// Lines of its group in the same second that are counted and not kept.
+    pub more: u32,
+}
+
+/// The latest lines of every log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recent {
+    /// By source; of one source in the order of time.
+    sources: BTreeMap<String, Kept>,
+    lines: usize,
+    bytes: usize,
+    taken: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Kept {
+    lines: VecDeque<RecentLine>,
+    bytes: usize,
+}
+
+impl Recent {
+    /// Takes a line in.
+    pub fn take(&mut self, source: &str, group: u64, second: i64, text: &str, more: u32) {
+        self.taken += 1;
+        let line = RecentLine { number: self.taken, second, group, text: text.into(), more };
+        let cost = text.len() + LINE_COST;
+        let kept = match self.sources.get_mut(source) {
+            Some(kept) => kept,
+            None => self.sources.entry(source.to_owned()).or_default(),
+        };
+        // Lines come nearly in order; one that comes late is put in its place.
+        let at = kept.lines.iter().rposition(|known| known.second <= second).map_or(0, |at| at + 1);
+        kept.lines.insert(at, line);
+        kept.bytes += cost;
+        self.lines += 1;
+        self.bytes += cost;
+        while self.lines > LINES || self.bytes > BYTES {
+            let Some(largest) = self.sources.values_mut().max_by_key(|kept| kept.bytes) else { break };
+            let Some(gone) = largest.lines.pop_front() else { break };
+            let cost = gone.text.len() + LINE_COST;
+            largest.bytes -= cost;
+            self.lines -= 1;
+            self.bytes -= cost;
+        }
+    }
+
+    /// The lines of this source are by so many seconds later than was thought.
+    pub fn shift(&mut self, source: &str, seconds: i64) {
+        let lines = self.sources.get_mut(source).into_iter().flat_map(|kept| &mut kept.lines);
+        lines.for_each(|line| line.second = line.second.saturating_add(seconds));
+    }
+
+    /// All of them with their source, over all logs in the order of time, and within a second as they came.
+    pub fn merged(&self) -> Vec<(&str, &RecentLine)> {
+        let mut all: Vec<(&str, &RecentLine)> =
+            self.sources.iter().flat_map(|(source, kept)| kept.lines.iter().map(move |line| (source.as_str(), line))).collect();
+        all.sort_by_key(|(_, line)| (line.second, line.number));
+        all
+    }
+
+    /// The line with this number, and its source.
+    pub fn line(&self, number: u64) -> Option<(&str, &RecentLine)> {
+        self.sources
+            .iter()
+            .find_map(|(source, kept)| kept.lines.iter().find(|line| line.number == number).map(|line| (source.as_str(), line)))
+    }
+
+    /// Lines that were taken in since the run began.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(recent: &Recent) -> Vec<&str> {
+        recent.merged().into_iter().map(|(_, line)| &*line.text).collect()
+    }
+
+    #[test]
+    fn lines_of_all_logs_stand_in_the_order_of_time() {
+        let mut recent = Recent::default();
+        for (source, second, text) in
+            [("error.log", 10, "b"), ("error.log", 30, "d"), ("kernel", 5, "a"), ("error.log", 20, "late"), ("app.log", 10, "c")]
+        {
+            recent.take(source, 1, second, text, 0);
+        }
+        assert_eq!(texts(&recent), ["a", "b", "c", "late", "d"]);
+        assert_eq!(recent.line(3).map(|(source, line)| (source, &*line.text)), Some(("kernel", "a")));
+    }
+
+    #[test]
+    fn a_busy_log_pushes_out_its_own_lines_only() {
+        let mut recent = Recent::default();
+        recent.take("kernel", 1, 1, "Out of memory", 0);
+        for number in 0..100_000 {
+            recent.take("access.log", 2, 2 + number, "GET / 200", 0);
+        }
+        let lines = recent.merged();
+        assert_eq!((lines.len(), &*lines[0].1.text), (LINES, "Out of memory"));
+        assert_eq!(recent.taken(), 100_001);
+        recent.take("huge.log", 3, 3, &"x".repeat(BYTES / 2), 0);
+        recent.take("huge.log", 3, 4, &"y".repeat(BYTES), 0);
+        assert!(recent.bytes <= BYTES, "{}", recent.bytes);
+        let counted: usize = recent.merged().iter().map(|(_, line)| line.text.len() + LINE_COST).sum();
+        assert_eq!((counted, recent.merged().len()), (recent.bytes, recent.lines));
+    }
+}
