@@ -123,7 +123,7 @@ fn is_applications(module: &str, message: &str) -> bool {
 
 /// A message about a client's request up to where what was asked for, or a header of the answer, is quoted.
 fn before_request(message: &str) -> &str {
-    const ENDS: [&str; 5] = [" returned by ", " Bad response header: ", " in request ", " (server ", " from "];
+    const ENDS: [&str; 5] = [" returned by /", " Bad response header: ", " in request ", " (server ", " from "];
     // AH01097: `pass request body failed to 10.0.0.5:80 (app) from 203.0.113.9 ()`.
     let ends = ENDS.iter().filter(|words| **words != " from " || message.starts_with("AH01097"));
     let end = ends.filter_map(|words| message.find(words)).min().unwrap_or(message.len());

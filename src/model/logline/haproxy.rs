@@ -5,6 +5,9 @@
 //! unconnected`; `tcp` stands for status and method in TCP mode. The stage is how far it came: `unassigned` (no server was
 //! chosen), `unconnected`, `unconnected at once` (the tries failed without a pause between them), `unanswered`, `answered` (the
 //! server sent a response header), `own` (HAProxy answered as a service of its own: statistics, a cache).
+//!
+//! Of a notice that counts what is left of a backend, the message ends with `no server left` or `others left`. One about the
+//! configuration has its level behind `config`, `config alert: parsing [...]`: warnings read like errors.
 
 use std::borrow::Cow;
 
@@ -115,20 +118,40 @@ fn on_stderr(text: &str) -> Option<Entry<'_>> {
     let (pid, message) = rest.split_once(") : ")?;
     let day = before.bytes().all(|b| b.is_ascii_digit() || matches!(b, b' ' | b'/'));
     let pid = pid.parse().ok().filter(|_| day)?;
-    Some(Entry { level: Level::parse(word), pid: Some(pid), ..notice(message) })
+    let level = Level::parse(word)?;
+    let entry = match message.strip_prefix("config : ") {
+        Some(message) => {
+            let message = format!("config {}: {message}", level.word()).into();
+            Entry { dialect: Dialect::Haproxy, message, ..Entry::default() }
+        }
+        None => notice(message),
+    };
+    Some(Entry { level: Some(level), pid: Some(pid), ..entry })
 }
 
 fn notice(message: &str) -> Entry<'_> {
     // `Server shop/app1 is DOWN`, `backend shop has no server available!`, `Connect() failed for backend shop: ...`.
     let words = || message.split(' ');
     let named = match words().next() {
-        Some("Server" | "Health") => words().find(|word| word.contains('/')),
+        Some("Server" | "Backup" | "Health") => words().find(|word| word.contains('/')),
         Some("backend" | "proxy" | "Backend" | "Proxy") => words().nth(1),
         Some("Connect()") => words().nth(4),
         Some(_) | None => None,
     };
     let upstream = named.map(|name| name.trim_end_matches([':', ','])).filter(|name| !name.is_empty());
-    Entry { dialect: Dialect::Haproxy, message: message.into(), upstream: upstream.map(Into::into), ..Entry::default() }
+    Entry { dialect: Dialect::Haproxy, message: without_counts(message), upstream: upstream.map(Into::into), ..Entry::default() }
+}
+
+/// `... 0 active and 0 backup servers left. 3 sessions active, ...`: whether any is left decides, the rest differs each time.
+fn without_counts(message: &str) -> Cow<'_, str> {
+    let Some(end) = message.rfind(" active and ") else { return message.into() };
+    let (before, rest) = message.split_at(end);
+    let Some((told, active)) = before.rsplit_once(' ') else { return message.into() };
+    let backup = rest.trim_start_matches(" active and ").split_once(" backup servers left");
+    match backup {
+        Some((backup, _)) => format!("{told} {}", if active == "0" && backup == "0" { "no server left" } else { "others left" }).into(),
+        None => message.into(),
+    }
 }
 
 #[cfg(test)]

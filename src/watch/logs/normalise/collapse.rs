@@ -23,6 +23,9 @@ const TELLING: &[&str] = &[
     "AH",
     "Error (",
     "(EAI ",
+    // Squid's `ERR_CONNECT_FAIL 111`.
+    "_FAIL ",
+    "_ERROR ",
 ];
 /// Digits of such a number at most.
 const TELLING_DIGITS: usize = 5;
