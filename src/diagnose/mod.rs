@@ -18,6 +18,7 @@ mod group;
 mod hops;
 mod rank;
 mod recent;
+mod relation;
 mod scene;
 mod scope;
 mod since;

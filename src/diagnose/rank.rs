@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 
 use super::{
     FactBook, Scene,
+    relation::relevance,
     scope::{Scope, scopes},
     symptom,
     wording::{advice, fields, fill},
@@ -115,7 +116,8 @@ fn weigh(
     let held = |specs: &[EvidenceSpec]| -> Vec<(f64, EvidenceSpec, Fact)> {
         let find = |spec: &EvidenceSpec| {
             let fact = book.find(&spec.fact, subjects)?;
-            Some((spec.weight * freshness(scene, fact), spec.clone(), fact.clone()))
+            let weight = spec.weight * freshness(scene, fact) * relevance(scene, scope, fact, symptom);
+            Some((weight, spec.clone(), fact.clone()))
         };
         let mut held: Vec<_> = specs.iter().filter_map(find).collect();
         held.sort_by(|a, b| b.0.total_cmp(&a.0));
