@@ -66,7 +66,8 @@ fn ask(name: &str, expected: &Expected) -> Answer {
 
 /// All of them, in the order of their names.
 fn answers() -> Vec<Answer> {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/excerpts/expected.toml")).expect("expected.toml");
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/excerpts/expected.toml")).expect("expected.toml");
     let expected: BTreeMap<String, Expected> = toml::from_str(&text).expect("expectations");
     expected.iter().map(|(name, expected)| ask(name, expected)).collect()
 }
@@ -91,7 +92,13 @@ fn excerpts_that_were_held_back_come_out_as_well_as_promised() {
     let held: Vec<&Answer> = answers.iter().filter(|answer| answer.held).collect();
     let (quiet, broken): (Vec<&Answer>, Vec<&Answer>) = held.iter().partition(|answer| answer.quiet);
     let (missed, alarms) = (wrong(&broken), wrong(&quiet));
-    assert!(missed.len() * 100 <= broken.len() * (100 - HELD_RIGHT_PERCENT), "{} of {}:\n{}", missed.len(), broken.len(), missed.join("\n"));
+    assert!(
+        missed.len() * 100 <= broken.len() * (100 - HELD_RIGHT_PERCENT),
+        "{} of {}:\n{}",
+        missed.len(),
+        broken.len(),
+        missed.join("\n")
+    );
     assert!(alarms.len() <= quiet.len().div_ceil(HELD_ALARM_IN), "{} of {}:\n{}", alarms.len(), quiet.len(), alarms.join("\n"));
 }
 

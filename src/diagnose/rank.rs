@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    FactBook, Scene,
+    FactBook, LogGroup, Scene,
     relation::relevance,
     scope::{Scope, scopes},
     symptom,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     catalog::{About, AdviceSpec, Catalog, CauseSpec, EvidenceSpec, Rank},
-    model::{Cause, Confidence, Evidence, Fact, RuledOut, Subject},
+    model::{Cause, Confidence, Evidence, Fact, RuledOut, Subject, logline::Writer},
 };
 
 /// From here on a cause is worth a line.
@@ -53,11 +53,33 @@ pub fn rank(scene: &Scene, catalog: &Catalog, book: &FactBook, symptom: &symptom
             }
         }
     }
+    if scene.excerpt() && !fails_by_lines(scene, catalog) {
+        causes.retain(|cause| !of_host_symptoms(cause, scene, catalog));
+    }
     order(&mut causes, catalog);
     ruled_out.retain(|out| !causes.iter().any(|cause| cause.id == out.id));
     ruled_out.sort_by(|a, b| a.id.cmp(&b.id));
     ruled_out.dedup_by(|a, b| a.id == b.id);
     (causes, ruled_out)
+}
+
+/// Whether a gateway or an application of an excerpt says that something fails.
+fn fails_by_lines(scene: &Scene, catalog: &Catalog) -> bool {
+    let fault = |id: &str| catalog.signatures.by_id(id).is_some_and(|signature| signature.rank != Rank::Context);
+    scene.logs.values().filter(|group| group.meaning.dialect.writer() != Writer::Host).any(|group| {
+        group.meaning.status.is_some_and(|status| status >= 500) || group.meaning.signature.as_deref().is_some_and(fault)
+    })
+}
+
+/// Whether only symptoms in the host's own logs speak for a cause: a kernel tells of every port and process, and of an excerpt it
+/// is not known that any of them has to do with the gateway.
+fn of_host_symptoms(cause: &Cause, scene: &Scene, catalog: &Catalog) -> bool {
+    cause.evidence_for.iter().all(|evidence| {
+        let id = evidence.fact.strip_prefix("log:");
+        let symptom = id.and_then(|id| catalog.signatures.by_id(id)).is_some_and(|signature| signature.rank == Rank::Symptom);
+        let tells = |group: &&LogGroup| group.meaning.signature.as_deref() == id;
+        symptom && scene.logs.values().find(tells).is_some_and(|group| group.meaning.dialect.writer() == Writer::Host)
+    })
 }
 
 /// How much a fact counts now: a live look counts whole, a log line the less the older it is.

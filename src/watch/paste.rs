@@ -45,7 +45,8 @@ pub struct Paste {
 impl Paste {
     /// As [`read`].
     pub fn new(zone: TimeZone, now: i64) -> Self {
-        let reader = Reader { zone, now, cut: None, whole: Vec::new(), whole_length: 0, open: None, sources: BTreeMap::new() };
+        let reader =
+            Reader { zone, now, cut: None, full: false, whole: Vec::new(), whole_length: 0, open: None, sources: BTreeMap::new() };
         Self { head: Some(Vec::new()), lines: Lines::default(), reader }
     }
 
@@ -85,6 +86,8 @@ struct Reader {
     zone: TimeZone,
     now: i64,
     cut: Option<usize>,
+    /// The line before was as long as those that the terminal cut.
+    full: bool,
     /// A line that begins as nginx begins one, as it came: what follows may belong to it. Empty: there is none.
     whole: Vec<u8>,
     whole_length: u64,
@@ -95,6 +98,10 @@ struct Reader {
 
 impl Sink for Reader {
     fn line(&mut self, line: &[u8], length: u64, _: bool) {
+        let line = unquoted(line);
+        // What a terminal cut goes on in the next line, whatever that looks like.
+        let follows = self.full;
+        self.full = self.cut.is_some_and(|cut| String::from_utf8_lossy(line).chars().count() == cut);
         if skeleton::begins(line) {
             self.close();
             self.whole.extend_from_slice(line);
@@ -103,10 +110,11 @@ impl Sink for Reader {
         }
         let text = String::from_utf8_lossy(line);
         let unpacked = logline::docker_json(&text).unwrap_or(Cow::Borrowed(&text));
-        self.text(&unpacked);
+        self.text(&unpacked, follows);
     }
 
     fn blank(&mut self) {
+        self.full = false;
         self.close();
     }
 
@@ -114,19 +122,26 @@ impl Sink for Reader {
 }
 
 impl Reader {
-    fn text(&mut self, raw: &str) {
+    fn text(&mut self, raw: &str, follows: bool) {
         if !self.whole.is_empty() {
             self.open = Some(String::from_utf8_lossy(&self.whole).into_owned());
             self.whole.clear();
         }
-        if let Some(line) = line_of(raw) {
-            self.close();
-            self.open = Some(line.to_owned());
-        } else if let Some(line) = self.open.as_mut().filter(|line| continues(line, raw)) {
+        let begins = logline::begins(raw);
+        let cut_before = follows && begins != Some(0);
+        let goes_on =
+            |line: &String| line.len() < JOINED_BYTES && (cut_before || begins.is_none() && !self.full && continues(line, raw));
+        if let Some(line) = self.open.as_mut().filter(|line| goes_on(line)) {
             join(line, raw, self.cut);
+        } else if let Some(at) = begins {
+            self.close();
+            self.open = Some(raw[at..].to_owned());
         } else {
             self.close();
-            if !raw.trim().is_empty() {
+            if self.full {
+                // Which program's line it is may be told by what was cut off.
+                self.open = Some(raw.to_owned());
+            } else if !raw.trim().is_empty() {
                 self.add(raw);
             }
         }
@@ -141,7 +156,7 @@ impl Reader {
             self.whole = line;
             self.whole.clear();
         } else if let Some(line) = self.open.take() {
-            self.add(&line);
+            self.add(line_of(&line).unwrap_or(&line));
         }
     }
 
@@ -177,21 +192,41 @@ fn continues(line: &str, next: &str) -> bool {
     line.chars().count() >= WRAPPED_CHARS && line.len() < JOINED_BYTES && !ended && !next.trim().is_empty()
 }
 
-/// The column at which a terminal cut the lines, if it did: several lines that go on are then equally long, to the letter, which
-/// lines that were filled word by word are not.
+/// A line without the marks of a quotation before it, as mail and forums put them.
+fn unquoted(line: &[u8]) -> &[u8] {
+    let marks = line.iter().take_while(|byte| matches!(byte, b'>' | b' ')).count();
+    if line.starts_with(b">") { line.get(marks..).unwrap_or_default() } else { line }
+}
+
+/// The column at which a terminal cut the lines, if it did: the longest lines are then equally long, to the letter; put together
+/// with what follows them they are lines of programs, no fewer than before and with fewer strange ones between; and what follows
+/// those is again a line of a program. Of lines that a mail program filled word by word a third part follows.
 fn cut_at(text: &str) -> Option<usize> {
-    let lines: Vec<&str> = text.lines().collect();
-    let broken = lines.windows(2).filter(|pair| line_of(pair[1]).is_none() && pair[0].chars().count() >= WRAPPED_CHARS);
-    let mut lengths = broken.map(|pair| pair[0].chars().count());
-    let first = lengths.next()?;
-    let mut others = 0;
-    lengths
-        .all(|length| {
-            others += 1;
-            length == first
-        })
-        .then_some(first)
-        .filter(|_| others > 0)
+    let lines: Vec<Cow<'_, str>> = text.lines().map(|line| String::from_utf8_lossy(unquoted(line.as_bytes()))).collect();
+    let lengths: Vec<usize> = lines.iter().map(|line| line.chars().count()).collect();
+    let cut = lengths.iter().copied().max().filter(|longest| *longest >= WRAPPED_CHARS)?;
+    if lengths.iter().filter(|length| **length == cut).count() < 2 {
+        return None;
+    }
+    let mut joined: Vec<String> = Vec::new();
+    let mut full = false;
+    for (line, length) in lines.iter().zip(&lengths) {
+        match joined.last_mut().filter(|line| full && line.len() < JOINED_BYTES) {
+            Some(open) if logline::begins(line) != Some(0) => open.push_str(line),
+            _ => joined.push(line.clone().into_owned()),
+        }
+        full = *length == cut;
+    }
+    let known = |lines: &[&str]| -> Vec<bool> { lines.iter().map(|line| line_of(line).is_some()).collect() };
+    let count = |known: &[bool], wanted: bool| known.iter().filter(|known| **known == wanted).count();
+    let joined: Vec<&str> = joined.iter().map(String::as_str).collect();
+    let before = known(&lines.iter().map(AsRef::as_ref).collect::<Vec<&str>>());
+    let after = known(&joined);
+    // An indented line is a trace's, whatever cut it.
+    let parted = |at: &usize| after[*at] && after.get(at + 1) == Some(&false) && !joined[at + 1].starts_with([' ', '\t']);
+    let parted = (0..after.len()).filter(parted).count();
+    let whole = count(&after, true) >= count(&before, true) && count(&after, false) < count(&before, false);
+    (whole && parted * 2 <= count(&after, true)).then_some(cut)
 }
 
 /// Puts a wrapped line together. A terminal cuts within words; an editor or mail program takes a blank for the break.
@@ -211,6 +246,38 @@ fn join(line: &mut String, next: &str, cut: Option<usize>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Lines of programs whose format is only told by what stands behind the first column that a terminal cuts at.
+    const BEHIND: [&str; 2] = [
+        "Nov 21 05:44:16 lb1 haproxy[6162]: 203.0.113.9:54493 [21/Nov/2026:05:44:15.030] www shop/<NOSRV> 0/1002/-1/-1/1002 503 217 - - sQ-- 12/12/11/0/0 0/1 \"GET /sale/8 HTTP/1.1\"",
+        r#"{"level":"error","ts":1795239860.2716236,"logger":"http.log.error","msg":"dial tcp 127.0.0.1:5000: connect: connection refused","request":{"remote_ip":"203.0.113.9","method":"GET","host":"shop.example.com","uri":"/"},"duration":0.001,"status":502,"err_id":"7sxiqb7aa","err_trace":"reverseproxy.statusError (reverseproxy.go:1272)"}"#,
+    ];
+
+    fn keys(text: &str) -> Vec<(String, u32)> {
+        let batches = read(text, &TimeZone::UTC, 2_000_000_000);
+        batches.into_iter().flat_map(|batch| batch.counts).map(|count| (count.key, count.count)).collect()
+    }
+
+    #[test]
+    fn a_cut_that_hides_the_format_is_mended_too() {
+        for line in BEHIND {
+            let whole = keys(&format!("{line}\n{line}\n{line}\n"));
+            assert_eq!(whole[0].1, 3, "equal lines are not taken for cut ones: {whole:?}");
+            for width in [80, 100] {
+                let chars: Vec<char> = line.chars().collect();
+                let wrapped: Vec<String> = chars.chunks(width).map(|part| part.iter().collect()).collect();
+                let wrapped = wrapped.join("\n");
+                assert_eq!(keys(&format!("{wrapped}\n{wrapped}\n{wrapped}\n")), whole, "cut at {width}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_quotation_is_read_without_its_marks() {
+        let words: Vec<&str> = LINE.split(' ').collect();
+        let filled: String = words.chunks(6).map(|words| format!("> {}\n", words.join(" "))).collect();
+        assert_eq!(errors(&filled)[0].0, errors(LINE)[0].0, "{filled}");
+    }
 
     const LINE: &str = "2026/11/20 02:17:41 [error] 811#811: *5 connect() failed (111: Connection refused) while connecting to upstream, \
                         client: 203.0.113.9, server: shop, request: \"GET /cart HTTP/1.1\", upstream: \"http://127.0.0.1:8000/cart\", host: \"shop\"";

@@ -149,7 +149,9 @@ fn without_counts(message: &str) -> Cow<'_, str> {
     let Some((told, active)) = before.rsplit_once(' ') else { return message.into() };
     let backup = rest.trim_start_matches(" active and ").split_once(" backup servers left");
     match backup {
-        Some((backup, _)) => format!("{told} {}", if active == "0" && backup == "0" { "no server left" } else { "others left" }).into(),
+        Some((backup, _)) => {
+            format!("{told} {}", if active == "0" && backup == "0" { "no server left" } else { "others left" }).into()
+        }
         None => message.into(),
     }
 }
