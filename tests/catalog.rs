@@ -62,6 +62,11 @@ fn catalog() -> Catalog {
 }
 
 #[test]
+fn every_pattern_compiles() {
+    catalog().signatures.check().expect("patterns");
+}
+
+#[test]
 fn each_sample_is_taken_by_its_own_signature_and_each_near_miss_by_another() {
     let catalog = catalog();
     let mut wrong = Vec::new();

@@ -338,6 +338,53 @@ async fn a_log_that_comes_late_with_its_directory() {
     followed.all("created with its directory").await;
 }
 
+/// In mount and user namespaces of its own, by the next test.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "run where it may mount by `a_file_system_that_tells_nothing`"]
+async fn in_an_overlay() {
+    let dir = tempfile::tempdir().expect("directory");
+    let at = |name: &str| dir.path().join(name);
+    for name in ["lower", "upper", "work", "merged"] {
+        fs::create_dir(at(name)).expect("directory");
+    }
+    fs::write(at("lower/log"), "line of the image\n").expect("write");
+    let options = format!("lowerdir={0}/lower,upperdir={0}/upper,workdir={0}/work", dir.path().display());
+    let mounted = Command::new("mount").args(["-t", "overlay", "-o", &options, "overlay"]).arg(at("merged")).status();
+    assert!(mounted.expect("mount runs").success(), "no overlay can be mounted");
+    let mut followed = Followed::begin(at("merged/log")).await;
+    followed.written.push("line of the image".to_owned());
+    followed.all("the image's").await;
+    // The first write makes a copy of it (the kernel's documentation of overlayfs, "non-standard behavior").
+    let writer = open(&at("merged/log"));
+    followed.write(&writer, 2);
+    followed.all("a copy").await;
+    followed.write(&writer, 1);
+    followed.all("the copy again").await;
+    fs::rename(at("merged/log"), at("merged/log.1")).expect("rename");
+    followed.write(&writer, 1);
+    let next = open(&at("merged/log"));
+    followed.write(&next, 1);
+    followed.all("rotated").await;
+    // Behind the back of the mount: nobody tells of it.
+    let behind = open(&at("upper/log"));
+    followed.write(&behind, 1);
+    followed.all("from elsewhere").await;
+    eprintln!("overlay: slowest {:?}", followed.slowest);
+}
+
+#[test]
+fn a_file_system_that_tells_nothing() {
+    let own = std::env::current_exe().expect("a program");
+    let spaces = ["--user", "--map-root-user", "--mount", "--propagation", "private"];
+    let ran = Command::new("unshare").args(spaces).arg(own).args(["--ignored", "--exact", "in_an_overlay", "--nocapture"]).output();
+    let Ok(ran) = ran else { return };
+    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    eprintln!("{err}");
+    // Containers and hardened hosts allow no namespaces, old kernels no overlays in them.
+    let not_here = err.contains("unshare") || err.contains("no overlay can be mounted");
+    assert!(out.contains("1 passed") || not_here, "{out}\n{err}");
+}
+
 /// Root may read everything: this runs as nobody, by the next test.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "run as another user by `a_right_that_is_given`"]

@@ -3,13 +3,17 @@
 //! A line is compared with the patterns of its own dialect only, and with what it says, not with what stands around it: request,
 //! host and referrer are of the client's choosing. Patterns are anchored and know bytes, not Unicode.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+    sync::OnceLock,
+};
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use super::CatalogError;
-use crate::model::logline::{Dialect, Entry};
+use crate::model::logline::{Dialect, Entry, Writer};
 
 /// Bytes of one field that a pattern names, at most.
 const FIELD_BYTES: usize = 200;
@@ -100,9 +104,11 @@ struct File {
 #[derive(Debug)]
 struct Family {
     dialects: Vec<Dialect>,
-    set: RegexSet,
-    /// By place in the file: where the list of all signatures has them.
-    first: usize,
+    /// The patterns of the file, compiled when a line of its dialects is seen: most hosts run few of these programs, and each
+    /// set costs milliseconds and hundreds of kilobytes. `None`: they do not compile.
+    set: OnceLock<Option<RegexSet>>,
+    /// Where the list of all signatures has those of the file.
+    range: Range<usize>,
 }
 
 /// All signatures with their compiled patterns.
@@ -119,12 +125,10 @@ impl Signatures {
         let mut signatures = Self::default();
         for (name, text) in files {
             let file: File = toml::from_str(text).map_err(|e| CatalogError::new(name, e))?;
-            let patterns = file.signature.iter().map(|signature| &signature.pattern);
-            let set = RegexSetBuilder::new(patterns).unicode(false).size_limit(SET_BYTES).build();
-            let set = set.map_err(|e| CatalogError::new(name, e))?;
             let first = signatures.all.len();
-            signatures.families.push(Family { dialects: file.dialects, set, first });
             signatures.all.extend(file.signature);
+            let range = first..signatures.all.len();
+            signatures.families.push(Family { dialects: file.dialects, set: OnceLock::new(), range });
         }
         signatures.index = signatures.all.iter().enumerate().map(|(at, signature)| (signature.id.clone(), at)).collect();
         Ok(signatures)
@@ -134,25 +138,46 @@ impl Signatures {
     pub fn of(&self, entry: &Entry<'_>) -> Option<&Signature> {
         let families = self.families.iter().filter(|family| family.dialects.contains(&entry.dialect));
         families
-            .filter_map(|family| Some(family.first + family.set.matches(entry.message.as_bytes()).iter().next()?))
+            .filter_map(|family| {
+                let set = family.set.get_or_init(|| self.compile(family).ok()).as_ref()?;
+                Some(family.range.start + set.matches(entry.message.as_bytes()).iter().next()?)
+            })
             .find_map(|at| self.all.get(at))
     }
 
-    /// What the pattern of a line's signature names in it.
+    /// Compiles all patterns, to see that they are sound. An error names the file by its first signature.
+    pub fn check(&self) -> Result<(), CatalogError> {
+        let of = |family: &Family| self.all.get(family.range.start).map_or("", |signature| signature.id.as_str());
+        self.families.iter().try_for_each(|family| self.compile(family).map(|_| ()).map_err(|e| CatalogError::new(of(family), e)))
+    }
+
+    fn compile(&self, family: &Family) -> Result<RegexSet, regex::Error> {
+        let patterns = self.all[family.range.clone()].iter().map(|signature| &signature.pattern);
+        RegexSetBuilder::new(patterns).unicode(false).size_limit(SET_BYTES).build()
+    }
+
+    /// What the pattern of a line's signature names in it, and for what is no gateway's `said`: its first line.
     pub fn fields(&self, entry: &Entry<'_>) -> BTreeMap<String, String> {
+        let Some(signature) = self.of(entry) else { return BTreeMap::new() };
+        let mut fields = BTreeMap::new();
+        if entry.dialect.writer() != Writer::Gateway && entry.status.is_none() {
+            let said = entry.message.lines().next().unwrap_or_default().trim();
+            fields.insert("said".to_owned(), bounded(said));
+        }
         // Compiled when needed: a group of lines is classified once.
-        let Some(pattern) = self.of(entry).filter(|signature| signature.pattern.contains("(?P<")).and_then(Signature::compile)
-        else {
-            return BTreeMap::new();
-        };
-        let Some(found) = pattern.captures(entry.message.as_bytes()) else { return BTreeMap::new() };
-        let named = pattern.capture_names().flatten();
-        named
-            .filter_map(|name| {
-                let value = String::from_utf8_lossy(found.name(name)?.as_bytes());
-                Some((name.to_owned(), value[..value.floor_char_boundary(FIELD_BYTES)].to_owned()))
-            })
-            .collect()
+        let pattern = Some(signature).filter(|signature| signature.pattern.contains("(?P<")).and_then(Signature::compile);
+        if let Some((pattern, found)) =
+            pattern.as_ref().and_then(|pattern| Some((pattern, pattern.captures(entry.message.as_bytes())?)))
+        {
+            for name in pattern.capture_names().flatten() {
+                if let Some(value) = found.name(name) {
+                    // A group stands once in a pattern; what another branch names is numbered.
+                    let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
+                    fields.insert(name.to_owned(), bounded(&String::from_utf8_lossy(value.as_bytes())));
+                }
+            }
+        }
+        fields
     }
 
     /// The signature with this id.
@@ -162,16 +187,19 @@ impl Signatures {
 
     /// All of them, with the dialects of their file.
     pub fn with_dialects(&self) -> impl Iterator<Item = (&[Dialect], &Signature)> {
-        self.families.iter().enumerate().flat_map(|(at, family)| {
-            let end = self.families.get(at + 1).map_or(self.all.len(), |next| next.first);
-            self.all[family.first..end].iter().map(|signature| (family.dialects.as_slice(), signature))
-        })
+        self.families
+            .iter()
+            .flat_map(|family| self.all[family.range.clone()].iter().map(move |signature| (family.dialects.as_slice(), signature)))
     }
 
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Signature> {
         self.all.iter()
     }
+}
+
+fn bounded(value: &str) -> String {
+    value[..value.floor_char_boundary(FIELD_BYTES)].to_owned()
 }
 
 impl Signature {

@@ -25,8 +25,8 @@ pub fn relevance(scene: &Scene, scope: &Scope<'_>, fact: &Fact, symptom: &sympto
     if scene.excerpt() || fact.now || fact.subject != Subject::host() {
         return 1.0;
     }
-    let field = |names: &[&str]| names.iter().find_map(|name| fact.fields.get(*name)).map(String::as_str);
-    let (process, unit) = (field(&["process", "process2"]), field(&["unit", "unit2"]));
+    let field = |name: &str| fact.fields.get(name).map(String::as_str);
+    let (process, unit) = (field("process"), field("unit"));
     if process.is_none() && unit.is_none() {
         return 1.0;
     }

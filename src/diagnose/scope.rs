@@ -148,11 +148,5 @@ fn of_excerpt<'a>(scene: &'a Scene, book: &FactBook) -> Vec<Scope<'a>> {
     if !named.is_empty() {
         return named.into_iter().map(|subject| scope(subject.clone(), others.clone())).collect();
     }
-    // The source that says most of an application is the subject; the gateway's where only that speaks.
-    let writer = |group: &&crate::diagnose::LogGroup| group.meaning.dialect.writer() == Writer::Application;
-    let speaking = scene.logs.values().filter(|group| group.meaning.signature.is_some());
-    let subject = speaking.clone().find(writer).or_else(|| speaking.clone().next()).or_else(|| scene.logs.values().next());
-    let Some(subject) = subject.map(|group| Subject(group.source.clone())) else { return Vec::new() };
-    let wider = others.into_iter().filter(|other| *other != subject).collect();
-    vec![scope(subject, wider)]
+    vec![scope(Subject("the upstream".to_owned()), others)]
 }

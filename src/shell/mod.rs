@@ -13,6 +13,7 @@ mod demo;
 mod effects;
 mod explain;
 mod hand_over;
+mod pace;
 mod record;
 mod replay;
 mod run_loop;

@@ -8,6 +8,7 @@ use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use ratatui::{Terminal, backend::Backend};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::pace::{Frame, Pace};
 use crate::{
     app::{self, Effect, Event, Msg, State},
     catalog::Catalog,
@@ -16,14 +17,11 @@ use crate::{
     ui::{self, Ui},
 };
 
-/// The shortest time between two frames: 20 a second are smooth, and more are a burden on the line.
-const FRAME: Duration = Duration::from_millis(50);
 /// How often time passes for the state: clocks on the screen show seconds.
 const TICK: Duration = Duration::from_secs(1);
-/// The shortest time between two frames that no key asked for, and between two times of drawing conclusions.
-const SETTLE: Duration = Duration::from_millis(100);
-/// Observations taken in before the terminal and the keys have their turn.
+/// Observations taken in before the terminal and the keys have their turn, and for how long.
 const BATCH: usize = 64;
+const BATCH_TIME: Duration = Duration::from_millis(2);
 
 /// What comes from the person, the terminal and the system.
 #[derive(Debug, Clone)]
@@ -83,7 +81,7 @@ where
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     terminal.draw(|frame| ui::draw(state, ui, frame))?;
-    let (mut last_frame, mut dirty, mut pause, mut open) = (Instant::now(), false, SETTLE, true);
+    let (mut pace, mut open) = (Pace::new(Instant::now()), true);
     loop {
         let mut effects = Vec::new();
         tokio::select! {
@@ -93,14 +91,14 @@ where
                     ports.pressed();
                     if let Some(action) = ui::keymap::action(state, ui, terminal.size()?, key) {
                         effects = app::update(state, Event { at: ports.now(), msg: Msg::Act(action) });
-                        (dirty, pause) = (true, FRAME);
+                        pace.key();
                     }
                 }
                 Some(Input::Resize) => {
                     terminal.autoresize()?;
                     // Also when the size is the old one again: between two resizes the terminal cut off what did not fit.
                     terminal.clear()?;
-                    (dirty, pause) = (true, FRAME);
+                    pace.key();
                 }
                 Some(Input::Stop) => effects.push(Effect::Suspend),
                 Some(Input::Resume) => effects.push(Effect::Redraw),
@@ -108,43 +106,51 @@ where
                 Some(Input::End) | None => return Ok(false),
             },
             fed = feed.next(), if open => {
+                let began = Instant::now();
+                let mut news = false;
                 match fed {
-                    Some(fed) => dirty |= take(state, fed, ports.now(), &mut effects),
+                    Some(fed) => news |= take(state, fed, ports.now(), &mut effects),
                     None => open = false,
                 }
                 // Under a flood the rest of what is there is taken in one go, and drawn once.
                 for _ in 1..BATCH {
+                    if began.elapsed() >= BATCH_TIME {
+                        break;
+                    }
                     let Some(Some(fed)) = feed.next().now_or_never() else { break };
-                    dirty |= take(state, fed, ports.now(), &mut effects);
+                    news |= take(state, fed, ports.now(), &mut effects);
+                }
+                if news {
+                    pace.news();
                 }
             }
-            _ = ticks.tick() => dirty = true,
-            () = tokio::time::sleep_until(last_frame + pause), if dirty && ports.can_draw() => {}
+            _ = ticks.tick() => pace.news(),
+            () = tokio::time::sleep_until(pace.due().unwrap_or_else(Instant::now)), if pace.due().is_some() && ports.can_draw() => {}
         }
-        let draw = dirty && ports.can_draw() && last_frame.elapsed() >= pause;
-        if draw {
-            effects.extend(app::update(state, Event { at: ports.now(), msg: Msg::Tick }));
+        let frame = if ports.can_draw() { pace.frame(Instant::now()) } else { None };
+        match frame {
+            Some(Frame::Newest) => effects.extend(app::update(state, Event { at: ports.now(), msg: Msg::Tick })),
+            Some(Frame::Answer) | None => {}
         }
         for effect in effects {
             match effect {
                 Effect::Quit(keep) => return Ok(keep),
                 Effect::Redraw => {
                     terminal.clear()?;
-                    dirty = true;
+                    pace.key();
                 }
                 Effect::Suspend => {
                     ports.suspend();
                     terminal.clear()?;
-                    dirty = true;
+                    pace.key();
                 }
                 Effect::Probe(_) | Effect::Find(_) | Effect::Follow(_) | Effect::Journal(_) | Effect::Copy(_) | Effect::Heal => {
                     ports.carry_out(&effect);
                 }
             }
         }
-        if draw {
+        if frame.is_some() {
             terminal.draw(|frame| ui::draw(state, ui, frame))?;
-            (last_frame, dirty, pause) = (Instant::now(), false, SETTLE);
         }
     }
 }

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use super::logs::{
     batch::Batcher,
     lines::{Lines, Sink},
-    skeleton,
+    skeleton::{self, STAMP_BYTES, common},
 };
 use crate::model::{
     LogBatch, LogFormat, LogSource, SourceKind,
@@ -45,8 +45,19 @@ pub struct Paste {
 impl Paste {
     /// As [`read`].
     pub fn new(zone: TimeZone, now: i64) -> Self {
-        let reader =
-            Reader { zone, now, cut: None, full: false, whole: Vec::new(), whole_length: 0, open: None, sources: BTreeMap::new() };
+        let reader = Reader {
+            nginx: batcher(Dialect::NginxError, None, &zone, now),
+            zone,
+            now,
+            cut: None,
+            full: false,
+            alone: false,
+            stamp: [0; STAMP_BYTES],
+            whole: Vec::new(),
+            whole_length: 0,
+            open: None,
+            sources: BTreeMap::new(),
+        };
         Self { head: Some(Vec::new()), lines: Lines::default(), reader }
     }
 
@@ -61,7 +72,9 @@ impl Paste {
 
     /// The batches that are full.
     pub fn full(&mut self) -> Vec<LogBatch> {
-        self.reader.sources.values_mut().flat_map(Batcher::full).collect()
+        let mut full = self.reader.nginx.full();
+        full.extend(self.reader.sources.values_mut().flat_map(Batcher::full));
+        full
     }
 
     /// There is no more: the rest.
@@ -69,7 +82,8 @@ impl Paste {
         self.begin();
         self.lines.finish(true, &mut self.reader);
         self.reader.close();
-        self.reader.sources.into_values().flat_map(|mut batcher| batcher.all()).collect()
+        let Reader { nginx, sources, .. } = self.reader;
+        std::iter::once(nginx).chain(sources.into_values()).flat_map(|mut batcher| batcher.all()).collect()
     }
 
     fn begin(&mut self) {
@@ -88,6 +102,12 @@ struct Reader {
     cut: Option<usize>,
     /// The line before was as long as those that the terminal cut.
     full: bool,
+    /// Lines of nginx's error log, which are told by their raw bytes.
+    nginx: Batcher,
+    /// Whether the line behind the next begins with a stamp of its own, so that it is no part of it.
+    alone: bool,
+    /// What the last of those began with: most lines begin like the one before.
+    stamp: [u8; STAMP_BYTES],
     /// A line that begins as nginx begins one, as it came: what follows may belong to it. Empty: there is none.
     whole: Vec<u8>,
     whole_length: u64,
@@ -102,10 +122,17 @@ impl Sink for Reader {
         // What a terminal cut goes on in the next line, whatever that looks like.
         let follows = self.full;
         self.full = self.cut.is_some_and(|cut| String::from_utf8_lossy(line).chars().count() == cut);
+        let alone = std::mem::take(&mut self.alone) && !self.full && !follows;
+        if alone && self.whole.is_empty() && self.open.is_none() && self.raw(line, length) {
+            return;
+        }
         if skeleton::begins(line) {
             self.close();
             self.whole.extend_from_slice(line);
             self.whole_length = length;
+            if alone {
+                self.close();
+            }
             return;
         }
         let text = String::from_utf8_lossy(line);
@@ -113,7 +140,19 @@ impl Sink for Reader {
         self.text(&unpacked, follows);
     }
 
+    fn ahead(&mut self, behind: &[u8]) {
+        self.alone = match behind.first_chunk() {
+            Some(stamp) if *stamp == self.stamp => true,
+            Some(stamp) if skeleton::stamped(stamp) => {
+                self.stamp = *stamp;
+                true
+            }
+            Some(_) | None => common::begins(behind),
+        };
+    }
+
     fn blank(&mut self) {
+        self.alone = false;
         self.full = false;
         self.close();
     }
@@ -122,15 +161,28 @@ impl Sink for Reader {
 }
 
 impl Reader {
+    /// Counts a line that its raw bytes tell whole. `false`: they don't.
+    fn raw(&mut self, line: &[u8], length: u64) -> bool {
+        // `2026/`: no address has a slash.
+        if line.get(4) == Some(&b'/') {
+            return self.nginx.add_raw(line, length, true);
+        }
+        let Some((dialect, cut)) = common::cut(line) else { return false };
+        let access = self.sources.entry(dialect).or_insert_with(|| batcher(dialect, Some(0), &self.zone, self.now));
+        access.add_cut(line, &cut, length, true)
+    }
+
     fn text(&mut self, raw: &str, follows: bool) {
         if !self.whole.is_empty() {
             self.open = Some(String::from_utf8_lossy(&self.whole).into_owned());
             self.whole.clear();
         }
         let begins = logline::begins(raw);
+        let stamped = skeleton::stamped(raw.as_bytes()) || common::begins(raw.as_bytes());
         let cut_before = follows && begins != Some(0);
-        let goes_on =
-            |line: &String| line.len() < JOINED_BYTES && (cut_before || begins.is_none() && !self.full && continues(line, raw));
+        let goes_on = |line: &String| {
+            line.len() < JOINED_BYTES && (cut_before || begins.is_none() && !self.full && !stamped && continues(line, raw))
+        };
         if let Some(line) = self.open.as_mut().filter(|line| goes_on(line)) {
             join(line, raw, self.cut);
         } else if let Some(at) = begins {
@@ -152,7 +204,7 @@ impl Reader {
         if !self.whole.is_empty() {
             let line = std::mem::take(&mut self.whole);
             let length = self.whole_length;
-            self.batcher(Dialect::NginxError, None).add(&line, length, true, None);
+            self.nginx.add(&line, length, true, None);
             self.whole = line;
             self.whole.clear();
         } else if let Some(line) = self.open.take() {
@@ -162,23 +214,25 @@ impl Reader {
 
     fn add(&mut self, line: &str) {
         let entry = logline::read(line);
-        self.batcher(entry.dialect, entry.status).add(line.as_bytes(), line.len() as u64, true, None);
+        let batcher = match entry.dialect {
+            Dialect::NginxError => &mut self.nginx,
+            other => self.sources.entry(other).or_insert_with(|| batcher(other, entry.status, &self.zone, self.now)),
+        };
+        batcher.add(line.as_bytes(), line.len() as u64, true, None);
     }
+}
 
-    fn batcher(&mut self, dialect: Dialect, status: Option<u16>) -> &mut Batcher {
-        self.sources.entry(dialect).or_insert_with(|| {
-            let kind = match dialect.writer() {
-                Writer::Gateway if status.is_some() => SourceKind::Access,
-                Writer::Gateway => SourceKind::Error,
-                Writer::Application => SourceKind::App,
-                Writer::Host => SourceKind::Kernel,
-            };
-            let log = LogSource { path: dialect.title().into(), kind, format: LogFormat::Plain };
-            let mut batcher = Batcher::new(log, self.zone.clone()).spanning();
-            batcher.at(self.now);
-            batcher
-        })
-    }
+fn batcher(dialect: Dialect, status: Option<u16>, zone: &TimeZone, now: i64) -> Batcher {
+    let kind = match dialect.writer() {
+        Writer::Gateway if status.is_some() => SourceKind::Access,
+        Writer::Gateway => SourceKind::Error,
+        Writer::Application => SourceKind::App,
+        Writer::Host => SourceKind::Kernel,
+    };
+    let log = LogSource { path: dialect.title().into(), kind, format: LogFormat::Plain };
+    let mut batcher = Batcher::new(log, zone.clone()).spanning();
+    batcher.at(now);
+    batcher
 }
 
 /// The line of a program that is known, within a line: behind a prompt, a file name of grep, the prefix of docker or syslog.
@@ -245,6 +299,8 @@ fn join(line: &mut String, next: &str, cut: Option<usize>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     /// Lines of programs whose format is only told by what stands behind the first column that a terminal cuts at.
@@ -334,6 +390,37 @@ mod tests {
             }
             lines.push(line);
             assert_eq!(errors(&lines.join("\n"))[0].0, plain[0].0, "filled at {width}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_makes_no_difference_in_which_pieces_it_comes(
+            order in vec(any::<prop::sample::Index>(), 0..40),
+            sizes in vec(1usize..200, 1..40),
+        ) {
+            const ACCESS: &str = "10.0.0.9 - - [20/Nov/2026:02:17:41 +0000] \"GET / HTTP/1.1\" 502 157 \"-\" \"curl/7.88.1\"";
+            let later = LINE.replace(":41", ":42").replace("/cart", "/other");
+            let (first, second) = LINE.split_at(100);
+            let (part, _) = ACCESS.split_at(60);
+            let prompt = format!("root@gw1:~# {LINE}");
+            let lines = [LINE, &later, first, second, ACCESS, part, &prompt, "", "  at x.js:17", "2026/11/20 02:17:41 [", "a word"];
+            let text: String = order.iter().flat_map(|at| [*at.get(&lines), "\n"]).collect();
+            let pieces = |sizes: &mut dyn Iterator<Item = usize>| {
+                let mut paste = Paste::new(TimeZone::UTC, 2_000_000_000);
+                // As if it was long past the beginning.
+                paste.head = None;
+                let mut rest = text.as_bytes();
+                while !rest.is_empty() {
+                    let (piece, after) = rest.split_at(sizes.next().unwrap_or(rest.len()).min(rest.len()));
+                    paste.push(piece);
+                    rest = after;
+                }
+                paste.finish()
+            };
+            let whole = pieces(&mut std::iter::empty());
+            prop_assert_eq!(&pieces(&mut sizes.iter().copied().cycle()), &whole);
+            prop_assert_eq!(pieces(&mut std::iter::repeat(1)), whole);
         }
     }
 }

@@ -42,7 +42,8 @@ as_app() {
 }
 
 # app KIND ADDRESS [MODE]: starts an application and waits until it listens. Its process is $APP.
-# KIND: python, node, gunicorn (umask by GUNICORN_UMASK), php (FPM pool, socket by PHP_LISTEN_OWNER and PHP_LISTEN_MODE).
+# KIND: python, node, gunicorn (umask by GUNICORN_UMASK, more options by GUNICORN_OPTIONS), php (FPM pool, socket by PHP_LISTEN_OWNER
+# and PHP_LISTEN_MODE, more settings by PHP_SETTINGS).
 # MODE: what it does with a request, see tests/lab/apps; default `ok`.
 app() {
     local kind=$1 address=$2 mode=${3:-ok}
@@ -50,8 +51,9 @@ app() {
         python) as_app $PYTHON site.py "$address" "$mode" ;;
         node) as_app node site.js "$address" "$mode" ;;
         gunicorn)
+            # shellcheck disable=SC2086 # words
             SITE_MODE=$mode as_app /usr/bin/gunicorn --workers 2 --bind "$address" --umask "${GUNICORN_UMASK:-0}" \
-                --pid "/run/app/gunicorn.pid" wsgi:application ;;
+                --pid "/run/app/gunicorn.pid" ${GUNICORN_OPTIONS:-} wsgi:application ;;
         php) php_pool "$address" "$mode" ;;
         *) echo "lab: no such kind of app: $kind" >&2; return 1 ;;
     esac
@@ -85,6 +87,7 @@ listen.mode = ${PHP_LISTEN_MODE:-0660}
 pm = static
 pm.max_children = 2
 env[SITE_MODE] = $2
+${PHP_SETTINGS:-}
 CONF
     "$PHP_FPM" --daemonize
     APP=$(cat "/run/php/php$PHP-fpm.pid")

@@ -91,6 +91,7 @@ fn of_caddy(logger: &str) -> bool {
 }
 
 /// One record, whatever its encoding.
+#[derive(Debug, Clone, Copy)]
 struct Record<'a, 'b> {
     level: Level,
     time: Option<LineTime<'a>>,

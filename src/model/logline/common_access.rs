@@ -179,7 +179,7 @@ mod tests {
         for other in [
             r#"[20/Nov/2026:23:36:34 +0000] "GET / HTTP/1.1" 502 157"#,
             r#"10.0.0.9 - - [20/Nov/2026:23:36:34 +0000] "GET / HTTP/1.1" x 157"#,
-            r#"10.0.0.9 - - [20/Nov/2026:23:36:34.395] web web/app 0/0/-1/-1/0 503 222 - - SC--"#,
+            "10.0.0.9 - - [20/Nov/2026:23:36:34.395] web web/app 0/0/-1/-1/0 503 222 - - SC--",
         ] {
             assert_ne!(form(other).0, Dialect::CommonAccess, "{other}");
         }

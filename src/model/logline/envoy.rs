@@ -137,13 +137,13 @@ fn access(text: &str) -> Option<Entry<'_>> {
         request.details = Some(details.into());
         rest = after;
         // The oldest format of Istio has the reason alone, the newer ones two words more.
-        if !rest.starts_with(|c: char| c.is_ascii_digit()) {
+        if rest.starts_with(|c: char| c.is_ascii_digit()) {
+            request.reason = request.details.take();
+        } else {
             let (_termination, after) = word(rest)?;
             let (reason, after) = word(after)?;
             request.reason = Some(reason.into());
             rest = after;
-        } else {
-            request.reason = request.details.take();
         }
     }
     // From the right: what stands before the upstream is of the client's choosing.

@@ -20,7 +20,7 @@ pub(super) enum Failed {
 }
 
 /// The message, and the upstream that the error names.
-pub(super) fn message<'a>(failed: Failed, error: &'a str, status: Option<u16>) -> (String, Option<Cow<'a, str>>) {
+pub(super) fn message(failed: Failed, error: &str, status: Option<u16>) -> (String, Option<Cow<'_, str>>) {
     let mut text = String::with_capacity(error.len() + 40);
     text.push_str(match failed {
         Failed::Request => "request failed: ",
@@ -78,11 +78,10 @@ pub(super) fn authority(url: &str) -> Option<Cow<'_, str>> {
     let host = rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty())?;
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    Some(match (has_port, scheme) {
-        (true, _) => host.into(),
-        (false, "http" | "h2c") => format!("{host}:80").into(),
-        (false, "https") => format!("{host}:443").into(),
-        (false, _) => host.into(),
+    Some(match scheme {
+        "http" | "h2c" if !has_port => format!("{host}:80").into(),
+        "https" if !has_port => format!("{host}:443").into(),
+        _ => host.into(),
     })
 }
 

@@ -16,7 +16,9 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let (pid, rest) = rest.strip_prefix(' ')?.trim_start().split_once(' ')?;
     let (place, text) = rest.split_once("] ").or_else(|| rest.strip_suffix(']').map(|place| (place, "")))?;
     let (file, line) = place.rsplit_once(':')?;
-    let fits = file.ends_with(".go") && !file.contains(' ') && line.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = file.rsplit_once('.').is_some_and(|(_, kind)| kind == "go")
+        && !file.contains(' ')
+        && line.bytes().all(|byte| byte.is_ascii_digit());
     fits.then_some(Entry {
         dialect: Dialect::Klog,
         time: Some(time),

@@ -248,6 +248,11 @@ pub(super) fn find_end(text: &str, literal: &str) -> Option<usize> {
     }
 }
 
+/// A time in seconds.
+fn seconds(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds >= 0.0)
+}
+
 /// The attempts in a multi-valued variable: `, ` parts servers, ` : ` parts the groups of an internal redirect
 /// (documentation of `$upstream_addr`). Only a list of addresses can hold a `:` of its own, and never with blanks around.
 fn attempts(value: &str) -> impl Iterator<Item = &str> {
@@ -272,7 +277,6 @@ fn attempts(value: &str) -> impl Iterator<Item = &str> {
 
 impl<'a> AccessLine<'a> {
     fn set(&mut self, field: Field, value: &'a str) {
-        let seconds = |part: &str| part.parse::<f64>().ok().filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
         let status = |part: &str| part.parse::<u16>().ok().filter(|status| part.len() == 3 && *status < 1000);
         let present = || Some(value).filter(|value| !value.is_empty() && *value != "-");
         match field {

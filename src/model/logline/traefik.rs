@@ -95,10 +95,10 @@ fn zerolog<'a>(carried: &Carried<'a>, named: bool) -> Option<Entry<'a>> {
 }
 
 /// `known`: something tells that it is Traefik's. `tunnel`: it is cloudflared's.
-fn entry<'a>(record: Record<'a>, known: bool, tunnel: bool) -> Option<Entry<'a>> {
+fn entry(record: Record<'_>, known: bool, tunnel: bool) -> Option<Entry<'_>> {
     let Record { level, time, message, error, url } = record;
     let dialect = if tunnel { Dialect::Cloud } else { Dialect::Traefik };
-    let entry = Entry { dialect, level, time, ..Entry::default() };
+    let entry = Entry { dialect, time, level, ..Entry::default() };
     let failed = |failed: Failed, error: &str, status: Option<u16>| {
         let (text, named) = go_error::message(failed, error, status);
         let named = named.map(|named| Cow::Owned(named.into_owned()));

@@ -5,7 +5,7 @@ use std::{collections::HashMap, hash::BuildHasher as _, sync::Arc};
 use foldhash::fast::RandomState;
 use jiff::tz::TimeZone;
 
-use super::{lines::Sink, memo::Memo, normalise::Normaliser};
+use super::{lines::Sink, memo::Memo, normalise::Normaliser, skeleton::Skeleton};
 use crate::model::{LogBatch, LogCount, LogSource};
 
 /// Different lines in one batch, at most.
@@ -13,8 +13,8 @@ pub const COUNTS: usize = 256;
 /// Text in one batch, at most, in bytes: what the outbox counts on.
 pub const BATCH_BYTES: usize = 64 << 10;
 /// The same where lines of all seconds are counted together: such a batch goes nowhere but into the scene.
-const SPAN_COUNTS: usize = 1024;
-const SPAN_BYTES: usize = 512 << 10;
+const SPAN_COUNTS: usize = 2048;
+const SPAN_BYTES: usize = 1 << 20;
 /// Figures of when lines came in such a batch, at most: 256 kB.
 const SPAN_SECONDS: usize = 16 << 10;
 /// Bytes of a line that are kept verbatim. nginx cuts its own lines there (`NGX_MAX_ERROR_STR`).
@@ -105,16 +105,37 @@ impl Batcher {
 
     /// Counts a line; `second` where its time is known from elsewhere.
     pub fn add(&mut self, line: &[u8], length: u64, lookback: bool, second: Option<i64>) {
-        if lookback != self.lookback {
-            self.seal();
-            self.lookback = lookback;
-        }
+        self.begin(lookback);
         if !self.raw(line, length, second) {
             let text = String::from_utf8_lossy(line);
             self.key.clear();
             let second = self.normaliser.line(&text, &mut self.key).or(second);
             self.count(second, line, length);
         }
+        self.end();
+    }
+
+    /// Counts a line if its raw bytes tell that it is one of this format, and its group. `false`: they don't, and nothing is counted.
+    pub(in crate::watch) fn add_raw(&mut self, line: &[u8], length: u64, lookback: bool) -> bool {
+        self.normaliser.skeleton(line).is_some_and(|skeleton| self.add_cut(line, &skeleton, length, lookback))
+    }
+
+    /// The same of a line that was cut already.
+    pub(in crate::watch) fn add_cut(&mut self, line: &[u8], skeleton: &Skeleton<'_>, length: u64, lookback: bool) -> bool {
+        self.begin(lookback);
+        let counted = self.cut(line, skeleton, length, None);
+        self.end();
+        counted
+    }
+
+    fn begin(&mut self, lookback: bool) {
+        if lookback != self.lookback {
+            self.seal();
+            self.lookback = lookback;
+        }
+    }
+
+    fn end(&mut self) {
         let full = if self.span {
             self.counts.len() >= SPAN_COUNTS || self.bytes >= SPAN_BYTES || self.seconds >= SPAN_SECONDS
         } else {
@@ -127,33 +148,36 @@ impl Batcher {
 
     /// Counts a line whose group its raw bytes tell. `false`: they don't.
     fn raw(&mut self, line: &[u8], length: u64, second: Option<i64>) -> bool {
-        let Some(skeleton) = self.normaliser.skeleton(line) else { return false };
+        self.normaliser.skeleton(line).is_some_and(|skeleton| self.cut(line, &skeleton, length, second))
+    }
+
+    fn cut(&mut self, line: &[u8], skeleton: &Skeleton<'_>, length: u64, second: Option<i64>) -> bool {
         let Some(own) = self.normaliser.second(skeleton.time) else { return false };
         let second = own.or(second);
-        let hash = self.memo.hash(&skeleton);
-        if let Some((number, at)) = self.memo.get(hash, &skeleton).map(|known| known.place) {
+        let hash = self.memo.hash(skeleton);
+        if let Some((number, at)) = self.memo.get(hash, skeleton).map(|known| known.place) {
             if number == self.number && self.again(at, second, line, length) {
                 return true;
             }
-            if let Some(known) = self.memo.get(hash, &skeleton) {
+            if let Some(known) = self.memo.get(hash, skeleton) {
                 self.key.clear();
                 self.key.push_str(&known.key);
             }
             let place = (self.number, self.count(second, line, length));
-            if let Some(known) = self.memo.get(hash, &skeleton) {
+            if let Some(known) = self.memo.get(hash, skeleton) {
                 known.place = place;
             }
             return true;
         }
         self.key.clear();
-        if !self.normaliser.key(&skeleton, &mut self.key) {
+        if !self.normaliser.key(skeleton, &mut self.key) {
             let Ok(text) = str::from_utf8(line) else { return false };
             self.key.clear();
             self.normaliser.line(text, &mut self.key);
         }
         let at = self.count(second, line, length);
         if let Some(count) = self.counts.get(at) {
-            self.memo.put(hash, &skeleton, &count.key, (self.number, at));
+            self.memo.put(hash, skeleton, &count.key, (self.number, at));
         }
         true
     }

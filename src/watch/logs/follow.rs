@@ -7,7 +7,6 @@
 //! - Deleted: it is read as long as it is open, and its successor from the beginning. One that is large is let go when nobody
 //!   writes to it any more: whoever deleted it wants its space.
 //! - Not there yet, or not readable: tried again with each look.
-//! - Another file under the same inode number (overlay: the copy that a first write makes): opened again.
 //!
 //! Nothing here waits: a look reads at most one piece, and says whether there is more.
 
@@ -103,12 +102,8 @@ impl Follower {
             let replaced = named.as_ref().is_ok_and(|info| info.id != current.id);
             let idle = now.saturating_sub(current.grew_ms);
             let given_up = named.is_err() && current.hoards() && idle >= LINGER_MS;
-            let stale = !replaced && named.as_ref().is_ok_and(|info| current.stale(info));
             if let Some(cut) = piece.cut {
                 more |= self.rescue(cut, now, sink).await;
-            }
-            if stale {
-                more |= self.reopen().await;
             }
             if piece.more || !replaced && !given_up {
                 return Looked { sight: Sight::Open, progress, more: more || piece.more };
@@ -205,20 +200,6 @@ impl Follower {
             }
         }
         None
-    }
-
-    /// Opens the file again that is open. `true`: there is more to be read.
-    async fn reopen(&mut self) -> bool {
-        let Ok(file) = self.sys.rights.open(&self.path).await else { return false };
-        let file = OpenFile::new(file);
-        let Ok(info) = file.info().await else { return false };
-        match &mut self.current {
-            Some(current) if current.id == info.id => {
-                current.reopened(file);
-                true
-            }
-            Some(_) | None => false,
-        }
     }
 
     async fn open(&self) -> Result<Reading, Sight> {

@@ -7,6 +7,8 @@ pub(in crate::watch) const LINE_BYTES: usize = 64 << 10;
 pub(in crate::watch) trait Sink: Send {
     /// A line without its end: at most [`LINE_BYTES`] of it, and how long it was. `lookback`: it was there when we began.
     fn line(&mut self, line: &[u8], length: u64, lookback: bool);
+    /// What stands behind the next line, as far as it was read: whoever wants to know whether that belongs to it.
+    fn ahead(&mut self, _behind: &[u8]) {}
     /// A line without a byte. Only a person leaves one.
     fn blank(&mut self) {}
     /// So many lines were passed over.
@@ -50,6 +52,7 @@ impl Lines {
                 }
                 continue;
             }
+            sink.ahead(bytes.get(from..).unwrap_or_default());
             if self.length == 0 {
                 emit(piece, piece.len() as u64, lookback(from), sink);
             } else {

@@ -12,8 +12,8 @@ use super::skeleton::Skeleton;
 
 /// Places with the same hash.
 const WAYS: usize = 4;
-/// Sets of them. A power of two.
-const SETS: usize = 256;
+/// Sets of them, each a cache line. A power of two.
+const SETS: usize = 512;
 /// Bytes of a skeleton that is remembered: nginx cuts its lines at 2,048, and a message is a part of one.
 const SKELETON_BYTES: usize = 1024;
 /// Bytes of all of them with their keys: beyond this everything is forgotten and learned anew.
@@ -26,7 +26,7 @@ const ONCE: usize = 1024;
 pub(super) struct Memo {
     hasher: RandomState,
     /// Empty until something is remembered.
-    sets: Vec<[Option<Known>; WAYS]>,
+    sets: Vec<[Slot; WAYS]>,
     /// What was seen once is not remembered yet: a path or number in a message may never come again.
     once: Vec<u32>,
     /// Which of a set goes next.
@@ -34,11 +34,13 @@ pub(super) struct Memo {
     bytes: usize,
 }
 
+/// A place for one, with a part of its hash.
+type Slot = (u32, Option<Box<Known>>);
+
 /// A skeleton that was seen before.
 #[derive(Debug)]
 pub(super) struct Known {
-    hash: u64,
-    marks: u8,
+    marks: (u8, u8),
     lengths: [u16; 4],
     raw: Box<[u8]>,
     /// The key of its lines.
@@ -48,13 +50,20 @@ pub(super) struct Known {
 }
 
 impl Known {
-    fn is(&self, hash: u64, skeleton: &Skeleton<'_>) -> bool {
-        if self.hash != hash || self.marks != skeleton.marks {
+    fn is(&self, skeleton: &Skeleton<'_>) -> bool {
+        if self.marks != (skeleton.level, skeleton.marks) {
             return false;
         }
         let mut rest = &*self.raw;
         skeleton.pieces.iter().zip(self.lengths).all(|(piece, length)| {
-            let Some((known, after)) = rest.split_at_checked(usize::from(length)) else { return false };
+            let length = usize::from(length);
+            if length != piece.len() {
+                return false;
+            }
+            if length == 0 {
+                return true;
+            }
+            let Some((known, after)) = rest.split_at_checked(length) else { return false };
             rest = after;
             known == *piece
         })
@@ -65,16 +74,20 @@ impl Memo {
     /// The hash of a skeleton, for the other two.
     pub(super) fn hash(&self, skeleton: &Skeleton<'_>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
+        hasher.write_u16(u16::from_le_bytes([skeleton.level, skeleton.marks]));
         for piece in skeleton.pieces {
-            hasher.write(piece);
+            if !piece.is_empty() {
+                hasher.write(piece);
+            }
         }
-        hasher.write_u8(skeleton.marks);
         hasher.finish()
     }
 
     /// What is known of a skeleton.
     pub(super) fn get(&mut self, hash: u64, skeleton: &Skeleton<'_>) -> Option<&mut Known> {
-        self.sets.get_mut(index(hash, SETS))?.iter_mut().flatten().find(|known| known.is(hash, skeleton))
+        let tag = tag(hash);
+        let set = self.sets.get_mut(index(hash, SETS))?.iter_mut();
+        set.filter(|slot| slot.0 == tag).find_map(|slot| slot.1.as_deref_mut().filter(|known| known.is(skeleton)))
     }
 
     /// Remembers the key of a skeleton when it comes for the second time.
@@ -88,15 +101,13 @@ impl Memo {
             self.sets.resize_with(SETS, Default::default);
             self.once.resize(ONCE, 0);
         }
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half tells what the lower did not choose the place by")]
-        let tag = (hash >> 32) as u32 | 1;
-        let once = &mut self.once[index(hash.rotate_right(16), ONCE)];
+        let tag = tag(hash);
+        let once = &mut self.once[index(hash >> 16, ONCE)];
         if std::mem::replace(once, tag) != tag {
             return;
         }
         let known = Known {
-            hash,
-            marks: skeleton.marks,
+            marks: (skeleton.level, skeleton.marks),
             lengths: skeleton.pieces.map(|piece| u16::try_from(piece.len()).unwrap_or_default()),
             raw: skeleton.pieces.concat().into(),
             key: Arc::clone(key),
@@ -104,16 +115,23 @@ impl Memo {
         };
         self.bytes += size + key.len();
         if self.bytes > MEMO_BYTES {
-            self.sets.iter_mut().flatten().for_each(|known| *known = None);
+            self.sets.iter_mut().flatten().for_each(|slot| *slot = Slot::default());
             self.bytes = size + key.len();
         }
         let set = &mut self.sets[index(hash, SETS)];
         self.turn = self.turn.wrapping_add(1);
-        let at = set.iter().position(Option::is_none).unwrap_or(usize::from(self.turn) % WAYS);
-        if let Some(gone) = set[at].replace(known) {
+        let at = set.iter().position(|slot| slot.1.is_none()).unwrap_or(usize::from(self.turn) % WAYS);
+        if let (_, Some(gone)) = std::mem::replace(&mut set[at], (tag, Some(Box::new(known)))) {
             self.bytes = self.bytes.saturating_sub(gone.raw.len() + gone.key.len());
         }
     }
+}
+
+/// A part of a hash that does not choose its place; never 0, which stands for nothing.
+fn tag(hash: u64) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "its upper half is meant")]
+    let upper = (hash >> 32) as u32;
+    upper | 1
 }
 
 /// The place that a hash chooses of so many, a power of two.

@@ -111,18 +111,6 @@ impl Reading {
         }
     }
 
-    /// Goes on in another opening of the same file: what this one shows may be a stale copy of it (overlay, before its first
-    /// write through another mount).
-    pub(super) fn reopened(&mut self, file: OpenFile) {
-        self.file = file;
-        self.quiet = None;
-    }
-
-    /// Whether the file has more than was read, though its end was reached.
-    pub(super) fn stale(&self, named: &FileInfo) -> bool {
-        self.quiet.is_some_and(|(size, ..)| size < named.size)
-    }
-
     /// When it is to be looked at although nothing changed, on the clock of this run: a line lacks its end.
     pub(super) fn due(&self) -> Option<u64> {
         self.lines.unfinished().then(|| self.grew_ms.saturating_add(UNFINISHED_MS.saturating_sub(self.age_ms)))

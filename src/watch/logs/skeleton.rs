@@ -7,7 +7,9 @@
 //!
 //! To add a format: a function that cuts its lines, and its arm in [`super::normalise`]; the tests compare it with the reader.
 
-use memchr::{memchr, memmem};
+pub(in crate::watch) mod common;
+
+use memchr::{memchr, memchr2, memmem};
 
 use super::normalise::NginxParts;
 use crate::model::AccessCut;
@@ -19,24 +21,29 @@ const TIME_BYTES: usize = 19;
 
 /// The pieces of a line that decide its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Skeleton<'a> {
+pub(in crate::watch) struct Skeleton<'a> {
     /// The time stamp as it stands there. It is no part of the key.
     pub(super) time: &'a [u8],
-    /// Which fields the line has; of a request, whether the last attempt gave an answer.
+    /// The level, as its place in [`LEVELS`].
+    pub(super) level: u8,
+    /// Which fields the line has.
     pub(super) marks: u8,
-    /// Level, message, server and upstream; status, method, addresses and statuses of the attempts.
+    /// Message, server and upstream; status, method, addresses and statuses of the attempts.
     pub(super) pieces: [&'a [u8]; PIECES],
 }
+
+/// The levels of nginx (ngx_log.c), those that are frequent first.
+const LEVELS: [&str; 8] = ["error", "warn", "crit", "info", "notice", "alert", "emerg", "debug"];
 
 impl<'a> Skeleton<'a> {
     /// The parts of an nginx line. `None`: they are no text, or it has no client, and then what its message is was not looked at.
     pub(super) fn nginx(&self) -> Option<NginxParts<'a>> {
-        let [level, message, server, upstream] = self.pieces;
+        let [message, server, upstream, _] = self.pieces;
         let text = |piece: &'a [u8]| str::from_utf8(piece).ok();
         let marked = |mark: u8, piece: &'a [u8]| if self.marks & mark == 0 { Some(None) } else { text(piece).map(Some) };
         (self.marks & mark::CLIENT != 0).then_some(())?;
         Some(NginxParts {
-            level: text(level)?,
+            level: LEVELS.get(usize::from(self.level)).copied()?,
             message: text(message)?,
             of_request: self.marks & mark::REQUEST != 0,
             server: marked(mark::SERVER, server)?,
@@ -91,15 +98,15 @@ impl NginxCutter {
             rest = after.strip_prefix(b" ")?;
         }
         let Some(at) = self.client.find(rest) else {
-            return Some(Skeleton { time, marks: 0, pieces: [level, rest, &[], &[]] });
+            return Some(Skeleton { time, level, marks: 0, pieces: [rest, &[], &[], &[]] });
         };
         let message = &rest[..at];
-        let mut skeleton = Skeleton { time, marks: mark::CLIENT, pieces: [level, message, &[], &[]] };
+        let mut skeleton = Skeleton { time, level, marks: mark::CLIENT, pieces: [message, &[], &[], &[]] };
         let (_client, mut rest) = comma(&rest[at + b", client: ".len()..]);
         if let Some(after) = rest.strip_prefix(b"server: ") {
             let (server, after) = comma(after);
             skeleton.marks |= mark::SERVER;
-            skeleton.pieces[2] = server;
+            skeleton.pieces[1] = server;
             rest = after;
         }
         let mut seen = 0;
@@ -109,9 +116,17 @@ impl NginxCutter {
                 break;
             }
             seen |= mark;
+            if mark == mark::UPSTREAM
+                && seen & mark::REQUEST != 0
+                && let Some(base) = base_within(after)
+            {
+                // Nothing that stands behind it counts any more.
+                skeleton.pieces[2] = base;
+                break;
+            }
             let (value, after) = quoted(after);
             if mark == mark::UPSTREAM {
-                skeleton.pieces[3] = base(value)?;
+                skeleton.pieces[2] = base(value)?;
             }
             rest = after;
         }
@@ -120,17 +135,29 @@ impl NginxCutter {
     }
 }
 
+/// Bytes of `2026/11/20 02:17:41 [`.
+pub(in crate::watch) const STAMP_BYTES: usize = TIME_BYTES + 2;
+
+/// Whether a line begins with the stamp and the bracket with which nginx begins one.
+pub(in crate::watch) fn stamped(line: &[u8]) -> bool {
+    line.get(TIME_BYTES..).is_some_and(|rest| rest.starts_with(b" ["))
+        && line.iter().take(TIME_BYTES).enumerate().all(|(at, byte)| match at {
+            4 | 7 => *byte == b'/',
+            10 => *byte == b' ',
+            13 | 16 => *byte == b':',
+            _ => byte.is_ascii_digit(),
+        })
+}
+
 /// Whether this is a line of nginx's from its first byte; `false`: no, or it needs a closer look.
 pub(in crate::watch) fn begins(line: &[u8]) -> bool {
-    let digits =
-        |time: &[u8]| time.iter().enumerate().all(|(at, byte)| matches!(at, 4 | 7 | 10 | 13 | 16) || byte.is_ascii_digit());
-    head(line).is_some_and(|head| digits(head.time))
+    stamped(line) && head(line).is_some()
 }
 
 /// What all of nginx's lines begin with.
 struct Head<'a> {
     time: &'a [u8],
-    level: &'a [u8],
+    level: u8,
     rest: &'a [u8],
 }
 
@@ -140,10 +167,8 @@ fn head(line: &[u8]) -> Option<Head<'_>> {
     if time[4] != b'/' || time[7] != b'/' || time[10] != b' ' || time[13] != b':' || time[16] != b':' {
         return None;
     }
-    let (level, rest) = word(rest.strip_prefix(b" [")?, u8::is_ascii_lowercase)?;
-    if !matches!(level, b"emerg" | b"alert" | b"crit" | b"error" | b"warn" | b"notice" | b"info" | b"debug") {
-        return None;
-    }
+    let rest = rest.strip_prefix(b" [")?;
+    let (level, rest) = (0..).zip(LEVELS).find_map(|(level, name)| Some((level, rest.strip_prefix(name.as_bytes())?)))?;
     let (_pid, rest) = word(rest.strip_prefix(b"] ")?, u8::is_ascii_digit)?;
     let (_tid, rest) = word(rest.strip_prefix(b"#")?, u8::is_ascii_digit)?;
     Some(Head { time, level, rest: rest.strip_prefix(b": ")? })
@@ -188,12 +213,9 @@ fn quoted(text: &[u8]) -> (&[u8], &[u8]) {
 
 /// As the reader's: the upstream without the path of the request.
 fn base(upstream: &[u8]) -> Option<&[u8]> {
-    // Whatever scheme it is, no slash stands before its two.
-    let start = match memchr(b'/', upstream) {
-        Some(at) if at > 0 && upstream[at - 1] == b':' && upstream.get(at + 1) == Some(&b'/') => at + 2,
+    let start = match upstream.iter().position(|byte| *byte == b'/') {
+        Some(at) => authority(upstream, at)?,
         None => 0,
-        // The socket of a stream, or a scheme further on: the reader decides.
-        Some(_) => return None,
     };
     let authority = &upstream[start..];
     let end = if let Some(path) = authority.strip_prefix(b"unix:") {
@@ -204,6 +226,24 @@ fn base(upstream: &[u8]) -> Option<&[u8]> {
     Some(&upstream[..start + end])
 }
 
+/// The same where it is not known yet where the value ends: no sooner than at its first quote. `None`: it must be known.
+fn base_within(text: &[u8]) -> Option<&[u8]> {
+    let start = authority(text, text.iter().position(|byte| *byte == b'/' || *byte == b'"')?)?;
+    let authority = &text[start..];
+    let end = if let Some(path) = authority.strip_prefix(b"unix:") {
+        memchr2(b':', b'"', path).filter(|at| path[*at] == b':')? + 6
+    } else {
+        memchr2(b'/', b'"', authority).filter(|at| authority[*at] == b'/')?
+    };
+    Some(&text[..start + end])
+}
+
+/// Where the authority begins, if the first slash of `scheme://authority` is here: no slash stands before those two, whatever the
+/// scheme. `None`: the socket of a stream, or a scheme further on, which the reader decides.
+fn authority(upstream: &[u8], at: usize) -> Option<usize> {
+    (at > 0 && upstream[at - 1] == b':' && upstream[at..].starts_with(b"//")).then_some(at + 2)
+}
+
 impl<'a> From<AccessCut<'a>> for Skeleton<'a> {
     fn from(cut: AccessCut<'a>) -> Self {
         let marks = match cut.answered {
@@ -211,6 +251,6 @@ impl<'a> From<AccessCut<'a>> for Skeleton<'a> {
             Some(false) => 1,
             Some(true) => 2,
         };
-        Self { time: cut.time, marks, pieces: [cut.status, cut.method, cut.upstream_addrs, cut.upstream_statuses] }
+        Self { time: cut.time, level: 0, marks, pieces: [cut.status, cut.method, cut.upstream_addrs, cut.upstream_statuses] }
     }
 }

@@ -40,6 +40,9 @@ const APPLICATION_SERVERS: &[&str] = &[
     "beam",
 ];
 
+/// Shells that run what others wrote.
+const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh"];
+
 /// Processes that make one program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Service {
@@ -126,10 +129,15 @@ pub(super) fn services(processes: &[ProcessInfo], owners: &[LogOwner]) -> Vec<Se
 
 /// Who would listen on these addresses by its own command line.
 pub(super) fn by_address(processes: &[ProcessInfo], addresses: &[Address]) -> Vec<LogOwner> {
+    let known = |word: &str| {
+        let base = word.rsplit('/').next().unwrap_or_default();
+        APPLICATION_SERVERS.iter().any(|server| base.starts_with(server))
+    };
     let serves = |process: &&ProcessInfo| {
-        let base = |arg: &String| arg.rsplit('/').next().unwrap_or_default().to_owned();
-        let known = |word: &str| APPLICATION_SERVERS.iter().any(|server| word.starts_with(server));
-        known(&process.name) || process.argv.iter().take(2).any(|arg| known(&base(arg)))
+        // A shell that starts it again whenever it ends holds its log meanwhile.
+        let shell = SHELLS.contains(&process.name.as_str());
+        let script = || process.argv.iter().any(|arg| arg.split_ascii_whitespace().any(known));
+        known(&process.name) || process.argv.iter().take(2).any(|arg| known(arg)) || shell && script()
     };
     let owner = |process: &ProcessInfo| {
         let named = addresses.iter().filter(|address| names(&process.argv, address));
@@ -229,9 +237,12 @@ pub(super) mod tests {
             process(7, 1, &["/usr/bin/python3", "/usr/bin/gunicorn", "-b", "127.0.0.1:8000", "a:b"]),
             process(8, 1, &["curl", "http://127.0.0.1:8000/"]),
             process(9, 1, &["node", "app.js", "--port=18000"]),
+            process(10, 1, &["bash", "-c", "while :; do node site.js '127.0.0.1:8000'; sleep 1; done"]),
+            process(11, 1, &["bash", "-c", "curl -s http://127.0.0.1:8000/"]),
         ];
         let found = by_address(&list, &["127.0.0.1:8000".parse().expect("address")]);
-        assert_eq!(found, [LogOwner { pid: 7, role: OwnerRole::Upstream, serves: vec![Subject("127.0.0.1:8000".into())] }]);
+        let owner = |pid| LogOwner { pid, role: OwnerRole::Upstream, serves: vec![Subject("127.0.0.1:8000".into())] };
+        assert_eq!(found, [owner(7), owner(10)]);
     }
 
     #[test]

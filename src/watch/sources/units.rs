@@ -111,7 +111,8 @@ fn names_port(arg: &str, port: u16) -> bool {
     arg.match_indices(&digits).any(|(at, _)| {
         let before = arg[..at].chars().next_back();
         let behind = arg[at + digits.len()..].chars().next();
-        matches!(before, None | Some(':' | '=' | ' ' | ',')) && !behind.is_some_and(|c| c.is_ascii_alphanumeric() || c == '.')
+        matches!(before, None | Some(':' | '=' | ' ' | ',' | '\'' | '"'))
+            && !behind.is_some_and(|c| c.is_ascii_alphanumeric() || c == '.')
     })
 }
 

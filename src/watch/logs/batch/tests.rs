@@ -179,6 +179,47 @@ fn access_line() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Common, combined and more than that.
+fn common_line() -> impl Strategy<Value = Vec<u8>> {
+    let fields = (
+        one(&["10.0.0.1 ", "::1 ", "shop:443 10.0.0.1 ", "a.log:10.0.0.1 ", "web-1  | 10.0.0.1 ", "", "é "]),
+        one(&["- - [", "- bob [", "- a b [", "| - [", "- [x] ["]),
+        one(&[
+            "20/Nov/2026:02:17:41 +0000",
+            "20/Nov/2026:02:17:42 +0000",
+            "20/Nov/2026:02:17:42 +0100",
+            "20/Nov/2026:02:17:41.395",
+            "99/Nov/2026:02:17:41 +0000",
+        ]),
+        one(&[
+            "] \"GET /a HTTP/1.1\" ",
+            "] \"GET /b HTTP/1.1\" ",
+            "] \"POST  HTTP/1.1\" ",
+            "] \"GET\" ",
+            "] \"\\x16\\\" \" ",
+            "] ",
+        ]),
+        one(&["502 ", "200 ", "+50 ", "20 "]),
+        one(&["157", "-", "x", "", "11"]),
+        one(&[" \"-\" \"curl\"", " \"a\\\" b\" \"c\\\\\"", "", " ", " \"-\" \"x\\", " x"]),
+        one(&[
+            "",
+            " ",
+            " rt=0.003 ua=\"10.0.0.1:80\"",
+            " inf 0.1 [a] [] 10.0.0.1:80 0 0.1 502 x",
+            " 345 0.003 [shop] [] 10.0.0.5:80 0 0.003 502 4f",
+            " 346 0.004 [shop] [] 10.0.0.5:80 7 0.003 502 50",
+            " 345 0.003 [shop] [] 10.0.0.5:80, 10.0.0.6:80 0, 7 0.003, 0.1 502, 502 4f",
+            " 345 0.003 [shop] [] 10.0.0.5:80 : 10.0.0.6:80 0 : 7 0.003 : 0.1 502 : 502 4f",
+            " 345 0.003 [] [] - - - - 4f",
+            " 42 \"shop@docker\" \"http://10.0.0.5:80\" 3ms",
+        ]),
+    );
+    fields.prop_map(|(client, user, time, request, status, bytes, agent, tail)| {
+        [client, user, time, request, status, bytes, agent, tail].concat()
+    })
+}
+
 /// Lines of which many are alike, in an order of chance.
 fn alike(line: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<Vec<u8>>> {
     (vec(line, 1..12), vec(any::<prop::sample::Index>(), 0..150))
@@ -201,6 +242,13 @@ proptest! {
     fn requests_that_were_seen_before_are_counted_as_if_they_were_read(lines in alike(access_line())) {
         let (fast, plain) = both(&LogFormat::NginxAccess(FORMAT.to_owned()), &lines);
         prop_assert_eq!(fast, plain);
+    }
+
+    #[test]
+    fn requests_of_any_server_are_counted_as_if_they_were_read(lines in alike(common_line())) {
+        let (fast, plain) = both(&LogFormat::Plain, &lines);
+        prop_assert_eq!(fast, plain);
+        prop_assert_eq!(spanned(&LogFormat::Plain, &lines), together(&LogFormat::Plain, &lines));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Numbers and clients' texts out of messages.
 
+use std::sync::LazyLock;
+
 use memchr::{memchr, memmem};
 
 /// Words behind which a number says what happened: signals, exit codes, statuses, versions, errors of TLS and of the system.
@@ -83,16 +85,20 @@ fn is_error_number(bytes: &[u8], at: usize, digits: usize) -> bool {
     at > 0 && bytes[at - 1] == b'(' && behind.is_some_and(|behind| behind[0] == b')' && behind[1].is_ascii_uppercase())
 }
 
+static CLIENTS_WORDS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("while reading client request"));
+static CLIENTS_PATH: LazyLock<[memmem::Finder<'static>; 6]> = LazyLock::new(|| {
+    ["(2: ", "(20: ", "(36: ", "is not found", "is forbidden", "redirection cycle"].map(|sign| memmem::Finder::new(sign))
+});
+
 /// Appends a message of nginx's error log without what differs from request to request. `of_request`: paths in it follow from
 /// what a client asked for.
 pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
     let bytes = message.as_bytes();
-    let contains = |sign: &str| memmem::find(bytes, sign.as_bytes()).is_some();
+    let contains = |sign: &memmem::Finder<'_>| sign.find(bytes).is_some();
     // What nginx quotes from a client (ngx_http_request.c, ngx_http_parse.c): `client sent invalid header line: "..."`.
-    let clients_words = || message.starts_with("client sent ") || contains("while reading client request");
+    let clients_words = || message.starts_with("client sent ") || contains(&CLIENTS_WORDS);
     // Files of the client's naming: not found, not a directory, name too long; `"..." is not found`, `is forbidden`.
-    let clients_path =
-        || of_request && ["(2: ", "(20: ", "(36: ", "is not found", "is forbidden", "redirection cycle"].into_iter().any(contains);
+    let clients_path = || of_request && CLIENTS_PATH.iter().any(contains);
     // What stands between the two is taken over as it is.
     let (mut kept, mut at) = (0, 0);
     while let Some(first) = bytes.get(at) {

@@ -3,7 +3,7 @@
 use super::{Format, Normaliser, bound, nginx_key};
 use crate::{
     model::{AccessCutter, logline::TimeShape},
-    watch::logs::skeleton::{NginxCutter, Skeleton},
+    watch::logs::skeleton::{NginxCutter, Skeleton, common},
 };
 
 /// How a format is cut in raw bytes, and the time stamp of the line before.
@@ -16,6 +16,8 @@ pub(super) struct Raw {
 
 #[derive(Debug)]
 enum Cutter {
+    /// Lines of nginx's error log, and others.
+    Any(NginxCutter),
     Nginx(NginxCutter),
     Access(AccessCutter),
     /// Each line is read whole.
@@ -25,8 +27,9 @@ enum Cutter {
 impl Raw {
     pub(super) fn new(format: &Format) -> Self {
         let cutter = match format {
-            // nginx's line is one wherever it stands, and no carrier begins like it.
-            Format::NginxError | Format::Any => Cutter::Nginx(NginxCutter::new()),
+            Format::NginxError => Cutter::Nginx(NginxCutter::new()),
+            // What is cut is a line of its own wherever it stands: no carrier begins like it.
+            Format::Any => Cutter::Any(NginxCutter::new()),
             Format::Access(format) => format.cutter().map_or(Cutter::None, Cutter::Access),
             Format::Kernel => Cutter::None,
         };
@@ -39,6 +42,7 @@ impl Normaliser {
     pub(in crate::watch::logs) fn skeleton<'a>(&self, line: &'a [u8]) -> Option<Skeleton<'a>> {
         match &self.raw.cutter {
             Cutter::Nginx(cutter) => cutter.cut(line),
+            Cutter::Any(cutter) => cutter.cut(line).or_else(|| common::cut(line).map(|(_, skeleton)| skeleton)),
             Cutter::Access(cutter) => cutter.cut(line).map(Skeleton::from),
             Cutter::None => None,
         }
@@ -47,7 +51,7 @@ impl Normaliser {
     /// Appends the key of a skeleton. `false`: only [`Self::line`] can tell.
     pub(in crate::watch::logs) fn key(&self, skeleton: &Skeleton<'_>, key: &mut String) -> bool {
         match &self.raw.cutter {
-            Cutter::Nginx(_) => {
+            Cutter::Nginx(_) | Cutter::Any(_) => {
                 let Some(line) = skeleton.nginx() else { return false };
                 nginx_key(&line, key);
                 bound(key, 0);
@@ -65,8 +69,9 @@ impl Normaliser {
                 (Some(_) | None, Some(_) | None) => {
                     let text = str::from_utf8(time).ok()?;
                     match &self.raw.cutter {
-                        Cutter::Nginx(_) => {
-                            let (time, _) = TimeShape::Slashed.leading(text)?;
+                        Cutter::Nginx(_) | Cutter::Any(_) => {
+                            let shape = if text.as_bytes().get(4) == Some(&b'/') { TimeShape::Slashed } else { TimeShape::Clf };
+                            let (time, _) = shape.leading(text)?;
                             time.second(&self.zone, self.now)
                         }
                         Cutter::Access(cutter) => cutter.time(text).and_then(|time| self.cached(time.text(), |_| time.second())),
