@@ -262,14 +262,24 @@ fn cut_at(text: &str) -> Option<usize> {
     if lengths.iter().filter(|length| **length == cut).count() < 2 {
         return None;
     }
-    let mut joined: Vec<String> = Vec::new();
-    let mut full = false;
+    let (mut joined, mut full): (Vec<String>, bool) = (Vec::new(), false);
+    let (mut halves, mut wholes) = (0, 0);
     for (line, length) in lines.iter().zip(&lengths) {
         match joined.last_mut().filter(|line| full && line.len() < JOINED_BYTES) {
-            Some(open) if logline::begins(line) != Some(0) => open.push_str(line),
-            _ => joined.push(line.clone().into_owned()),
+            Some(open) if logline::begins(line) != Some(0) => {
+                open.push_str(line);
+                halves += 1;
+            }
+            Some(_) => wholes += 1,
+            None => {}
+        }
+        if !full || logline::begins(line) == Some(0) {
+            joined.push(line.clone().into_owned());
         }
         full = *length == cut;
+    }
+    if wholes >= halves {
+        return None;
     }
     let known = |lines: &[&str]| -> Vec<bool> { lines.iter().map(|line| line_of(line).is_some()).collect() };
     let count = |known: &[bool], wanted: bool| known.iter().filter(|known| **known == wanted).count();
@@ -331,7 +341,7 @@ mod tests {
     #[test]
     fn a_quotation_is_read_without_its_marks() {
         let words: Vec<&str> = LINE.split(' ').collect();
-        let filled: String = words.chunks(6).map(|words| format!("> {}\n", words.join(" "))).collect();
+        let filled: String = words.chunks(9).map(|words| format!("> {}\n", words.join(" "))).collect();
         assert_eq!(errors(&filled)[0].0, errors(LINE)[0].0, "{filled}");
     }
 
