@@ -14,7 +14,7 @@ use incident::{Incident, UPSTREAM};
 use tokio::time::Instant;
 use why502::{
     app::Effect,
-    model::{LogBatch, Observation},
+    model::{LogBatch, LogCount, LogFormat, Observation, SourceKind},
     shell::{Feed, Input},
 };
 
@@ -107,6 +107,58 @@ async fn a_frozen_view_stands_still_while_collection_goes_on() {
     .await
     .0
     .expect("it runs on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_is_on_the_screen_when_it_is_written() {
+    loop_with(async |hands| {
+        broken(&hands).await;
+        hands.press('5');
+        hands.press('l');
+        hands.wait_for("the lines", |screen| screen.contains("latest lines  follow")).await;
+        // Requests too, which are no news as long as nobody reads them.
+        for (number, kind) in [SourceKind::Error, SourceKind::App, SourceKind::Access].into_iter().cycle().take(30).enumerate() {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            let line = format!("line {number}");
+            let count = LogCount { key: line.clone(), count: 1, first: line.clone(), ..LogCount::default() };
+            let batch = LogBatch {
+                source: "/srv/shop/app.log".into(),
+                kind,
+                format: LogFormat::Plain,
+                counts: vec![count],
+                lookback: false,
+                dropped: 0,
+            };
+            let written = Instant::now();
+            hands.observe(Observation::Log(batch));
+            hands.wait_for(&line, |screen| screen.lines().any(|row| row.starts_with('>') && row.trim_end().ends_with(&line))).await;
+            assert!(written.elapsed() <= Duration::from_millis(100), "{line} took {:?}", written.elapsed());
+        }
+    })
+    .await
+    .0
+    .expect("it runs on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_searched_is_typed_found_and_left() {
+    let (left, state) = loop_with(async |hands| {
+        broken(&hands).await;
+        hands.press('5');
+        "/prematurely".chars().for_each(|c| hands.press(c));
+        hands.wait_for("what is typed", |screen| screen.contains("find: prematurely   1 found")).await;
+        hands.key(KeyCode::Enter, KeyModifiers::NONE);
+        hands.wait_for("the row", |screen| screen.lines().any(|row| row.starts_with('>') && row.contains("prematurely"))).await;
+        // q is a letter while one types, and quits afterwards.
+        "/q".chars().for_each(|c| hands.press(c));
+        hands.wait_for("the letter", |screen| screen.contains("find: q")).await;
+        hands.key(KeyCode::Esc, KeyModifiers::NONE);
+        hands.press('q');
+        hands.ended().await;
+    })
+    .await;
+    assert_eq!(left, Ok(false));
+    assert_eq!(state.view.logs.search.map(|search| search.text().to_owned()).as_deref(), Some("prematurely"));
 }
 
 /// A way to end it.

@@ -77,8 +77,11 @@ pub fn wish(scene: &Scene, options: &Options) -> SourceWish {
             owners.entry(pid).or_insert(LogOwner { pid, role: OwnerRole::Gateway, serves: Vec::new() });
         }
     }
+    let unit = |gateway: &Gateway| gateway.unit.clone().unwrap_or_else(|| format!("{}.service", gateway.kind));
+    let units: BTreeSet<String> =
+        scene.gateways.iter().filter(|gateway| gateway.unit.is_some() || !gateway.running()).map(unit).collect();
     let known = configured(scene).into_iter().map(|log| log.path).collect();
-    SourceWish { owners: owners.into_values().collect(), ownerless, dialled: local, known }
+    SourceWish { owners: owners.into_values().collect(), ownerless, dialled: local, units: units.into_iter().collect(), known }
 }
 
 /// `localhost` is this host whatever a resolver says (RFC 6761 section 6.3).

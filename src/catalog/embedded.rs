@@ -10,6 +10,7 @@ pub const SIGNATURES: &[File] = &[
     ("signatures/nginx-tls.toml", include_str!("../../assets/signatures/nginx-tls.toml")),
     ("signatures/nginx-more.toml", include_str!("../../assets/signatures/nginx-more.toml")),
     ("signatures/ingress-nginx.toml", include_str!("../../assets/signatures/ingress-nginx.toml")),
+    ("signatures/go.toml", include_str!("../../assets/signatures/go.toml")),
     ("signatures/go-proxy.toml", include_str!("../../assets/signatures/go-proxy.toml")),
     ("signatures/go-answer.toml", include_str!("../../assets/signatures/go-answer.toml")),
     ("signatures/caddy.toml", include_str!("../../assets/signatures/caddy.toml")),
@@ -37,7 +38,6 @@ pub const SIGNATURES: &[File] = &[
     ("signatures/node.toml", include_str!("../../assets/signatures/node.toml")),
     ("signatures/java.toml", include_str!("../../assets/signatures/java.toml")),
     ("signatures/python.toml", include_str!("../../assets/signatures/python.toml")),
-    ("signatures/go.toml", include_str!("../../assets/signatures/go.toml")),
 ];
 
 /// Causes.

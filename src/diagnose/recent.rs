@@ -3,7 +3,7 @@
 //! Bounded in lines and bytes over all logs. What has to go is the oldest line of the log that takes most room, so that a busy
 //! access log does not push out the few lines that explain it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, btree_map};
 
 /// Lines that are kept, at most: some forty screens.
 const LINES: usize = 2_000;
@@ -30,7 +30,7 @@ pub struct RecentLine {
 /// The latest lines of every log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recent {
-    /// By source; of one source in the order of time.
+    /// By source.
     sources: BTreeMap<String, Kept>,
     lines: usize,
     bytes: usize,
@@ -39,7 +39,8 @@ pub struct Recent {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Kept {
-    lines: VecDeque<RecentLine>,
+    /// By time, and within a second by the order in which they came.
+    lines: BTreeMap<(i64, u64), RecentLine>,
     bytes: usize,
 }
 
@@ -53,15 +54,13 @@ impl Recent {
             Some(kept) => kept,
             None => self.sources.entry(source.to_owned()).or_default(),
         };
-        // Lines come nearly in order; one that comes late is put in its place.
-        let at = kept.lines.iter().rposition(|known| known.second <= second).map_or(0, |at| at + 1);
-        kept.lines.insert(at, line);
+        kept.lines.insert((second, line.number), line);
         kept.bytes += cost;
         self.lines += 1;
         self.bytes += cost;
         while self.lines > LINES || self.bytes > BYTES {
             let Some(largest) = self.sources.values_mut().max_by_key(|kept| kept.bytes) else { break };
-            let Some(gone) = largest.lines.pop_front() else { break };
+            let Some(gone) = largest.lines.pop_first().map(|(_, line)| line) else { break };
             let cost = gone.text.len() + LINE_COST;
             largest.bytes -= cost;
             self.lines -= 1;
@@ -71,23 +70,22 @@ impl Recent {
 
     /// The lines of this source are by so many seconds later than was thought.
     pub fn shift(&mut self, source: &str, seconds: i64) {
-        let lines = self.sources.get_mut(source).into_iter().flat_map(|kept| &mut kept.lines);
-        lines.for_each(|line| line.second = line.second.saturating_add(seconds));
+        let Some(kept) = self.sources.get_mut(source) else { return };
+        for (_, mut line) in std::mem::take(&mut kept.lines) {
+            line.second = line.second.saturating_add(seconds);
+            kept.lines.insert((line.second, line.number), line);
+        }
     }
 
-    /// All of them with their source, over all logs in the order of time, and within a second as they came.
-    pub fn merged(&self) -> Vec<(&str, &RecentLine)> {
-        let mut all: Vec<(&str, &RecentLine)> =
-            self.sources.iter().flat_map(|(source, kept)| kept.lines.iter().map(move |line| (source.as_str(), line))).collect();
-        all.sort_by_key(|(_, line)| (line.second, line.number));
-        all
+    /// All of them with their source, over all logs by time, the latest first.
+    pub fn latest(&self) -> Latest<'_> {
+        let ends = self.sources.iter().filter_map(|(source, kept)| Head::of(source, kept.lines.values()));
+        Latest { heads: ends.collect() }
     }
 
     /// The line with this number, and its source.
     pub fn line(&self, number: u64) -> Option<(&str, &RecentLine)> {
-        self.sources
-            .iter()
-            .find_map(|(source, kept)| kept.lines.iter().find(|line| line.number == number).map(|line| (source.as_str(), line)))
+        self.latest().find(|(_, line)| line.number == number)
     }
 
     /// Lines that were taken in since the run began.
@@ -96,12 +94,68 @@ impl Recent {
     }
 }
 
+/// The lines of all logs, the latest first. Nothing is sorted for it: the latest of each log wait for their turn.
+#[derive(Debug)]
+pub struct Latest<'a> {
+    heads: BinaryHeap<Head<'a>>,
+}
+
+/// The latest line of one log that was not given yet, and those before it.
+#[derive(Debug)]
+struct Head<'a> {
+    line: &'a RecentLine,
+    source: &'a str,
+    before: btree_map::Values<'a, (i64, u64), RecentLine>,
+}
+
+impl<'a> Head<'a> {
+    fn of(source: &'a str, mut lines: btree_map::Values<'a, (i64, u64), RecentLine>) -> Option<Self> {
+        Some(Self { line: lines.next_back()?, source, before: lines })
+    }
+
+    fn place(&self) -> (i64, u64) {
+        (self.line.second, self.line.number)
+    }
+}
+
+impl PartialEq for Head<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+}
+
+impl Eq for Head<'_> {}
+
+impl PartialOrd for Head<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Head<'_> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.place().cmp(&other.place())
+    }
+}
+
+impl<'a> Iterator for Latest<'a> {
+    type Item = (&'a str, &'a RecentLine);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Head { line, source, before } = self.heads.pop()?;
+        self.heads.extend(Head::of(source, before));
+        Some((source, line))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn texts(recent: &Recent) -> Vec<&str> {
-        recent.merged().into_iter().map(|(_, line)| &*line.text).collect()
+        let mut texts: Vec<&str> = recent.latest().map(|(_, line)| &*line.text).collect();
+        texts.reverse();
+        texts
     }
 
     #[test]
@@ -113,6 +167,8 @@ mod tests {
             recent.take(source, 1, second, text, 0);
         }
         assert_eq!(texts(&recent), ["a", "b", "c", "late", "d"]);
+        recent.shift("error.log", -20);
+        assert_eq!(texts(&recent), ["b", "late", "a", "d", "c"]);
         assert_eq!(recent.line(3).map(|(source, line)| (source, &*line.text)), Some(("kernel", "a")));
     }
 
@@ -123,13 +179,12 @@ mod tests {
         for number in 0..100_000 {
             recent.take("access.log", 2, 2 + number, "GET / 200", 0);
         }
-        let lines = recent.merged();
-        assert_eq!((lines.len(), &*lines[0].1.text), (LINES, "Out of memory"));
+        assert_eq!((recent.latest().count(), texts(&recent)[0]), (LINES, "Out of memory"));
         assert_eq!(recent.taken(), 100_001);
         recent.take("huge.log", 3, 3, &"x".repeat(BYTES / 2), 0);
         recent.take("huge.log", 3, 4, &"y".repeat(BYTES), 0);
         assert!(recent.bytes <= BYTES, "{}", recent.bytes);
-        let counted: usize = recent.merged().iter().map(|(_, line)| line.text.len() + LINE_COST).sum();
-        assert_eq!((counted, recent.merged().len()), (recent.bytes, recent.lines));
+        let counted: usize = recent.latest().map(|(_, line)| line.text.len() + LINE_COST).sum();
+        assert_eq!((counted, recent.latest().count()), (recent.bytes, recent.lines));
     }
 }

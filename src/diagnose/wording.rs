@@ -42,7 +42,12 @@ pub fn fields(
         }
         set("read_s", (route.read_ms / 1000).to_string());
     }
-    match scope.subject.0.parse() {
+    // A command takes only what is an address.
+    let address: Result<Address, String> = scope.subject.0.parse();
+    if let Ok(address) = &address {
+        set("address", address.to_string());
+    }
+    match address {
         Ok(Address::Unix(path)) => {
             set("socket", path.display().to_string());
             if let Some(dir) = path.parent() {

@@ -37,6 +37,8 @@ pub struct SourceWish {
     pub ownerless: Vec<Address>,
     /// Local addresses that a gateway connects to, all of them.
     pub dialled: Vec<Address>,
+    /// Units of gateways, be it that they don't run: why one does not start stands in its journal.
+    pub units: Vec<String>,
     /// Files that are followed already, by the gateway's configuration or by the operator's wish.
     pub known: Vec<PathBuf>,
 }

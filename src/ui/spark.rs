@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn nothing_little_and_most_are_told_apart() {
-        assert_eq!(spark(&[0, 1, 50, 100], Charset::Ascii), ".:=#");
+        assert_eq!(spark(&[0, 1, 50, 100], Charset::Ascii), ".:-#");
         assert_eq!(spark(&[0, 1, 50, 100], Charset::Unicode), ".\u{2581}\u{2584}\u{2588}");
         assert_eq!(spark(&[7, 7], Charset::Ascii), "##");
         assert_eq!(spark(&[0, 0], Charset::Unicode), "..");

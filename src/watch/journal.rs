@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::logs::batch::Batcher;
+use super::logs::{batch::Batcher, join::condense};
 use crate::{
     model::{
         BlindSpot, Command, JOURNAL_PREFIX, JournalEntry, JournalExport, LogFormat, LogSource, Observation, SourceKind, Stage,
@@ -162,13 +162,19 @@ impl Follower {
         self.last.insert(unit.to_owned(), at);
         batcher.at(self.sys.clock.now().wall_s());
         let line = entry.line();
-        // An entry may have several lines: a traceback in one message. They belong together and come as lines all the same.
-        for part in line.split(|byte| *byte == b'\n').filter(|part| !part.is_empty()) {
-            batcher.add(part, part.len() as u64, at < began_us, Some(at.div_euclid(1_000_000)));
+        let (length, lookback, second) = (line.len() as u64, at < began_us, Some(at.div_euclid(1_000_000)));
+        if line.contains(&b'\n') {
+            // An entry of several lines is whole: a traceback in one message.
+            batcher.release();
+            batcher.add(&condense(&line, 0), length, lookback, second);
+        } else {
+            // What a program writes line by line comes as an entry for each.
+            batcher.take(&line, length, lookback, second);
         }
     }
 
     async fn flush(&mut self) -> bool {
+        self.batchers.values_mut().for_each(Batcher::release);
         let batches: Vec<_> = self.batchers.values_mut().flat_map(Batcher::all).collect();
         for batch in batches {
             if !self.outbox.tell(Observation::Log(batch)).await {

@@ -18,7 +18,8 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let Some(head) = head(text) else {
         // On stderr, before the log is open: only what has a number is its own for sure.
         let (_, rest) = system_error(text);
-        return numbered(rest).map(|_| entry("", None, None, text));
+        let own = ["apache2: Syntax error on line ", "httpd: Syntax error on line "];
+        return (numbered(rest).is_some() || own.iter().any(|words| rest.starts_with(words))).then(|| entry("", None, None, text));
     };
     Some(Entry { time: Some(head.time), level: head.level, pid: head.pid, ..said(head.module, head.text) })
 }
@@ -133,7 +134,9 @@ fn before_request(message: &str) -> &str {
 /// The upstream that a message names.
 fn upstream(message: &str) -> Option<Cow<'_, str>> {
     // What stands before it, and what ends it.
-    const NAMED: [(&str, &[char]); 13] = [
+    const NAMED: [(&str, &[char]); 15] = [
+        ("Health check DISABLING ", &[' ']),
+        ("Health check ENABLING ", &[' ']),
         ("attempt to connect to Unix domain socket ", &[' ']),
         ("attempt to connect to ", &[' ']),
         ("from remote server ", &[' ', ',']),

@@ -134,6 +134,11 @@ fn compose(outer: Carried<'_>) -> Option<Carried<'_>> {
     let (name, text) = outer.text.split_once("| ").or_else(|| outer.text.strip_suffix('|').map(|name| (name, "")))?;
     let name = name.strip_suffix(' ')?.trim_end_matches(' ');
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    // `0|web  | text`: pm2 puts the number of the process before its name.
+    let number = name.bytes().take_while(u8::is_ascii_digit).count();
+    if let Some(of_pm2) = name[number..].strip_prefix('|').filter(|of_pm2| number > 0 && of_pm2.chars().all(fits)) {
+        return Some(Carried { text, program: Some(of_pm2), ..outer });
+    }
     // Compose numbers its containers (`web-1`, `web_1`); a word before a bar is anything.
     let named =
         name.len() <= NAME_BYTES && name.chars().all(fits) && name.contains(|c: char| c.is_ascii_digit() || "-_".contains(c));
@@ -148,6 +153,10 @@ fn grep(outer: Carried<'_>) -> Option<Carried<'_>> {
         return None;
     }
     let number = rest.bytes().take_while(u8::is_ascii_digit).count();
+    // A place in the code alone: Node names the line that threw so.
+    if number == rest.len() {
+        return None;
+    }
     let text = if number > 0 { rest[number..].strip_prefix([':', '-']).unwrap_or(rest) } else { rest };
     // ``/srv/app.rb:3:in `require': ...`` is Ruby's own.
     (!text.starts_with("in ")).then_some(Carried { text, ..outer })
@@ -186,6 +195,7 @@ mod tests {
             ("<165>1 2026-11-20T23:36:34.003Z h app 811 ID47 - x", "x", Some("app"), Some(811)),
             ("<165>1 2026-11-20T23:36:34.003Z h app 811 - [a b=\"c\"] x", "x", Some("app"), Some(811)),
             ("web-1  | x", "x", Some("web-1"), None),
+            ("0|web    | x", "x", Some("web"), None),
             ("[pod/gw-7c9/nginx] 2026-11-20T23:36:34.123Z stderr F x", "x", Some("nginx"), None),
             ("/var/log/nginx/error.log:12:x", "x", None, None),
             ("error.log:x", "x", None, None),

@@ -5,6 +5,7 @@
 use super::{
     Carried, Dialect, Entry, TimeShape,
     go_error::{self, Failed},
+    trace::first_line,
 };
 
 /// Reads a line of Go's standard library.
@@ -19,7 +20,7 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         return Some(Entry { message: message.into(), upstream, ..entry });
     }
     let known = ["http: Accept error: ", "http: response.WriteHeader on hijacked", "http: panic serving "];
-    known.iter().any(|known| text.starts_with(known)).then(|| Entry { message: text.into(), ..entry })
+    known.iter().any(|known| text.starts_with(known)).then(|| Entry { message: first_line(text).into(), ..entry })
 }
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ fn notice(message: &str) -> Entry<'_> {
         Some("Connect()") => words().nth(4),
         Some(_) | None => None,
     };
-    let upstream = named.map(|name| name.trim_end_matches([':', ','])).filter(|name| !name.is_empty());
+    let upstream = named.map(|name| name.trim_end_matches([':', ',', '.']).trim_matches('\'')).filter(|name| !name.is_empty());
     Entry { dialect: Dialect::Haproxy, message: without_counts(message), upstream: upstream.map(Into::into), ..Entry::default() }
 }
 
@@ -147,8 +147,10 @@ fn without_counts(message: &str) -> Cow<'_, str> {
     let Some(end) = message.rfind(" active and ") else { return message.into() };
     let (before, rest) = message.split_at(end);
     let Some((told, active)) = before.rsplit_once(' ') else { return message.into() };
-    let backup = rest.trim_start_matches(" active and ").split_once(" backup servers left");
-    match backup {
+    let rest = rest.trim_start_matches(" active and ");
+    // `left` when one went, `online` when one came or was drained.
+    let counted = [" backup servers left", " backup servers online"].iter().find_map(|words| rest.split_once(words));
+    match counted {
         Some((backup, _)) => {
             format!("{told} {}", if active == "0" && backup == "0" { "no server left" } else { "others left" }).into()
         }

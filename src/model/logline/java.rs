@@ -107,13 +107,12 @@ fn boot(line: &str) -> Option<(LineTime<'_>, Level, &str)> {
 fn log4j(line: &str) -> Option<(LineTime<'_>, Level, &str)> {
     let (time, rest) = TimeShape::Dashed.leading(line).or_else(|| TimeShape::Rfc3339.leading(line))?;
     let rest = rest.trim_start();
-    let (level, rest) = match rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
-        // Thread before level.
-        Some((_thread, rest)) => rest.trim_start().split_once(' ')?,
-        None => {
-            let (level, rest) = rest.split_once(' ')?;
-            (level, rest.trim_start().strip_prefix('[')?.split_once("] ")?.1)
-        }
+    let (level, rest) = if let Some((_thread, rest)) = rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+        rest.trim_start().split_once(' ')?
+    } else {
+        // The level stands before the thread.
+        let (level, rest) = rest.split_once(' ')?;
+        (level, rest.trim_start().strip_prefix('[')?.split_once("] ")?.1)
     };
     let (logger, said) = rest.trim_start().split_once(' ')?;
     // A class's name is what tells these from lines of other programs.

@@ -220,10 +220,14 @@ impl JournalExport {
 /// An entry as one line of `journalctl -o json`: a value is a string, an array of byte values where it has other bytes than
 /// printable ones, an array of those where a field stands several times, or `null` where it was too long.
 pub fn journal_json(line: &str) -> Option<JournalEntry> {
-    let Value::Object(fields) = serde_json::from_str(line.trim()).ok()? else { return None };
-    if !fields.contains_key("__REALTIME_TIMESTAMP") && !fields.contains_key("_BOOT_ID") {
+    // Most lines are not of the journal, and are not to be taken apart for it.
+    let own = ["\"__REALTIME_TIMESTAMP\"", "\"_BOOT_ID\""];
+    if !line.trim_start().starts_with('{')
+        || !own.iter().any(|name| memchr::memmem::find(line.as_bytes(), name.as_bytes()).is_some())
+    {
         return None;
     }
+    let Value::Object(fields) = serde_json::from_str(line.trim()).ok()? else { return None };
     let mut entry = JournalEntry::default();
     for (name, value) in &fields {
         if let Some(value) = json_bytes(value) {

@@ -20,10 +20,18 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     sound.then(|| Entry {
         dialect: Dialect::Lighttpd,
         time,
-        message: without_path(message),
+        message: without_path(&without_count(message)).into_owned().into(),
         upstream: upstream(message).map(Into::into),
         ..Entry::default()
     })
+}
+
+/// Whether anything was sent decides what it means, not how much.
+fn without_count(message: &str) -> Cow<'_, str> {
+    match message.strip_prefix("response not received, request sent: 0 on ") {
+        Some(rest) => format!("response not received, request not sent on {rest}").into(),
+        None => message.into(),
+    }
 }
 
 /// `all handlers for /a?b on  are down.`, `... socket: tcp:127.0.0.1:9014 for /a?b, closing connection` (gw_backend.c),

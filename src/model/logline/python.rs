@@ -70,11 +70,8 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         }
         None => {
             let name = line.split(':').next().unwrap_or_default();
-            (OWN.contains(&name) || of_module(name)).then(|| Entry {
-                level: Some(Level::Error),
-                message: Cow::Borrowed(line),
-                ..entry
-            })
+            let own = OWN.contains(&name) || of_module(name);
+            own.then_some(Entry { level: Some(Level::Error), message: Cow::Borrowed(line), ..entry })
         }
     }
 }

@@ -61,9 +61,8 @@ fn python(text: &str) -> Option<Trace<'_>> {
     let mut lines = text.lines();
     let mut exception = None;
     lines.find(|line| line.trim_start().starts_with(PYTHON))?;
-    loop {
-        // Frames and what was left out of them are indented.
-        let Some(line) = lines.find(|line| !line.is_empty() && !line.starts_with([' ', '\t'])) else { break };
+    // Frames and what was left out of them are indented.
+    while let Some(line) = lines.find(|line| !line.is_empty() && !line.starts_with([' ', '\t'])) {
         exception = Some(line.trim_end());
         // The text of an exception may have several lines, and be of a client's choosing: only Python's own words go on.
         if !lines.any(|line| PYTHON_CHAIN.contains(&line.trim_end())) || !lines.any(|line| line.starts_with(PYTHON)) {

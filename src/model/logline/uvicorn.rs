@@ -1,6 +1,6 @@
 //! uvicorn: `INFO:     message`, the level filled up to ten columns (uvicorn/logging.py, `levelprefix`).
 //!
-//! A request, `INFO:     127.0.0.1:36138 - "GET /x HTTP/1.1" 502 Bad Gateway`, says `502 GET`.
+//! A request, `INFO:     127.0.0.1:36138 - "GET /x HTTP/1.1" 502 Bad Gateway`, says `uvicorn 502 GET`.
 
 use super::{
     Carried, Dialect, Entry, Level, request_line,
@@ -21,7 +21,7 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let line = first_line(said);
     if let Some((status, method, request, client)) = request(line) {
         return Some(Entry {
-            message: format!("{status:03} {method}").into(),
+            message: format!("uvicorn {status:03} {method}").into(),
             status: Some(status),
             request: Some(request.into()),
             client: Some(client.into()),
@@ -55,7 +55,7 @@ mod tests {
             (Dialect::Uvicorn, Some(Level::Warning), "Invalid HTTP request received.")
         );
         let entry = any("INFO:     127.0.0.1:36148 - \"GET /502?a=b HTTP/1.1\" 502 Bad Gateway");
-        assert_eq!((entry.status, &*entry.message, entry.client.as_deref()), (Some(502), "502 GET", Some("127.0.0.1")));
+        assert_eq!((entry.status, &*entry.message, entry.client.as_deref()), (Some(502), "uvicorn 502 GET", Some("127.0.0.1")));
         let entry = any(
             "ERROR:    Exception in ASGI application\nTraceback (most recent call last):\n  File \"x\", line 1, in app\nValueError: boom\nof two lines",
         );

@@ -2,7 +2,7 @@
 //! by the program's name before them, or by the stamp of `--log-date`, `Sat Nov 21 05:16:23 2026 - `.
 //!
 //! A request, `[pid: 177|app: 0|req: 1/1] 127.0.0.1 () {24 vars in 252 bytes} [...] GET /x => generated 0 bytes in 0 msecs (HTTP/1.1
-//! 500) ...`, says `500 GET`. Where a line names a request behind its own words, the message ends before it.
+//! 500) ...`, says `uwsgi 500 GET`. Where a line names a request behind its own words, the message ends before it.
 
 use super::{Carried, Dialect, Entry, TimeShape, trace::first_line};
 
@@ -99,7 +99,7 @@ fn request(line: &str) -> Option<Entry<'_>> {
         client: Some(client.into()).filter(|client: &std::borrow::Cow<'_, str>| !client.is_empty()),
         request: Some(request.into()),
         status: Some(status),
-        message: format!("{status:03} {}", if known { method } else { "-" }).into(),
+        message: format!("uwsgi {status:03} {}", if known { method } else { "-" }).into(),
         ..Entry::default()
     })
 }
@@ -132,7 +132,7 @@ mod tests {
         let entry = any(
             "[pid: 177|app: 0|req: 1/1] 127.0.0.1 () {24 vars in 252 bytes} [Sat Nov 21 05:15:59 2026] GET /x => generated 9 bytes => generated 0 bytes in 0 msecs (HTTP/1.1 500) 0 headers in 0 bytes (0 switches on core 0)",
         );
-        assert_eq!((entry.status, &*entry.message, entry.pid), (Some(500), "500 GET", Some(177)));
+        assert_eq!((entry.status, &*entry.message, entry.pid), (Some(500), "uwsgi 500 GET", Some(177)));
         assert_eq!(entry.request.as_deref(), Some("GET /x => generated 9 bytes"));
         assert!(entry.time.is_some());
         let entry = any(

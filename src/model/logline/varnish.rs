@@ -61,6 +61,7 @@ const OTHERS: &[&str] = &[
     "Hit",
     "HitMiss",
     "HitPass",
+    "HttpGarbage",
     "Hash",
     "Debug",
     "SessOpen",

@@ -33,7 +33,7 @@ fn entry(at_s: i64, unit: &str, identifier: &str, message: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_real_journal_comes_out_line_by_line_and_only_of_the_units_that_were_asked_for() {
+async fn a_real_journal_comes_out_entry_by_entry_and_only_of_the_units_that_were_asked_for() {
     let dir = tempfile::tempdir().expect("directory");
     let entries = [
         entry(1_763_605_061, "app.service", "gunicorn", b"[CRITICAL] WORKER TIMEOUT (pid:812)"),
@@ -64,8 +64,7 @@ async fn a_real_journal_comes_out_line_by_line_and_only_of_the_units_that_were_a
                 Some(1_763_605_061),
                 1
             ),
-            (app.clone(), "2025-11-20T02:17:42.000000Z gunicorn[811]: Traceback:".to_owned(), Some(1_763_605_062), 1),
-            (app, "  boom \u{fffd}".to_owned(), Some(1_763_605_062), 1),
+            (app, "2025-11-20T02:17:42.000000Z gunicorn[811]: Traceback:\n  boom \u{fffd}".to_owned(), Some(1_763_605_062), 1),
             (
                 "journal:nginx.service".to_owned(),
                 "2025-11-20T02:17:44.000000Z nginx[811]: emerg".to_owned(),

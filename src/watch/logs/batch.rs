@@ -5,7 +5,13 @@ use std::{collections::HashMap, hash::BuildHasher as _, sync::Arc};
 use foldhash::fast::RandomState;
 use jiff::tz::TimeZone;
 
-use super::{lines::Sink, memo::Memo, normalise::Normaliser, skeleton::Skeleton};
+use super::{
+    join::{Joined, Joiner, Step},
+    lines::Sink,
+    memo::Memo,
+    normalise::Normaliser,
+    skeleton::Skeleton,
+};
 use crate::model::{LogBatch, LogCount, LogSource};
 
 /// Different lines in one batch, at most.
@@ -48,6 +54,7 @@ pub struct Batcher {
     source: LogSource,
     id: String,
     normaliser: Normaliser,
+    joiner: Joiner,
     memo: Memo,
     /// The batch that is being filled, and its number.
     counts: Vec<Count>,
@@ -77,6 +84,7 @@ impl Batcher {
         Self {
             id,
             normaliser: Normaliser::new(&source.format, zone),
+            joiner: Joiner::new(&source.format),
             source,
             memo: Memo::default(),
             counts: Vec::new(),
@@ -103,7 +111,39 @@ impl Batcher {
         self.normaliser.at(now);
     }
 
-    /// Counts a line; `second` where its time is known from elsewhere.
+    /// Takes a line, which may belong to the entry before it; `second` where its time is known from elsewhere.
+    pub fn take(&mut self, line: &[u8], length: u64, lookback: bool, second: Option<i64>) {
+        let (before, step) = self.joiner.step(line, length, lookback, second);
+        self.entry(before);
+        if step == Step::Alone {
+            self.add(line, length, lookback, second);
+        }
+    }
+
+    /// The source was looked at: an entry that nothing was added to for a while is complete.
+    pub fn looked(&mut self) {
+        let entry = self.joiner.looked();
+        self.entry(entry);
+    }
+
+    /// Whether an entry is open, to which more may come.
+    pub fn is_open(&self) -> bool {
+        self.joiner.is_open()
+    }
+
+    /// No line comes any more, or none may be waited for.
+    pub fn release(&mut self) {
+        let entry = self.joiner.release();
+        self.entry(entry);
+    }
+
+    fn entry(&mut self, entry: Option<Joined>) {
+        if let Some(Joined { text, length, lookback, second }) = entry {
+            self.add(&text, length, lookback, second);
+        }
+    }
+
+    /// Counts an entry; `second` where its time is known from elsewhere.
     pub fn add(&mut self, line: &[u8], length: u64, lookback: bool, second: Option<i64>) {
         self.begin(lookback);
         if !self.raw(line, length, second) {
@@ -226,6 +266,7 @@ impl Batcher {
 
     /// Counts lines that were passed over.
     pub fn missed(&mut self, lines: u64) {
+        self.release();
         self.dropped = self.dropped.saturating_add(lines);
     }
 
@@ -265,7 +306,7 @@ impl Batcher {
 
 impl Sink for Batcher {
     fn line(&mut self, line: &[u8], length: u64, lookback: bool) {
-        self.add(line, length, lookback, None);
+        self.take(line, length, lookback, None);
     }
 
     fn dropped(&mut self, lines: u64) {

@@ -1,7 +1,7 @@
 //! The logs: each is read from its end, then followed through everything that rotation does to it.
 //!
-//! One task per log ([`tail`]) drives one [`follow::Follower`], which turns a path into lines; [`normalise`] finds the group
-//! that a line belongs to and its second, and [`batch`] counts equal ones. What is told is counts of groups per second with the
+//! One task per log ([`tail`]) drives one [`follow::Follower`], which turns a path into lines; [`join`] keeps the
+//! lines of one entry together, [`normalise`] finds the group that it belongs to and its second, and [`batch`] counts equal ones. What is told is counts of groups per second with the
 //! first and last line verbatim: no signature is applied here, so a recording can be read with better ones later.
 //!
 //! To add a format: its reader in `model/logline`, a variant of [`LogFormat`](crate::model::LogFormat), and an arm in
@@ -9,6 +9,7 @@
 
 pub mod batch;
 mod follow;
+pub(in crate::watch) mod join;
 pub(super) mod lines;
 mod memo;
 pub mod normalise;

@@ -72,6 +72,11 @@ impl Tail {
         loop {
             batcher.at(self.sys.clock.now().wall_s());
             let looked = follower.look(&mut batcher).await;
+            batcher.looked();
+            if first.is_some() && !looked.more {
+                // What was there when we began is told whole, with the entry that may still be written.
+                batcher.release();
+            }
             let changed = sight.as_ref() != Some(&looked.sight);
             if changed {
                 let news = self.news(sight.as_ref(), &looked.sight);
@@ -128,7 +133,7 @@ impl Tail {
                 continue;
             }
             pause = PAUSE_FIRST;
-            let (wait, safety) = pace.wait(now, batcher.pending(), follower.due(now));
+            let (wait, safety) = pace.wait(now, batcher.pending() || batcher.is_open(), follower.due(now));
             told = match tokio::time::timeout(wait, self.woken.changed()).await {
                 Ok(()) => Told::Something,
                 Err(_) if safety => Told::Nothing,

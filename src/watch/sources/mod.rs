@@ -24,7 +24,7 @@ use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    model::{BlindSpot, FoundLog, LogFormat, LogPlace, Observation, OwnerRole, SourceKind, SourceWish, Stage, Subject},
+    model::{BlindSpot, FoundLog, LogFormat, LogOwner, LogPlace, Observation, OwnerRole, SourceKind, SourceWish, Stage, Subject},
     sys::{Outbox, Root, Sys, WrittenFiles, blocking, has_journal},
 };
 use service::Service;
@@ -64,7 +64,7 @@ impl From<Candidate> for FoundLog {
 /// changes, and `Done(Stage::Sources)` after each first look for a wish.
 pub async fn run(sys: Sys, mut wishes: watch::Receiver<SourceWish>, outbox: Outbox, cancel: CancellationToken) {
     let mut teller = Teller { outbox, told: None, blind: BTreeMap::new() };
-    let mut pids: Vec<u32> = Vec::new();
+    let (mut pids, mut unsettled): (Vec<u32>, bool) = (Vec::new(), false);
     // Until something is wished for, nothing is looked at.
     tokio::select! {
         () = cancel.cancelled() => return,
@@ -79,9 +79,9 @@ pub async fn run(sys: Sys, mut wishes: watch::Receiver<SourceWish>, outbox: Outb
         let gone = pids.iter().any(|pid| sys.root.stat(&PathBuf::from(format!("/proc/{pid}"))).is_err());
         let look = tokio::select! {
             () = cancel.cancelled() => return,
-            look = look(&sys, &wish, if changed || gone { FRESH } else { STALE }, &teller) => look,
+            look = look(&sys, &wish, if changed || gone || unsettled { FRESH } else { STALE }, &teller) => look,
         };
-        pids = look.pids;
+        (pids, unsettled) = (look.pids, look.unsettled);
         if !teller.tell(look.found, look.blind).await {
             return;
         }
@@ -107,12 +107,16 @@ struct Look {
     blind: Vec<BlindSpot>,
     /// Processes whose end is a reason to look again.
     pids: Vec<u32>,
+    /// Whether somebody was not found who may be found by another look at all processes.
+    unsettled: bool,
 }
 
 async fn look(sys: &Sys, wish: &SourceWish, age: Duration, teller: &Teller) -> Look {
     let processes = sys.rights.recent_processes(age).await.unwrap_or_else(|_| Arc::new(Vec::new()));
     let mut owners = wish.owners.clone();
     owners.extend(service::by_address(&processes, &wish.ownerless));
+    let known = |owner: &LogOwner| processes.iter().any(|process| process.pid == owner.pid);
+    let unsettled = !wish.ownerless.is_empty() || !wish.owners.iter().all(known);
     let services = service::services(&processes, &owners);
     let pids: BTreeSet<u32> = services.iter().flat_map(|service| &service.members).map(|member| member.pid).collect();
     let written = sys.rights.written(pids.into_iter().collect()).await.unwrap_or_default();
@@ -138,9 +142,10 @@ async fn look(sys: &Sys, wish: &SourceWish, age: Duration, teller: &Teller) -> L
             reason: "their file system does not answer".to_owned(),
             remedy: "look whether a mount hangs, and name logs with --log".to_owned(),
         }],
-        pids: Vec::new(),
+        ..Look::default()
     });
     look.pids = leads;
+    look.unsettled = unsettled;
     look
 }
 
@@ -173,6 +178,13 @@ impl Teller {
         self.told = Some(found.clone());
         self.outbox.tell(Observation::Sources(found)).await
     }
+}
+
+/// Whether the journal of a unit is that of one program: these hold whatever somebody started.
+fn journal_of(unit: &str) -> bool {
+    const HOLDERS: &[&str] = &["ssh", "sshd", "cron", "crond", "docker", "containerd", "atd", "screen"];
+    let name = unit.strip_suffix(".service").unwrap_or(unit);
+    !HOLDERS.contains(&name) && !name.starts_with("user@") && !name.starts_with("getty@") && !name.starts_with("ssh@")
 }
 
 struct Finder<'a> {
@@ -213,6 +225,10 @@ impl Finder<'_> {
                 self.named(&nobody, pools);
             }
         }
+        let (wish, journal) = (self.wish, self.journal);
+        for unit in wish.units.iter().filter(|unit| journal && journal_of(unit)) {
+            self.add_unit(unit, SourceKind::Error, "the gateway's unit".to_owned(), Vec::new());
+        }
         for log in before {
             self.keep(log);
         }
@@ -240,7 +256,7 @@ impl Finder<'_> {
         }
         let named = settings::logs(&Settings { root: self.root, service, dialled: &self.wish.dialled });
         self.named(service, named);
-        let unit = service.lead.unit().filter(|_| self.journal).map(str::to_owned);
+        let unit = service.lead.unit().filter(|unit| self.journal && journal_of(unit)).map(str::to_owned);
         if let Some(unit) = &unit {
             self.unit(service, unit);
         }
@@ -298,21 +314,18 @@ impl Finder<'_> {
     }
 
     fn unit(&mut self, service: &Service, unit: &str) {
-        if self.out.found.iter().any(|log| log.unit() == Some(unit)) {
-            return;
-        }
         let kind = match service.role {
             OwnerRole::Gateway => SourceKind::Error,
             OwnerRole::Upstream => SourceKind::App,
         };
-        let why = format!("the unit of {}", service.name());
-        self.out.found.push(FoundLog {
-            place: LogPlace::Journal(unit.to_owned()),
-            kind,
-            format: LogFormat::Plain,
-            why,
-            serves: service.serves.clone(),
-        });
+        self.add_unit(unit, kind, format!("the unit of {}", service.name()), service.serves.clone());
+    }
+
+    fn add_unit(&mut self, unit: &str, kind: SourceKind, why: String, serves: Vec<Subject>) {
+        if !self.out.found.iter().any(|log| log.unit() == Some(unit)) {
+            let place = LogPlace::Journal(unit.to_owned());
+            self.out.found.push(FoundLog { place, kind, format: LogFormat::Plain, why, serves });
+        }
     }
 
     /// Keeps what an earlier look found, where it is there still.

@@ -106,7 +106,8 @@ async fn what_is_down_is_found_by_its_unit_and_its_pool_and_by_what_it_would_wri
     }
     let root = Root::below(dir.path());
     let ownerless = ["127.0.0.1:8000", "unix:/run/php.sock"].map(|address| address.parse().expect("address")).to_vec();
-    let wish = SourceWish { ownerless, ..SourceWish::default() };
+    let units = ["nginx.service", "ssh.service"].map(str::to_owned).to_vec();
+    let wish = SourceWish { ownerless, units, ..SourceWish::default() };
     let mut finder =
         Finder { root: &root, wish: &wish, written: &[], journal: has_journal(&root), known: Vec::new(), out: Look::default() };
     finder.all(&[], Vec::new());
@@ -119,6 +120,7 @@ async fn what_is_down_is_found_by_its_unit_and_its_pool_and_by_what_it_would_wri
             ("/var/log/app.log".to_owned(), "--error-logfile of gunicorn of app.service"),
             (String::new(), "the unit of gunicorn of app.service"),
             ("/var/log/fpm.log".to_owned(), "error_log in /etc/php/8.2/fpm/php-fpm.conf:2"),
+            (String::new(), "the gateway's unit"),
         ]
     );
 }

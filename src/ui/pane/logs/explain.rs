@@ -122,22 +122,35 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Lines with their time and log, the nearest when there are too many.
-    fn list(&self, doc: &mut Doc<'_>, around: i64, mut lines: Vec<Told<'_>>) {
-        let all = lines.len();
-        if all > AROUND {
-            // What tells of trouble before what does not, then what is nearest.
-            lines.sort_by_key(|told| (!told.group.is_some_and(|group| self.lens.severe(group)), told.line.second.abs_diff(around)));
-            lines.truncate(AROUND);
-            lines.sort_by_key(|told| (told.line.second, told.line.number));
+    /// Lines with their time and log, of each group the nearest one: a flood of requests must not hide the one line of the kernel.
+    fn list(&self, doc: &mut Doc<'_>, around: i64, lines: &[Told<'_>]) {
+        let mut nearest: Vec<(Told<'_>, u64)> = Vec::new();
+        for told in lines {
+            let count = 1 + u64::from(told.line.more);
+            match nearest.iter_mut().find(|(known, _)| known.line.group == told.line.group) {
+                Some((known, all)) => {
+                    *all += count;
+                    if told.line.second.abs_diff(around) < known.line.second.abs_diff(around) {
+                        *known = *told;
+                    }
+                }
+                None => nearest.push((*told, count)),
+            }
         }
-        for told in &lines {
+        let groups = nearest.len();
+        if groups > AROUND {
+            // What tells of trouble before what does not.
+            nearest.sort_by_key(|(told, _)| !told.group.is_some_and(|group| self.lens.severe(group)));
+            nearest.truncate(AROUND);
+        }
+        nearest.sort_by_key(|(told, _)| (told.line.second, told.line.number));
+        for (told, count) in nearest {
             let tag = self.tags.get(told.source).map_or(told.source, String::as_str);
-            let more = if told.line.more > 0 { format!("  (and {} more like this)", told.line.more) } else { String::new() };
+            let more = if count > 1 { format!("  (and {} more like this)", figures::thousands(count - 1)) } else { String::new() };
             doc.field(&self.ui.moment(self.state, told.line.second), &format!("{tag}: {}{more}", words(&told.line.text)));
         }
-        if all > lines.len() {
-            doc.text(&format!("and {} more lines", all - lines.len()));
+        if groups > AROUND {
+            doc.text(&format!("and lines of {} more kinds", groups - AROUND));
         }
     }
 
@@ -147,7 +160,7 @@ impl<'a> Desk<'a> {
         if near.is_empty() {
             doc.text("nothing that is still kept");
         }
-        self.list(doc, told.line.second, near);
+        self.list(doc, told.line.second, &near);
     }
 
     fn group(&self, group: &LogGroup) -> Vec<Line<'static>> {
@@ -210,11 +223,11 @@ impl<'a> Desk<'a> {
         let same = same_request(told, &self.all);
         if !same.by_id.is_empty() {
             doc.heading("The same request, by its id");
-            self.list(&mut doc, told.line.second, same.by_id);
+            self.list(&mut doc, told.line.second, &same.by_id);
         }
         if !same.alike.is_empty() {
             doc.heading(&format!("The same client and request within {NEAR_S} s, in other logs"));
-            self.list(&mut doc, told.line.second, same.alike);
+            self.list(&mut doc, told.line.second, &same.alike);
         }
         self.around(&mut doc, "it", told);
         doc.lines()

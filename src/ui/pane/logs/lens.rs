@@ -47,6 +47,8 @@ pub struct Lens<'a> {
     filters: Vec<Cow<'a, LogFilter>>,
     /// What is older is left out.
     pub from: Option<i64>,
+    /// The groups by their number.
+    numbered: Vec<Option<&'a LogGroup>>,
 }
 
 impl<'a> Lens<'a> {
@@ -58,10 +60,21 @@ impl<'a> Lens<'a> {
         // What is being typed shows at once what it would leave.
         filters.extend(state.view.prompt.as_ref().and_then(|prompt| prompt.filter()).map(Cow::Owned));
         // Lines that are held must not grow old before the reader's eyes.
-        let held = logs.held.as_ref().filter(|_| logs.lines).and_then(|held| held.merged().last().map(|(_, line)| line.second));
+        let held = logs.held.as_ref().filter(|_| logs.lines).and_then(|held| held.latest().next().map(|(_, line)| line.second));
         let now = held.unwrap_or_else(|| scene.now.wall_s());
         let from = logs.window_s.map(|window| now - window);
-        Self { state, scene, catalog: state.catalog.as_deref(), recent, filters, from }
+        let mut numbered = vec![None; scene.logs.len() + 1];
+        for group in scene.logs.values() {
+            if let Some(place) = usize::try_from(group.number).ok().and_then(|number| numbered.get_mut(number)) {
+                *place = Some(group);
+            }
+        }
+        Self { state, scene, catalog: state.catalog.as_deref(), recent, filters, from, numbered }
+    }
+
+    fn told(&self, (source, line): (&'a str, &'a RecentLine)) -> Told<'a> {
+        let group = usize::try_from(line.group).ok().and_then(|number| *self.numbered.get(number)?);
+        Told { source, line, group }
     }
 
     /// What is marked wherever it occurs.
@@ -146,38 +159,68 @@ impl<'a> Lens<'a> {
         texts.into_iter().any(|text| pattern.is_in(text))
     }
 
-    /// The groups, in the order in which they are shown.
-    pub fn groups(&self) -> Vec<&'a LogGroup> {
+    /// The groups, in no order.
+    fn passing(&self) -> impl Iterator<Item = &'a LogGroup> {
         let of_time = |group: &LogGroup| self.from.is_none_or(|from| group.last_second().is_some_and(|last| last >= from));
-        let scene = self.scene;
-        let mut groups: Vec<&LogGroup> = scene
+        self.scene
             .logs
             .values()
-            .filter(|group| self.lets(group) && of_time(group) && self.reads(|pattern| self.has(group, pattern)))
-            .collect();
+            .filter(move |group| self.lets(group) && of_time(group) && self.reads(|pattern| self.has(group, pattern)))
+    }
+
+    /// The groups, in the order in which they are shown.
+    pub fn groups(&self) -> Vec<&'a LogGroup> {
+        let mut groups: Vec<&LogGroup> = self.passing().collect();
         // Of equals, the map's own order stays.
         groups.sort_by_cached_key(|group| self.order(group));
         groups
     }
 
-    /// The lines of all logs, the newest last.
-    pub fn lines(&self) -> Vec<Told<'a>> {
-        let passing: HashMap<u64, &LogGroup> =
-            self.scene.logs.values().filter(|group| self.lets(group)).map(|group| (group.number, group)).collect();
-        let of_time = |line: &RecentLine| self.from.is_none_or(|from| line.second >= from);
-        self.recent
-            .merged()
-            .into_iter()
-            .filter_map(|(source, line)| Some(Told { source, line, group: Some(*passing.get(&line.group)?) }))
-            .filter(|told| of_time(told.line) && self.reads(|pattern| pattern.is_in(&told.line.text)))
-            .collect()
+    /// How many groups are shown, and how many there are.
+    pub fn groups_shown(&self) -> (usize, usize) {
+        (self.passing().count(), self.scene.logs.len())
     }
 
-    /// All lines of all logs, whatever the filters say: for what stood around one.
+    /// The lines of all logs, the newest first.
+    pub fn latest(&self) -> impl Iterator<Item = Told<'a>> {
+        let mut passing: Vec<Option<bool>> = vec![None; self.numbered.len()];
+        let mut lets = move |told: &Told<'_>| {
+            let Some((group, known)) =
+                told.group.and_then(|group| Some((group, passing.get_mut(usize::try_from(group.number).ok()?)?)))
+            else {
+                return false;
+            };
+            *known.get_or_insert_with(|| self.lets(group))
+        };
+        let of_time = |line: &RecentLine| self.from.is_none_or(|from| line.second >= from);
+        self.recent
+            .latest()
+            .map(|line| self.told(line))
+            .filter(move |told| of_time(told.line) && lets(told) && self.reads(|pattern| pattern.is_in(&told.line.text)))
+    }
+
+    /// The lines of all logs, the newest last.
+    pub fn lines(&self) -> Vec<Told<'a>> {
+        let mut lines: Vec<Told<'a>> = self.latest().collect();
+        lines.reverse();
+        lines
+    }
+
+    /// How many lines are shown, and how many there are.
+    pub fn lines_shown(&self) -> (usize, usize) {
+        (self.latest().count(), self.recent.latest().count())
+    }
+
+    /// All lines of all logs, the newest last, whatever the filters say: for what stood around one.
     pub fn all_lines(&self) -> Vec<Told<'a>> {
-        let groups: HashMap<u64, &LogGroup> = self.scene.logs.values().map(|group| (group.number, group)).collect();
-        let merged = self.recent.merged().into_iter();
-        merged.map(|(source, line)| Told { source, line, group: groups.get(&line.group).copied() }).collect()
+        let mut lines: Vec<Told<'a>> = self.recent.latest().map(|line| self.told(line)).collect();
+        lines.reverse();
+        lines
+    }
+
+    /// The line with this number.
+    pub fn line(&self, number: u64) -> Option<Told<'a>> {
+        self.recent.line(number).map(|line| self.told(line))
     }
 
     /// Lines that came since the view is held.
@@ -193,11 +236,10 @@ pub fn tags(scene: &Scene) -> HashMap<&str, String> {
         let from = name.rmatch_indices('/').nth(parts - 1).map_or(0, |(at, _)| at + 1);
         name[from..].to_owned()
     };
+    let mut sources: Vec<&str> = scene.logs.values().map(|group| group.source.as_str()).collect();
+    // The map is sorted by source.
+    sources.dedup();
     let mut tags: HashMap<&str, String> = HashMap::new();
-    for group in scene.logs.values() {
-        tags.entry(group.source.as_str()).or_default();
-    }
-    let sources: Vec<&str> = tags.keys().copied().collect();
     let mut short: HashMap<String, usize> = HashMap::new();
     for source in &sources {
         *short.entry(tail(source, 1)).or_default() += 1;

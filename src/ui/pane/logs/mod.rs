@@ -38,9 +38,7 @@ pub struct Logs;
 pub fn group_of<'a>(state: &'a State, key: &str) -> Option<&'a LogGroup> {
     let groups = &state.shown().0.logs;
     if let Some(number) = number_of(key) {
-        let lens = Lens::of(state);
-        let wanted = lens.all_lines().into_iter().find(|told| told.line.number == number)?.line.group;
-        return groups.values().find(|group| group.number == wanted);
+        return Lens::of(state).line(number)?.group;
     }
     let (source, key) = key.split_once('\u{1f}')?;
     groups.get(&(source.to_owned(), key.to_owned()))
@@ -57,7 +55,6 @@ pub fn sources(state: &State) -> Vec<&str> {
 /// What is left out, in words for the title.
 fn narrowed(state: &State) -> String {
     let logs = &state.view.logs;
-    let tags = tags(state.shown().0);
     let mut words = Vec::new();
     if let Some(level) = logs.level {
         words.push(format!("{}+", level.word()));
@@ -66,7 +63,7 @@ fn narrowed(state: &State) -> String {
         words.push(format!("last {}m", window / 60));
     }
     if let Some(pick) = &logs.source {
-        words.push(tags.get(pick.chosen.as_str()).cloned().unwrap_or_else(|| pick.chosen.clone()));
+        words.push(tags(state.shown().0).get(pick.chosen.as_str()).cloned().unwrap_or_else(|| pick.chosen.clone()));
     }
     let pending = state.view.prompt.as_ref().and_then(|prompt| prompt.filter());
     for filter in logs.filters.iter().chain(&pending) {
@@ -168,7 +165,7 @@ impl Pane for Logs {
         let scene = state.shown().0;
         let logs = &state.view.logs;
         let lens = Lens::of(state);
-        let count = |shown: usize, all: usize, word: &str| {
+        let count = |(shown, all): (usize, usize), word: &str| {
             let of = if shown == all { String::new() } else { format!("{} of ", figures::thousands(shown as u64)) };
             format!("{of}{} {word}{}", figures::thousands(all as u64), if all == 1 { "" } else { "s" })
         };
@@ -179,9 +176,9 @@ impl Pane for Logs {
                 (Some(_), 0) => "  PAUSED".to_owned(),
                 (Some(_), newer) => format!("  PAUSED, {} newer", figures::thousands(newer)),
             };
-            format!("{}{follow}", count(lens.lines().len(), lens.all_lines().len(), "latest line"))
+            format!("{}{follow}", count(lens.lines_shown(), "latest line"))
         } else {
-            format!("{}, {} lines", count(lens.groups().len(), scene.logs.len(), "group"), figures::thousands(lines))
+            format!("{}, {} lines", count(lens.groups_shown(), "group"), figures::thousands(lines))
         };
         let search = logs.search.as_ref().map_or_else(String::new, |search| {
             let hits = self.hits(state, search).len();
@@ -236,19 +233,25 @@ impl Pane for Logs {
         let lens = Lens::of(state);
         let tags = tags(lens.scene);
         let of_lines = lines::Rows { state, ui, lens: &lens, tags: &tags, width: area.width };
-        let told = lens.lines();
-        let groups = lens.groups();
         let logs = &state.view.logs;
-        if if logs.lines { told.is_empty() } else { groups.is_empty() } {
-            buf.set_line(area.x, area.y, &line([span(format!("  {}", nothing(state)), ui.styles.quiet)]), area.width);
-            return;
-        }
+        let empty = |buf: &mut Buffer| {
+            let told = line([span(format!("  {}", nothing(state)), ui.styles.quiet)]);
+            buf.set_line(area.x, area.y, &told, area.width);
+        };
         let height = |told: &lens::Told<'_>| if told.line.more > 0 { 2 } else { 1 };
         if logs.lines {
+            let told = lens.lines();
+            if told.is_empty() {
+                return empty(buf);
+            }
             let keys: Vec<String> = told.iter().map(lens::Told::key).collect();
             let selected = super::selected(state, self, &keys);
             List { items: &told, selected, focused }.draw(ui, area, buf, height, |told| of_lines.lines(told));
             return;
+        }
+        let groups = lens.groups();
+        if groups.is_empty() {
+            return empty(buf);
         }
         let keys: Vec<String> = groups.iter().map(|group| key_of(group)).collect();
         let selected = super::selected(state, self, &keys);
@@ -262,7 +265,8 @@ impl Pane for Logs {
         let list = Rect { height: area.height.saturating_sub(least).min(wanted), ..area };
         List { items: &groups, selected, focused }.draw(ui, list, buf, |_| each, |group| rows.lines(group));
         let room = usize::from(area.height - list.height).saturating_sub(1);
-        for (y, told) in (list.bottom() + 1..area.bottom()).zip(told.iter().skip(told.len().saturating_sub(room))) {
+        let latest: Vec<lens::Told<'_>> = lens.latest().take(room).collect();
+        for (y, told) in (list.bottom() + 1..area.bottom()).zip(latest.iter().rev()) {
             buf.set_line(area.x.saturating_add(1), y, &of_lines.short(told), area.width.saturating_sub(1));
         }
     }
@@ -276,7 +280,7 @@ impl Pane for Logs {
 
     fn copy(&self, state: &State, wanted: &str) -> Option<(String, &'static str)> {
         if let Some(number) = number_of(wanted) {
-            let told = Lens::of(state).all_lines().into_iter().find(|told| told.line.number == number)?;
+            let told = Lens::of(state).line(number)?;
             return Some((clean(&told.line.text), "the line"));
         }
         Some((clean(&group_of(state, wanted)?.last), "the group's last line"))

@@ -25,7 +25,12 @@ const TELLING: &[&str] = &[
     "AH",
     "Error (",
     "(EAI ",
-    // Squid's `ERR_CONNECT_FAIL 111`.
+    // HAProxy's `Layer4 timeout` and `Layer7 timeout`, Varnish's `BerespStatus 502`, lighttpd's `child exited: 1`, Squid's
+    // `ERR_CONNECT_FAIL 111`.
+    "Layer",
+    "Status ",
+    "exited: ",
+    "signalled: ",
     "_FAIL ",
     "_ERROR ",
 ];
@@ -100,7 +105,8 @@ pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
     // Files of the client's naming: not found, not a directory, name too long; `"..." is not found`, `is forbidden`.
     let clients_path = || of_request && CLIENTS_PATH.iter().any(contains);
     // What stands between the two is taken over as it is.
-    let (mut kept, mut at) = (0, 0);
+    let mut at = fastcgi(message, out);
+    let mut kept = at;
     while let Some(first) = bytes.get(at) {
         let rest = &message[at..];
         at += match first {
@@ -150,6 +156,23 @@ pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
         }
     }
     out.push_str(&message[kept..at]);
+}
+
+/// Appends what an application said by FastCGI, its first line and no more of it than leaves room for the upstream; how far in the
+/// message it goes. PHP's words have quotes and line ends in them.
+fn fastcgi(message: &str, out: &mut String) -> usize {
+    const SAID: &str = "FastCGI sent in stderr: \"";
+    /// A quarter of a key, and more than the place in the code that an error of PHP's names.
+    const SAID_BYTES: usize = 200;
+    let Some(said) = message.strip_prefix(SAID) else { return 0 };
+    let end = said.rfind("\" while ").unwrap_or(said.len());
+    // What ended the script may stand behind what it said before.
+    let fatal =
+        ["PHP message: PHP Fatal error: ", "PHP message: PHP Parse error: "].into_iter().find_map(|fatal| said[..end].find(fatal));
+    let line = said[fatal.unwrap_or(0)..end].split('\n').next().unwrap_or_default();
+    out.push_str(SAID);
+    numbers(&line[..line.floor_char_boundary(SAID_BYTES)], out);
+    SAID.len() + end
 }
 
 /// Whether a number in a message of nginx's tells what happened: which protocol answered (FastCGI's version 72 is the H of HTTP,

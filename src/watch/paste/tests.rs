@@ -1,0 +1,147 @@
+//! Tests of the reader of pastes.
+
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+
+/// Lines of programs whose format is only told by what stands behind the first column that a terminal cuts at.
+const BEHIND: [&str; 2] = [
+    "Nov 21 05:44:16 lb1 haproxy[6162]: 203.0.113.9:54493 [21/Nov/2026:05:44:15.030] www shop/<NOSRV> 0/1002/-1/-1/1002 503 217 - - sQ-- 12/12/11/0/0 0/1 \"GET /sale/8 HTTP/1.1\"",
+    r#"{"level":"error","ts":1795239860.2716236,"logger":"http.log.error","msg":"dial tcp 127.0.0.1:5000: connect: connection refused","request":{"remote_ip":"203.0.113.9","method":"GET","host":"shop.example.com","uri":"/"},"duration":0.001,"status":502,"err_id":"7sxiqb7aa","err_trace":"reverseproxy.statusError (reverseproxy.go:1272)"}"#,
+];
+
+fn keys(text: &str) -> Vec<(String, u32)> {
+    let batches = read(text, &TimeZone::UTC, 2_000_000_000);
+    batches.into_iter().flat_map(|batch| batch.counts).map(|count| (count.key, count.count)).collect()
+}
+
+#[test]
+fn a_cut_that_hides_the_format_is_mended_too() {
+    for line in BEHIND {
+        let whole = keys(&format!("{line}\n{line}\n{line}\n"));
+        assert_eq!(whole[0].1, 3, "equal lines are not taken for cut ones: {whole:?}");
+        for width in [80, 100] {
+            let chars: Vec<char> = line.chars().collect();
+            let wrapped: Vec<String> = chars.chunks(width).map(|part| part.iter().collect()).collect();
+            let wrapped = wrapped.join("\n");
+            assert_eq!(keys(&format!("{wrapped}\n{wrapped}\n{wrapped}\n")), whole, "cut at {width}");
+        }
+    }
+}
+
+#[test]
+fn a_quotation_is_read_without_its_marks() {
+    let words: Vec<&str> = LINE.split(' ').collect();
+    let filled: String = words.chunks(9).map(|words| format!("> {}\n", words.join(" "))).collect();
+    assert_eq!(errors(&filled)[0].0, errors(LINE)[0].0, "{filled}");
+}
+
+const LINE: &str = "2026/11/20 02:17:41 [error] 811#811: *5 connect() failed (111: Connection refused) while connecting to upstream, \
+                    client: 203.0.113.9, server: shop, request: \"GET /cart HTTP/1.1\", upstream: \"http://127.0.0.1:8000/cart\", host: \"shop\"";
+
+fn errors(text: &str) -> Vec<(String, u32, String)> {
+    let batches = read(text, &TimeZone::UTC, 2_000_000_000);
+    let of = batches.into_iter().filter(|batch| batch.kind == SourceKind::Error).flat_map(|batch| batch.counts);
+    of.map(|count| (count.key, count.count, count.first)).collect()
+}
+
+#[test]
+fn a_line_is_found_behind_what_stands_before_it() {
+    let plain = errors(LINE);
+    assert_eq!(plain.len(), 1);
+    for before in [
+        "web-1  | ",
+        "/var/log/nginx/error.log:",
+        "/var/log/nginx/error.log-12:",
+        "Nov 20 02:17:41 gw1 nginx: ",
+        "[pod/gw-7c9/nginx] ",
+        "2026-11-20T02:17:41.123Z ",
+        "  ",
+        "> ",
+    ] {
+        let found = errors(&format!("{before}{LINE}"));
+        assert_eq!((&found[0].0, found[0].1, found.len()), (&plain[0].0, 1, 1), "{before}");
+    }
+}
+
+#[test]
+fn equal_lines_count_together_and_others_stay_apart() {
+    let text = format!("$ tail error.log\n{LINE}\n{LINE}\nsome other words\n");
+    assert_eq!(errors(&text)[0].1, 2);
+    let all = read(&text, &TimeZone::UTC, 2_000_000_000);
+    assert_eq!(all.iter().filter(|batch| batch.kind == SourceKind::App).map(|batch| batch.counts.len()).sum::<usize>(), 2);
+}
+
+#[test]
+fn the_journal_is_read_in_its_own_formats() {
+    let message = LINE;
+    let export = [
+        &b"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1763605061000000\n_PID=1\nSYSLOG_IDENTIFIER=nginx\nMESSAGE\n"[..],
+        &(message.len() as u64).to_le_bytes(),
+        message.as_bytes(),
+        b"\n\n__CURSOR=s=2\n_PID=1\nSYSLOG_IDENTIFIER=nginx\nMESSAGE=",
+        message.as_bytes(),
+        b"\n",
+    ];
+    let mut paste = Paste::new(TimeZone::UTC, 2_000_000_000);
+    export.concat().chunks(100).for_each(|piece| paste.push(piece));
+    let counts: Vec<_> = paste.finish().into_iter().flat_map(|batch| batch.counts).collect();
+    assert_eq!(counts.iter().map(|count| count.count).sum::<u32>(), 2, "{counts:?}");
+    assert!(counts.iter().all(|count| count.key.contains("connect() failed")), "{counts:?}");
+    let quoted = serde_json::to_string(message).expect("text");
+    let json = format!("{{\"__REALTIME_TIMESTAMP\":\"1763605061000000\",\"SYSLOG_IDENTIFIER\":\"nginx\",\"MESSAGE\":{quoted}}}\n");
+    assert_eq!(errors(&json)[0].0, errors(LINE)[0].0);
+}
+
+#[test]
+fn wrapped_lines_are_put_together() {
+    let plain = errors(LINE);
+    for width in [72, 80, 100, 120] {
+        let chars: Vec<char> = LINE.chars().collect();
+        let wrapped: Vec<String> = chars.chunks(width).map(|part| part.iter().collect()).collect();
+        assert_eq!(errors(&wrapped.join("\n"))[0].0, plain[0].0, "cut at {width}");
+        let (mut lines, mut line) = (Vec::new(), String::new());
+        for word in LINE.split(' ') {
+            if line.len() + word.len() >= width {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+        assert_eq!(errors(&lines.join("\n"))[0].0, plain[0].0, "filled at {width}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn it_makes_no_difference_in_which_pieces_it_comes(
+        order in vec(any::<prop::sample::Index>(), 0..40),
+        sizes in vec(1usize..200, 1..40),
+    ) {
+        const ACCESS: &str = "10.0.0.9 - - [20/Nov/2026:02:17:41 +0000] \"GET / HTTP/1.1\" 502 157 \"-\" \"curl/7.88.1\"";
+        let later = LINE.replace(":41", ":42").replace("/cart", "/other");
+        let (first, second) = LINE.split_at(100);
+        let (part, _) = ACCESS.split_at(60);
+        let prompt = format!("root@gw1:~# {LINE}");
+        let lines = [LINE, &later, first, second, ACCESS, part, &prompt, "", "  at x.js:17", "2026/11/20 02:17:41 [", "a word"];
+        let text: String = order.iter().flat_map(|at| [*at.get(&lines), "\n"]).collect();
+        let pieces = |sizes: &mut dyn Iterator<Item = usize>| {
+            let mut paste = Paste::new(TimeZone::UTC, 2_000_000_000);
+            // As if it was long past the beginning.
+            paste.head = None;
+            let mut rest = text.as_bytes();
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(sizes.next().unwrap_or(rest.len()).min(rest.len()));
+                paste.push(piece);
+                rest = after;
+            }
+            paste.finish()
+        };
+        let whole = pieces(&mut std::iter::empty());
+        prop_assert_eq!(&pieces(&mut sizes.iter().copied().cycle()), &whole);
+        prop_assert_eq!(pieces(&mut std::iter::repeat(1)), whole);
+    }
+}
