@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::logs::{
     batch::Batcher,
-    join::{Joined, Joiner, nginx_unfinished},
+    join::{Joined, Joiner, condense, nginx_unfinished},
     lines::{Lines, Sink},
     skeleton::{self, STAMP_BYTES, common},
 };
@@ -189,8 +189,13 @@ impl Reader {
     /// Takes a line that nothing cuts any more.
     fn logical(&mut self, line: &[u8], length: u64) {
         let alone = std::mem::take(&mut self.alone);
-        if alone && self.whole.is_empty() && !self.open.is_open() && self.raw(line, length) {
-            return;
+        let apart = self.whole.is_empty() && !self.open.is_open();
+        if alone && (apart || skeleton::begins(line) || common::begins(line)) {
+            // It begins anew, and so does the line behind it.
+            self.close();
+            if self.raw(line, length) {
+                return;
+            }
         }
         if skeleton::begins(line) && !nginx_unfinished(line) {
             self.close();
@@ -220,13 +225,18 @@ impl Reader {
         access.add_cut(line, &cut, length, true)
     }
 
-    /// An entry of the journal, which may have several lines, none of which anything has wrapped.
+    /// An entry of the journal, which nothing has wrapped: it is whole when it has several lines, else the next may belong to it.
     fn entry(&mut self, entry: &JournalEntry) {
-        self.close();
-        for line in String::from_utf8_lossy(&entry.line()).lines() {
-            self.text(line);
+        let line = entry.line();
+        if !self.whole.is_empty() || line.contains(&b'\n') {
+            self.close();
         }
-        self.close();
+        if line.contains(&b'\n') {
+            return self.add(&condense(&line, 0), line.len() as u64);
+        }
+        self.wraps = false;
+        self.text(&String::from_utf8_lossy(&line));
+        self.wraps = false;
     }
 
     fn text(&mut self, raw: &str) {
@@ -239,12 +249,12 @@ impl Reader {
         let known = line_of(raw);
         // Somebody indented what he quoted.
         let quoted = raw.starts_with([' ', '\t']) && known.is_some() && !self.open.goes_on();
-        let begins = known.is_some() || skeleton::stamped(raw.as_bytes()) || common::begins(raw.as_bytes());
-        let wrapped = self.open.single().filter(|_| self.wraps && !begins).map(String::from_utf8_lossy);
-        let wrapped = wrapped.filter(|line| continues(line, raw)).map(Cow::into_owned);
+        let wrapped = self.open.single().filter(|_| self.wraps && known.is_none()).map(String::from_utf8_lossy);
+        let anew = skeleton::stamped(raw.as_bytes()) || common::begins(raw.as_bytes());
+        let wrapped = wrapped.filter(|line| !anew && continues(line, raw)).map(Cow::into_owned);
         // A break before a blank leaves one blank; frames of a trace are indented by more.
         let frame = !raw.starts_with(' ') || raw.starts_with("  ") || wrapped.is_none();
-        if frame && !quoted && self.open.is_open() && self.open.joins(raw.as_bytes(), length) {
+        if frame && !quoted && !anew && self.open.is_open() && self.open.joins(raw.as_bytes(), length) {
             return;
         }
         if let Some(mut line) = wrapped {
@@ -270,14 +280,18 @@ impl Reader {
             self.whole = line;
             self.whole.clear();
         } else if let Some(Joined { text, length, .. }) = self.open.release() {
-            let entry = String::from_utf8_lossy(&text);
-            let entry = logline::read(&entry);
-            let batcher = match entry.dialect {
-                Dialect::NginxError => &mut self.nginx,
-                other => self.sources.entry(other).or_insert_with(|| batcher(other, entry.status, &self.zone, self.now)),
-            };
-            batcher.add(&text, length, true, None);
+            self.add(&text, length);
         }
+    }
+
+    fn add(&mut self, text: &[u8], length: u64) {
+        let whole = String::from_utf8_lossy(text);
+        let entry = logline::read(&whole);
+        let batcher = match entry.dialect {
+            Dialect::NginxError => &mut self.nginx,
+            other => self.sources.entry(other).or_insert_with(|| batcher(other, entry.status, &self.zone, self.now)),
+        };
+        batcher.add(text, length, true, None);
     }
 }
 

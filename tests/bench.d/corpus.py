@@ -1,4 +1,4 @@
-"""Logs to measure with, the same bytes every time: `corpus.py error|upstream|combined FILE MEGABYTES [LINES_PER_SECOND]`.
+"""Logs to measure with, the same bytes every time: `corpus.py error|combined|ingress FILE MEGABYTES [LINES_PER_SECOND]`.
 
 The error log is that of a gateway with 8 sites in front of 12 upstreams during an outage: of a hundred lines 84 are troubles with
 upstreams (refused, timed out, closed early, reset, a socket that is missing, TLS, FastCGI's complaints, no live upstreams) and 16
@@ -56,8 +56,6 @@ LITERALS = [
     "upstream sent invalid chunked response", "unsupported FastCGI protocol version", "host not found in upstream", "no resolver defined to resolve",
     "exited on signal", "(28: No space left on device)",
 ]
-FORMAT = ('$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" '
-          'rt=$request_time ua="$upstream_addr" us="$upstream_status" ut="$upstream_response_time"')
 # Weight, status, statuses of the attempts.
 OUTCOMES = [
     (62, 200, (200,)), (6, 304, (304,)), (2, 200, (502, 200)), (3, 404, (404,)), (3, 499, ()), (2, 301, ()),
@@ -106,7 +104,7 @@ def error_lines(rate):
                        f'request: "GET {path}?session={number:08x} HTTP/1.1", {upstream}host: "{site}"{referrer}\n')
 
 
-def access_lines(rate, upstreams):
+def access_lines(rate, ingress):
     pick = random.Random(SEED)
     at = stamps("%d/%b/%Y:%H:%M:%S +0000", rate)
     weights = [outcome[0] for outcome in OUTCOMES]
@@ -119,16 +117,20 @@ def access_lines(rate, upstreams):
             referrer = f"https://{site}/{WORDS[number % 7]}" if number % 3 else "-"
             line = (f'203.0.{number >> 24}.{(number >> 16) & 255} - - [{next(at)}] "{method} /{WORDS[number % 10]}/{number >> 9}?session={number:08x} HTTP/1.1" '
                     f'{status} {number % 90000} "{referrer}" "{AGENTS[number % 5]}"')
-            if upstreams:
-                addresses = ", ".join(HOSTS[((number >> 4) + n) % 8] for n in range(len(attempts))) or "-"
-                times = ", ".join(f"0.{(number >> n) % 1000:03d}" for n in range(len(attempts))) or "-"
-                line += f' rt=0.{number % 1000:03d} ua="{addresses}" us="{", ".join(map(str, attempts)) or "-"}" ut="{times}"'
+            if ingress:
+                # log-format-upstream: length, time, [pool], [], addresses, lengths, times, statuses, id.
+                several = lambda values: ", ".join(values) or "-"
+                addresses = several(HOSTS[((number >> 4) + n) % 8] for n in range(len(attempts)))
+                lengths = several("0" if attempt >= 500 else str(number % 90000) for attempt in attempts)
+                times = several(f"0.{(number >> n) % 1000:03d}" for n in range(len(attempts)))
+                line += (f" {300 + number % 200} 0.{number % 1000:03d} [{POOLS[(number >> 4) % 3]}-web-80] [] {addresses} {lengths} {times} "
+                         f"{several(map(str, attempts))} {number:032x}")
             yield line + "\n"
 
 
 def write(kind, path, megabytes, rate=1000):
     """Writes this much of a log; whole lines, so a few bytes more."""
-    lines = {"error": lambda: error_lines(rate), "upstream": lambda: access_lines(rate, True), "combined": lambda: access_lines(rate, False)}[kind]()
+    lines = {"error": lambda: error_lines(rate), "ingress": lambda: access_lines(rate, True), "combined": lambda: access_lines(rate, False)}[kind]()
     left = megabytes * 1_000_000
     with open(path, "w") as file:
         while left > 0:

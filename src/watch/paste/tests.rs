@@ -145,3 +145,16 @@ proptest! {
         prop_assert_eq!(pieces(&mut std::iter::repeat(1)), whole);
     }
 }
+
+#[test]
+fn a_trace_is_one_entry_among_lines_of_others() {
+    let trace = include_str!("../../../tests/entries/gunicorn-boot.log");
+    let php = include_str!("../../../tests/entries/nginx-php.log");
+    let text = format!("$ tail error.log\n{php}$ journalctl -u app\n{trace}{LINE}\n");
+    let counts: Vec<_> = read(&text, &TimeZone::UTC, 2_000_000_000).into_iter().flat_map(|batch| batch.counts).collect();
+    let of = |start: &str| counts.iter().filter(|count| count.key.starts_with(start)).map(|count| count.count).sum::<u32>();
+    assert_eq!(of("[error] ModuleNotFoundError: No module named 'psycopg#x' (Exception in worker process)"), 1, "{counts:#?}");
+    assert_eq!(of("[error] FastCGI sent in stderr: \"PHP message: PHP Fatal error:  Uncaught PDOException"), 1, "{counts:#?}");
+    assert_eq!(of("[error] connect() failed"), 1, "{counts:#?}");
+    assert!(!counts.iter().any(|count| count.first.starts_with(['#', ' '])), "a frame stands alone: {counts:#?}");
+}

@@ -40,11 +40,10 @@ pub(in crate::watch) fn cut(line: &[u8]) -> Option<(Dialect, Skeleton<'_>)> {
     let mut skeleton = Skeleton { time, level: 0, marks: mark::COMMON, pieces: [status, method, &[], &[]] };
     let behind = || quoted(quoted(rest.strip_prefix(b"\"")?)?.1.strip_prefix(b" \"")?);
     match behind().map_or(&[][..], |(_, tail)| tail.trim_ascii_end()) {
-        [] => Some((Dialect::CommonAccess, skeleton)),
-        // Fields with their names.
+        // Fields with their names are looked at closer.
         tail if memchr(b'=', tail).is_some() => None,
         // What begins with a name is of a format of one's own; a number could be ingress-nginx's or Traefik's, or infinite.
-        [b' ', b'a'..=b'h' | b'j'..=b'm' | b'o'..=b'z', ..] => Some((Dialect::CommonAccess, skeleton)),
+        [] | [b' ', b'a'..=b'h' | b'j'..=b'm' | b'o'..=b'z', ..] => Some((Dialect::CommonAccess, skeleton)),
         tail => {
             ingress(tail.strip_prefix(b" ")?, &mut skeleton)?;
             Some((Dialect::NginxAccess, skeleton))
@@ -54,33 +53,57 @@ pub(in crate::watch) fn cut(line: &[u8]) -> Option<(Dialect, Skeleton<'_>)> {
 
 /// `345 0.003 [shop-web-80] [] 10.0.0.5:8080 0 0.003 502 4f1c...`.
 fn ingress<'a>(tail: &'a [u8], skeleton: &mut Skeleton<'a>) -> Option<()> {
-    let mut at = 0;
-    let mut word = || {
-        let rest = tail.get(at..).filter(|rest| !rest.is_empty())?;
-        let end = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
-        let begin = at;
-        at += end + 1;
-        (end > 0).then_some((begin, &rest[..end]))
+    let mut words = Words { tail, at: 0 };
+    let decimal = |text: &[u8]| {
+        text[0].is_ascii_digit()
+            && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+            && memchr::memchr_iter(b'.', text).count() <= 1
     };
-    let decimal = |text: &[u8]| text[0].is_ascii_digit() && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
-    let one_dot = |text: &[u8]| text.iter().filter(|byte| **byte == b'.').count() <= 1;
-    for _ in 0..2 {
-        word().filter(|(_, text)| decimal(text) && one_dot(text))?;
-    }
-    let (begin, pool) = word()?;
     let bracketed = |text: &[u8]| text.len() >= 2 && text[0] == b'[' && text.ends_with(b"]");
-    (bracketed(pool) && bracketed(word()?.1)).then_some(())?;
-    // One attempt each; several are looked at closer. A comma or a colon tells of those.
-    let mut list = || word().filter(|(_, text)| !text.ends_with(b","));
-    let (addresses, lengths, times, statuses) = (list()?, list()?, list()?, list()?);
-    let several = |text: &[u8]| text == b":";
-    if [addresses.1, lengths.1, times.1, statuses.1].into_iter().any(several) || word().is_some_and(|(_, next)| several(next)) {
-        return None;
+    for _ in 0..2 {
+        words.next().filter(|text| decimal(text))?;
     }
-    skeleton.marks = mark::INGRESS | if matches!(lengths.1, b"0" | b"-") { 0 } else { mark::BODY };
-    skeleton.pieces[2] = tail.get(begin..addresses.0 + addresses.1.len())?;
-    skeleton.pieces[3] = statuses.1;
+    let begin = words.at;
+    for _ in 0..2 {
+        words.next().filter(|text| bracketed(text))?;
+    }
+    words.list()?;
+    skeleton.pieces[2] = tail.get(begin..words.at)?;
+    let lengths = words.list()?;
+    words.list()?;
+    let begin = words.at;
+    words.list()?;
+    skeleton.pieces[3] = tail.get(begin..words.at.min(tail.len()))?;
+    skeleton.marks = mark::INGRESS | if matches!(lengths, b"0" | b"-") { 0 } else { mark::BODY };
     Some(())
+}
+
+/// Words, each followed by one blank.
+struct Words<'a> {
+    tail: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Words<'a> {
+    /// The next; `None` where there is none, or an empty one.
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.tail.get(self.at..)?;
+        let end = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+        self.at += end + 1;
+        (end > 0).then(|| &rest[..end])
+    }
+
+    /// The last of a list of attempts, `a, b : c`, which is passed over.
+    fn list(&mut self) -> Option<&'a [u8]> {
+        loop {
+            let word = self.next()?;
+            if self.tail.get(self.at..).is_some_and(|rest| rest.starts_with(b": ") || rest == b":") {
+                self.next();
+            } else if !word.ends_with(b",") {
+                return Some(word);
+            }
+        }
+    }
 }
 
 /// The time and what stands behind the quote that opens the request, of `10.0.0.9 - - [20/Nov/2026:02:17:41 +0000] "`. Only an

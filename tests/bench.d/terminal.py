@@ -1,0 +1,106 @@
+"""A program on a terminal of its own, and what it costs."""
+
+import fcntl, os, pty, re, select, signal, struct, subprocess, sys, termios, time
+
+# A first pass and its burst of probes are over by then.
+SETTLE_S, IDLE_S = 15, 20
+# No program pauses for so long within one frame, and none begins the next one sooner.
+FRAME_GAP_S = 0.04
+
+
+def say(*words):
+    print(*words, file=sys.stderr, flush=True)
+
+
+class Terminal:
+    """A program on a terminal, of 80x24 unless told otherwise."""
+
+    def __init__(self, argv, rows=24, columns=80):
+        # The clock starts before the fork, and the size is there before the program.
+        main, inner = pty.openpty()
+        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(
+            argv, stdin=inner, stdout=inner, stderr=inner, start_new_session=True,
+            env={"PATH": os.environ["PATH"], "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "HOME": "/media"},
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(inner)
+        self.main, self.pid = main, self.process.pid
+
+    def read(self, seconds):
+        if not select.select([self.main], [], [], max(0, seconds))[0]:
+            return b""
+        try:
+            return os.read(self.main, 1 << 16)
+        except OSError:
+            return b""
+
+    def first_frame(self):
+        """Milliseconds until the last byte before the first pause, once something like a screen was written."""
+        seen, last = 0, self.began
+        while time.monotonic() - self.began < 10:
+            got = self.read(FRAME_GAP_S)
+            if got:
+                seen, last = seen + len(got), time.monotonic()
+            elif seen > 400:
+                break
+        return (last - self.began) * 1000
+
+    def idle(self):
+        until = time.monotonic() + SETTLE_S
+        while time.monotonic() < until:
+            self.read(until - time.monotonic())
+        before, began, size, writes = self.figures(), time.monotonic(), 0, 0
+        until = began + IDLE_S
+        while time.monotonic() < until:
+            got = self.read(until - time.monotonic())
+            size, writes = size + len(got), writes + bool(got)
+        passed, after = time.monotonic() - began, self.figures()
+        status = open(f"/proc/{self.pid}/status").read()
+        kilobytes = lambda name: int(re.search(rf"^{name}:\s+(\d+)", status, re.M)[1]) / 1024
+        return {
+            "cpu": (after["cpu"] - before["cpu"]) / passed * 100,
+            "rss": kilobytes("VmRSS"), "anon": kilobytes("RssAnon"),
+            "bytes": size / passed, "writes": writes / passed,
+            "wakeups": (after["wakeups"] - before["wakeups"]) / passed,
+        }
+
+    def figures(self):
+        """Seconds of CPU, those of children that ended included, and how often a thread went to sleep."""
+        fields = open(f"/proc/{self.pid}/stat").read().rsplit(")", 1)[1].split()
+        wakeups, cpu, ticks = 0, 0, os.sysconf("SC_CLK_TCK")
+        for task in os.listdir(f"/proc/{self.pid}/task"):
+            try:
+                text = open(f"/proc/{self.pid}/task/{task}/status").read()
+                # In nanoseconds; stat counts ticks of 10 ms, which is too coarse for what is idle.
+                cpu += int(open(f"/proc/{self.pid}/task/{task}/schedstat").read().split()[0]) / 1e9
+                wakeups += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.M)[1])
+            except OSError:
+                pass
+        return {"cpu": cpu + sum(map(int, fields[13:15])) / ticks, "wakeups": wakeups}
+
+    def close(self):
+        self.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 5
+        while self.process.poll() is None and time.monotonic() < deadline:
+            self.read(0.02)
+        self.process.kill()
+        self.process.wait()
+        os.close(self.main)
+
+    def press(self, key):
+        os.write(self.main, key.encode())
+
+    def seen(self, sign, seconds=10):
+        """Milliseconds until these bytes come; None: they don't."""
+        began, text = time.monotonic(), b""
+        while time.monotonic() - began < seconds:
+            text = text[-4096:] + self.read(0.5)
+            if sign in text:
+                return (time.monotonic() - began) * 1000
+        return None
+
+    def resident(self):
+        """Megabytes."""
+        return int(re.search(r"^VmRSS:\s+(\d+)", open(f"/proc/{self.pid}/status").read(), re.M)[1]) / 1024
