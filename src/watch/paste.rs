@@ -180,7 +180,7 @@ impl Sink for Reader {
         // Traces have empty lines in them: what stands behind one tells whether it goes on.
         self.alone = false;
         self.wraps = false;
-        if !self.open.goes_on() {
+        if !self.whole.is_empty() || !self.open.goes_on() {
             self.close();
         }
     }
@@ -229,7 +229,7 @@ impl Reader {
         let wrapped = wrapped.filter(|line| !anew && continues(line, raw)).map(Cow::into_owned);
         // A break before a blank leaves one blank; frames of a trace are indented by more.
         let frame = !raw.starts_with(' ') || raw.starts_with("  ") || wrapped.is_none();
-        if frame && !quoted && !anew && self.open.is_open() && self.open.joins(raw.as_bytes(), length) {
+        if frame && !quoted && self.open.is_open() && self.open.joins(raw.as_bytes(), length) {
             return;
         }
         if let Some(mut line) = wrapped {
