@@ -30,7 +30,7 @@ const RAW_BYTES: usize = VERBATIM_BYTES + 4;
 
 /// Equal lines, while they are counted.
 #[derive(Debug)]
-struct Count {
+struct Tally {
     second: Option<i64>,
     key: Arc<str>,
     count: u32,
@@ -41,9 +41,9 @@ struct Count {
     length: u64,
 }
 
-impl From<Count> for LogCount {
-    fn from(count: Count) -> Self {
-        let Count { second, key, count, later, first, last, length } = count;
+impl From<Tally> for LogCount {
+    fn from(tally: Tally) -> Self {
+        let Tally { second, key, count, later, first, last, length } = tally;
         Self { second, key: key.as_ref().to_owned(), count, later, first, last: (count > 1).then(|| verbatim(&last, length)) }
     }
 }
@@ -57,7 +57,7 @@ pub struct Batcher {
     joiner: Joiner,
     memo: Memo,
     /// The batch that is being filled, and its number.
-    counts: Vec<Count>,
+    counts: Vec<Tally>,
     number: u64,
     /// Place in `counts` by hash of second and key.
     index: HashMap<u64, usize, RandomState>,
@@ -238,7 +238,7 @@ impl Batcher {
         let at = self.counts.len();
         self.index.insert(hash, at);
         let key = Arc::from(self.key.as_str());
-        self.counts.push(Count { second, key, count: 1, later: Vec::new(), first, last: Vec::new(), length: 0 });
+        self.counts.push(Tally { second, key, count: 1, later: Vec::new(), first, last: Vec::new(), length: 0 });
         at
     }
 

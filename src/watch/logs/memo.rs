@@ -129,7 +129,6 @@ impl Memo {
 
 /// A part of a hash that does not choose its place; never 0, which stands for nothing.
 fn tag(hash: u64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "its upper half is meant")]
     let upper = (hash >> 32) as u32;
     upper | 1
 }

@@ -91,9 +91,8 @@ fn is_error_number(bytes: &[u8], at: usize, digits: usize) -> bool {
 }
 
 static CLIENTS_WORDS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("while reading client request"));
-static CLIENTS_PATH: LazyLock<[memmem::Finder<'static>; 6]> = LazyLock::new(|| {
-    ["(2: ", "(20: ", "(36: ", "is not found", "is forbidden", "redirection cycle"].map(|sign| memmem::Finder::new(sign))
-});
+static CLIENTS_PATH: LazyLock<[memmem::Finder<'static>; 6]> =
+    LazyLock::new(|| ["(2: ", "(20: ", "(36: ", "is not found", "is forbidden", "redirection cycle"].map(memmem::Finder::new));
 
 /// Appends a message of nginx's error log without what differs from request to request. `of_request`: paths in it follow from
 /// what a client asked for.

@@ -62,21 +62,22 @@ impl Normaliser {
     }
 
     /// The second of a skeleton's time stamp, where it has one. `None`: only [`Self::line`] can tell.
+    #[expect(clippy::option_option, reason = "no stamp and a stamp that is not understood are two things")]
     pub(in crate::watch::logs) fn second(&mut self, time: &[u8]) -> Option<Option<i64>> {
         if self.raw.time != time {
-            let second = match (same_minute(&self.raw.time, time), self.raw.second) {
-                (Some(ahead), Some(known)) => Some(known + ahead),
-                (Some(_) | None, Some(_) | None) => {
-                    let text = str::from_utf8(time).ok()?;
-                    match &self.raw.cutter {
-                        Cutter::Nginx(_) | Cutter::Any(_) => {
-                            let shape = if text.as_bytes().get(4) == Some(&b'/') { TimeShape::Slashed } else { TimeShape::Clf };
-                            let (time, _) = shape.leading(text)?;
-                            time.second(&self.zone, self.now)
-                        }
-                        Cutter::Access(cutter) => cutter.time(text).and_then(|time| self.cached(time.text(), |_| time.second())),
-                        Cutter::None => return None,
+            let ahead = same_minute(&self.raw.time, time);
+            let second = if let Some((known, ahead)) = self.raw.second.zip(ahead) {
+                Some(known + ahead)
+            } else {
+                let text = str::from_utf8(time).ok()?;
+                match &self.raw.cutter {
+                    Cutter::Nginx(_) | Cutter::Any(_) => {
+                        let shape = if text.as_bytes().get(4) == Some(&b'/') { TimeShape::Slashed } else { TimeShape::Clf };
+                        let (time, _) = shape.leading(text)?;
+                        time.second(&self.zone, self.now)
                     }
+                    Cutter::Access(cutter) => cutter.time(text).and_then(|time| self.cached(time.text(), |_| time.second())),
+                    Cutter::None => return None,
                 }
             };
             self.raw.time.clear();

@@ -40,9 +40,8 @@ pub(in crate::watch) fn cut(line: &[u8]) -> Option<(Dialect, Skeleton<'_>)> {
     let mut skeleton = Skeleton { time, level: 0, marks: mark::COMMON, pieces: [status, method, &[], &[]] };
     let behind = || quoted(quoted(rest.strip_prefix(b"\"")?)?.1.strip_prefix(b" \"")?);
     match behind().map_or(&[][..], |(_, tail)| tail.trim_ascii_end()) {
-        [] => Some((Dialect::CommonAccess, skeleton)),
         // What begins with a name is of a format of one's own; a number could be ingress-nginx's or Traefik's, or infinite.
-        [b' ', b'a'..=b'h' | b'j'..=b'm' | b'o'..=b'z', ..] => Some((Dialect::CommonAccess, skeleton)),
+        [] | [b' ', b'a'..=b'h' | b'j'..=b'm' | b'o'..=b'z', ..] => Some((Dialect::CommonAccess, skeleton)),
         tail => {
             ingress(tail.strip_prefix(b" ")?, &mut skeleton)?;
             Some((Dialect::NginxAccess, skeleton))
@@ -56,7 +55,7 @@ fn ingress<'a>(tail: &'a [u8], skeleton: &mut Skeleton<'a>) -> Option<()> {
     let decimal = |text: &[u8]| {
         text[0].is_ascii_digit()
             && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
-            && text.iter().filter(|byte| **byte == b'.').count() <= 1
+            && memchr::memchr_iter(b'.', text).count() <= 1
     };
     let bracketed = |text: &[u8]| text.len() >= 2 && text[0] == b'[' && text.ends_with(b"]");
     for _ in 0..2 {
