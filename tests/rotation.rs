@@ -3,6 +3,8 @@
 //!
 //! It goes through the whole collector, with real files on a real file system; nothing here sleeps for luck.
 
+#![expect(clippy::print_stderr, reason = "the figures of a run are told with --nocapture")]
+
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
@@ -47,11 +49,11 @@ impl Followed {
         let outbox = Outbox::new("logs", Clock::system(), sender);
         // The lines of an error log that nobody knows: each is its own group.
         let source = LogSource { path, kind: SourceKind::Error, format: LogFormat::Plain };
-        let (_sources, list) = watch::channel(vec![source]);
+        let (sources, list) = watch::channel(vec![source]);
         let cancel = CancellationToken::new();
         tokio::spawn(logs::run(Sys::new(Root::host(), false), list, outbox, cancel.clone()));
         let (told, written) = (BTreeMap::new(), Vec::new());
-        let mut followed = Self { told, written, blind: None, seen, number: 0, slowest: Duration::ZERO, cancel, _sources };
+        let mut followed = Self { told, written, blind: None, seen, number: 0, slowest: Duration::ZERO, cancel, _sources: sources };
         while followed.take().await != Observation::Done(Stage::Logs) {}
         followed
     }

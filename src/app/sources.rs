@@ -26,7 +26,8 @@ pub fn wish(scene: &Scene, options: &Options) -> SourceWish {
     let mut owners: BTreeMap<u32, LogOwner> = BTreeMap::new();
     for gateway in &scene.gateways {
         if let RunState::Running { pid, .. } = gateway.state {
-            owners.insert(pid, LogOwner { pid, role: OwnerRole::Gateway, serves: Vec::new() });
+            let serves = vec![Subject(gateway.kind.clone())];
+            owners.insert(pid, LogOwner { pid, role: OwnerRole::Gateway, serves });
         }
     }
     let dialled: BTreeSet<&Address> = scene
@@ -74,11 +75,15 @@ pub fn wish(scene: &Scene, options: &Options) -> SourceWish {
         let others = listeners.into_iter().flat_map(|table| &table.listeners).filter_map(|listener| listener.owner.as_ref());
         for owner in others.filter(|owner| GATEWAYS.contains(&owner.name.as_str())) {
             let pid = owner.pid;
-            owners.entry(pid).or_insert(LogOwner { pid, role: OwnerRole::Gateway, serves: Vec::new() });
+            let serves = vec![Subject(owner.name.clone())];
+            owners.entry(pid).or_insert(LogOwner { pid, role: OwnerRole::Gateway, serves });
         }
     }
-    let unit = |gateway: &Gateway| gateway.unit.clone().unwrap_or_else(|| format!("{}.service", gateway.kind));
-    let units: BTreeSet<String> =
+    let unit = |gateway: &Gateway| {
+        let name = gateway.unit.clone().unwrap_or_else(|| format!("{}.service", gateway.kind));
+        (name, Subject(gateway.kind.clone()))
+    };
+    let units: BTreeSet<(String, Subject)> =
         scene.gateways.iter().filter(|gateway| gateway.unit.is_some() || !gateway.running()).map(unit).collect();
     let known = configured(scene).into_iter().map(|log| log.path).collect();
     SourceWish { owners: owners.into_values().collect(), ownerless, dialled: local, units: units.into_iter().collect(), known }

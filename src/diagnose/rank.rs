@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    FactBook, Scene,
+    FactBook, LogGroup, Scene,
     relation::relevance,
     scope::{Scope, scopes},
     symptom,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     catalog::{About, AdviceSpec, Catalog, CauseSpec, EvidenceSpec, Rank},
-    model::{Cause, Confidence, Evidence, Fact, RuledOut, Subject},
+    model::{Cause, Confidence, Evidence, Fact, RuledOut, Subject, logline::Writer},
 };
 
 /// From here on a cause is worth a line.
@@ -53,11 +53,48 @@ pub fn rank(scene: &Scene, catalog: &Catalog, book: &FactBook, symptom: &symptom
             }
         }
     }
+    if scene.excerpt() {
+        let doubtful = symptomless(scene, catalog);
+        causes.retain(|cause| !of_symptoms(cause, scene, catalog, &doubtful));
+    }
     order(&mut causes, catalog);
     ruled_out.retain(|out| !causes.iter().any(|cause| cause.id == out.id));
     ruled_out.sort_by(|a, b| a.id.cmp(&b.id));
     ruled_out.dedup_by(|a, b| a.id == b.id);
     (causes, ruled_out)
+}
+
+/// Whose symptoms are no sign of a fault in an excerpt. The host's, where neither a gateway nor an application says that something
+/// fails: a kernel tells of every port and process. The application's too, where requests are told and all of them were served: a
+/// slow page is none that failed.
+fn symptomless(scene: &Scene, catalog: &Catalog) -> Vec<Writer> {
+    let fault = |id: &str| catalog.signatures.by_id(id).is_some_and(|signature| signature.rank != Rank::Context);
+    let says = |writer: Writer| {
+        let groups = scene.logs.values().filter(move |group| group.meaning.dialect.writer() == writer);
+        groups.filter(|group| group.meaning.status.is_none()).any(|group| group.meaning.signature.as_deref().is_some_and(fault))
+    };
+    let mut statuses = scene.logs.values().filter_map(|group| group.meaning.status).peekable();
+    let told = statuses.peek().is_some();
+    let failed = statuses.any(|status| status >= 500);
+    if failed || says(Writer::Gateway) {
+        Vec::new()
+    } else if told {
+        vec![Writer::Host, Writer::Application]
+    } else if says(Writer::Application) {
+        Vec::new()
+    } else {
+        vec![Writer::Host]
+    }
+}
+
+/// Whether only symptoms in the logs of these speak for a cause.
+fn of_symptoms(cause: &Cause, scene: &Scene, catalog: &Catalog, writers: &[Writer]) -> bool {
+    cause.evidence_for.iter().all(|evidence| {
+        let id = evidence.fact.strip_prefix("log:");
+        let symptom = id.and_then(|id| catalog.signatures.by_id(id)).is_some_and(|signature| signature.rank == Rank::Symptom);
+        let tells = |group: &&LogGroup| group.meaning.signature.as_deref() == id;
+        symptom && scene.logs.values().find(tells).is_some_and(|group| writers.contains(&group.meaning.dialect.writer()))
+    })
 }
 
 /// How much a fact counts now: a live look counts whole, a log line the less the older it is.

@@ -65,7 +65,16 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
             .collect()
     };
     match about {
-        About::Host => vec![Scope { subject: Subject::host(), wider: urls(None), gateway: None, route: None, about }],
+        // What gateways and applications say of the host bears on it: a full disk is seen by who writes.
+        About::Host => {
+            let told: BTreeSet<Subject> = if scene.excerpt() {
+                scene.logs.values().map(|group| Subject(group.source.clone())).collect()
+            } else {
+                scene.gateways.iter().map(|gateway| Subject(gateway.kind.clone())).collect()
+            };
+            let wider = urls(None).into_iter().chain(told).collect();
+            vec![Scope { subject: Subject::host(), wider, gateway: None, route: None, about }]
+        }
         // Of an excerpt no gateway is known, but the log that its lines come from.
         About::Gateway if scene.excerpt() => {
             let written = scene.logs.values().filter(|group| group.meaning.dialect.writer() == Writer::Gateway);

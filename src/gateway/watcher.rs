@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -11,11 +11,15 @@ use tokio_util::sync::CancellationToken;
 use super::{ALL, Found, Overrides, off_thread};
 use crate::{
     model::{BlindSpot, Command, ConfigTest, Gateway, Observation, ProcessInfo, RunState, Stage},
-    sys::{FileInfo, Outbox, Root, Sys},
+    sys::{DirWatcher, FileInfo, Outbox, Root, Sys},
 };
 
 /// From one cheap check to the next: an edited file or a dead master is on the screen within this.
 const PULSE: Duration = Duration::from_secs(2);
+/// How long an edit may take from its first event to its last: editors write a new file and rename it.
+const SETTLE: Duration = Duration::from_millis(100);
+/// Directories that are watched, at most: those of an included file each.
+const DIRECTORIES: usize = 128;
 /// Milliseconds between two scans of all processes, at least (the host is already in trouble).
 const SCAN_AT_MOST_MS: u64 = 10_000;
 /// Milliseconds after which all processes are scanned again although nothing changed: a second instance leaves no trace in
@@ -92,6 +96,13 @@ struct Pulse {
     masters: Vec<(u32, Option<String>)>,
 }
 
+/// The directories of the configuration. Where pid files and sockets are, too much happens that is none of ours.
+fn configured(watch: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let busy = ["/run", "/var/run", "/proc", "/dev", "/tmp", "/var/log"].map(Path::new);
+    let parents = watch.iter().filter_map(|path| path.parent());
+    parents.filter(|dir| !busy.contains(dir)).take(DIRECTORIES).map(Path::to_owned).collect()
+}
+
 impl Watcher {
     async fn go(&mut self) {
         // The receiver's end is the only failure here, and it ends the run like a cancellation.
@@ -105,10 +116,18 @@ impl Watcher {
         self.test().await?;
         self.tell(Observation::Done(Stage::ConfigTest)).await?;
         let mut pulse = self.pulse(&watch).await.unwrap_or_default();
+        // An edit is seen at once where the kernel tells of it, else with the next pulse.
+        let (edit, mut edits) = tokio::sync::watch::channel(());
+        let mut directories = DirWatcher::new(move || edit.send_modify(|()| ()));
         // A change of processes that was seen too soon after the last scan.
         let mut due = false;
         loop {
-            tokio::time::sleep(PULSE).await;
+            directories.set(configured(&watch));
+            tokio::select! {
+                () = tokio::time::sleep(PULSE) => {}
+                Ok(()) = edits.changed() => tokio::time::sleep(SETTLE).await,
+            }
+            edits.mark_unchanged();
             // A check that hangs says nothing; the look itself will tell.
             let Some(now) = self.pulse(&watch).await else { continue };
             let edited = now.files != pulse.files;

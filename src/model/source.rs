@@ -23,7 +23,7 @@ pub struct LogOwner {
     pub pid: u32,
     /// What it is to the request.
     pub role: OwnerRole,
-    /// The upstreams that it is, as the gateway names them. Empty for a gateway.
+    /// What it is: the upstreams, as the gateway names them; the gateway itself.
     pub serves: Vec<Subject>,
 }
 
@@ -38,7 +38,7 @@ pub struct SourceWish {
     /// Local addresses that a gateway connects to, all of them.
     pub dialled: Vec<Address>,
     /// Units of gateways, be it that they don't run: why one does not start stands in its journal.
-    pub units: Vec<String>,
+    pub units: Vec<(String, Subject)>,
     /// Files that are followed already, by the gateway's configuration or by the operator's wish.
     pub known: Vec<PathBuf>,
 }
@@ -64,7 +64,7 @@ pub struct FoundLog {
     pub format: LogFormat,
     /// Why it was chosen, for a person: `open by gunicorn (811) fd 2`.
     pub why: String,
-    /// The upstreams of which it speaks where its lines name none. Empty: a gateway's.
+    /// Of what it speaks where its lines name no upstream: those upstreams that write it, or the gateway.
     #[serde(default)]
     pub serves: Vec<Subject>,
 }

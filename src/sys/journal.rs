@@ -58,7 +58,7 @@ fn is_unit(name: &str) -> bool {
 
 /// The arguments.
 fn arguments(root: &Root, query: &JournalQuery) -> Vec<String> {
-    let mut arguments: Vec<String> = ["--output=export", "--no-pager", "--merge"].map(str::to_owned).to_vec();
+    let mut arguments: Vec<String> = ["--output=export", "--no-pager"].map(str::to_owned).to_vec();
     arguments.push(format!("--lines={}", query.lines));
     if query.follow {
         arguments.push("--follow".to_owned());

@@ -206,6 +206,15 @@ enum Watched {
     File((u64, u64)),
 }
 
+/// How somebody is watching.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// Every change is told; else look from time to time.
+    pub all: bool,
+    /// Something is watched that was not before: what happened to it until now was told to nobody.
+    pub moved: bool,
+}
+
 /// Somebody who is woken. Dropping it ends that.
 #[derive(Debug)]
 pub struct Subscription {
@@ -219,15 +228,16 @@ pub struct Subscription {
 
 impl Subscription {
     /// Watches these names and these open files (with device and inode), and no others. `fresh`: names were replaced, so that
-    /// their directories may be others now. `true`: every change of them is told; else look from time to time.
-    pub async fn watch(&mut self, names: Vec<PathBuf>, files: Vec<((u64, u64), OpenFile)>, fresh: bool) -> bool {
-        let Some(shared) = self.shared.clone() else { return false };
+    /// their directories may be others now.
+    pub async fn watch(&mut self, names: Vec<PathBuf>, files: Vec<((u64, u64), OpenFile)>, fresh: bool) -> Watch {
+        let Some(shared) = self.shared.clone() else { return Watch::default() };
         let mut wanted: Vec<(Watched, Option<OpenFile>)> = names.into_iter().map(|name| (Watched::Name(name), None)).collect();
         wanted.extend(files.into_iter().map(|(id, file)| (Watched::File(id), Some(file))));
         let same = wanted.len() == self.held.len() && wanted.iter().all(|(what, _)| self.held.contains_key(what));
         if same && !fresh {
-            return self.all;
+            return Watch { all: self.all, moved: false };
         }
+        let before: Vec<i32> = self.held.values().map(|(watch, _)| *watch).collect();
         let id = self.id;
         let held = std::mem::take(&mut self.held);
         let work = tokio::task::spawn_blocking(move || {
@@ -255,7 +265,8 @@ impl Subscription {
             Ok(Ok(done)) => done,
             Ok(Err(_)) | Err(_) => (BTreeMap::new(), false),
         };
-        self.all
+        let moved = self.held.values().any(|(watch, _)| !before.contains(watch));
+        Watch { all: self.all, moved }
     }
 
     /// Waits until something changed.

@@ -18,10 +18,9 @@ use crate::model::{
     logline::{self, Dialect, Writer},
 };
 
-/// Characters of a line from which on it may have been wrapped: terminals are seldom narrower.
-const WRAPPED_CHARS: usize = 60;
-/// Bytes of one line that is put together again: nginx cuts its own at 2,048 (`NGX_MAX_ERROR_STR`).
-const JOINED_BYTES: usize = 4096;
+mod wrap;
+
+use wrap::{Mender, continues, join, unquoted};
 
 /// Bytes of the beginning from which it is told whether a terminal cut the lines: more than anybody pastes.
 const HEAD_BYTES: usize = 256 << 10;
@@ -55,7 +54,8 @@ impl Paste {
             nginx: batcher(Dialect::NginxError, None, &zone, now),
             zone,
             now,
-            cut: None,
+            mender: Mender::default(),
+            cut: false,
             alone: false,
             stamp: [0; STAMP_BYTES],
             whole: Vec::new(),
@@ -91,6 +91,7 @@ impl Paste {
             self.take(b"\n\n");
         }
         self.lines.finish(true, &mut self.reader);
+        self.reader.mended();
         self.reader.close();
         let Reader { nginx, sources, .. } = self.reader;
         std::iter::once(nginx).chain(sources.into_values()).flat_map(|mut batcher| batcher.all()).collect()
@@ -101,7 +102,8 @@ impl Paste {
             if EXPORT_BEGINS.iter().any(|begin| head.starts_with(begin)) {
                 self.export = Some(JournalExport::default());
             } else {
-                self.reader.cut = cut_at(&String::from_utf8_lossy(&head));
+                self.reader.mender = Mender::of(&String::from_utf8_lossy(&head));
+                self.reader.cut = self.reader.mender.mends();
             }
             self.take(&head);
         }
@@ -120,7 +122,9 @@ impl Paste {
 struct Reader {
     zone: TimeZone,
     now: i64,
-    cut: Option<usize>,
+    mender: Mender,
+    /// A terminal cut the lines: those that are read are whole.
+    cut: bool,
     /// Lines of nginx's error log, which are told by their raw bytes.
     nginx: Batcher,
     /// Whether the line behind the next begins with a stamp of its own, so that it is no part of it.
@@ -139,6 +143,51 @@ struct Reader {
 
 impl Sink for Reader {
     fn line(&mut self, line: &[u8], length: u64, _: bool) {
+        let line = unquoted(line);
+        if !self.cut {
+            return self.logical(line, length);
+        }
+        // What was seen ahead may be the rest of this one.
+        self.alone = false;
+        let mut mender = std::mem::take(&mut self.mender);
+        mender.line(line, length, |line, length| self.logical(line, length));
+        self.mender = mender;
+    }
+
+    fn ahead(&mut self, behind: &[u8]) {
+        self.alone = match behind.first_chunk() {
+            Some(stamp) if *stamp == self.stamp => true,
+            Some(stamp) if skeleton::stamped(stamp) => {
+                self.stamp = *stamp;
+                true
+            }
+            Some(_) | None => common::begins(behind),
+        };
+    }
+
+    fn blank(&mut self) {
+        self.mended();
+        self.alone = false;
+        // Traces have empty lines in them: what stands behind one tells whether it goes on.
+        self.wraps = false;
+        if !self.whole.is_empty() || !self.open.goes_on() {
+            self.close();
+        }
+    }
+
+    fn dropped(&mut self, _: u64) {}
+}
+
+impl Reader {
+    /// The line that was being put together has no more.
+    fn mended(&mut self) {
+        let mut mender = std::mem::take(&mut self.mender);
+        mender.end(|line, length| self.logical(line, length));
+        self.mender = mender;
+    }
+
+    /// Takes a line that nothing cuts any more.
+    fn logical(&mut self, line: &[u8], length: u64) {
         let alone = std::mem::take(&mut self.alone);
         let apart = self.whole.is_empty() && !self.open.is_open();
         if alone && (apart || skeleton::begins(line) || common::begins(line)) {
@@ -165,30 +214,6 @@ impl Sink for Reader {
         self.text(&unpacked);
     }
 
-    fn ahead(&mut self, behind: &[u8]) {
-        self.alone = match behind.first_chunk() {
-            Some(stamp) if *stamp == self.stamp => true,
-            Some(stamp) if skeleton::stamped(stamp) => {
-                self.stamp = *stamp;
-                true
-            }
-            Some(_) | None => common::begins(behind),
-        };
-    }
-
-    fn blank(&mut self) {
-        // Traces have empty lines in them: what stands behind one tells whether it goes on.
-        self.alone = false;
-        self.wraps = false;
-        if !self.whole.is_empty() || !self.open.goes_on() {
-            self.close();
-        }
-    }
-
-    fn dropped(&mut self, _: u64) {}
-}
-
-impl Reader {
     /// Counts a line that its raw bytes tell whole. `false`: they don't.
     fn raw(&mut self, line: &[u8], length: u64) -> bool {
         // `2026/`: no address has a slash.
@@ -217,7 +242,7 @@ impl Reader {
     fn text(&mut self, raw: &str) {
         if !self.whole.is_empty() {
             self.open.open(&self.whole, self.whole_length, true, None);
-            self.wraps = true;
+            self.wraps = !self.cut;
             self.whole.clear();
         }
         let length = raw.len() as u64;
@@ -229,16 +254,17 @@ impl Reader {
         let wrapped = wrapped.filter(|line| !anew && continues(line, raw)).map(Cow::into_owned);
         // A break before a blank leaves one blank; frames of a trace are indented by more.
         let frame = !raw.starts_with(' ') || raw.starts_with("  ") || wrapped.is_none();
-        if frame && !quoted && self.open.is_open() && self.open.joins(raw.as_bytes(), length) {
+        if frame && !quoted && !anew && self.open.is_open() && self.open.joins(raw.as_bytes(), length) {
             return;
         }
         if let Some(mut line) = wrapped {
-            join(&mut line, raw, self.cut);
+            join(&mut line, raw);
             self.open.open(line.as_bytes(), line.len() as u64, true, None);
             return;
         }
         self.close();
-        self.wraps = known.is_some();
+        // What a terminal cut is whole by now.
+        self.wraps = known.is_some() && !self.cut;
         if !raw.trim().is_empty() {
             let line = known.unwrap_or(raw);
             self.open.open(line.as_bytes(), line.len() as u64, true, None);
@@ -285,43 +311,6 @@ fn batcher(dialect: Dialect, status: Option<u16>, zone: &TimeZone, now: i64) -> 
 /// The line of a program that is known, within a line: behind a prompt, a file name of grep, the prefix of docker or syslog.
 fn line_of(raw: &str) -> Option<&str> {
     logline::begins(raw).map(|at| &raw[at..])
-}
-
-/// Whether this is the rest of a line that something wrapped: the line before is long and has no end yet.
-fn continues(line: &str, next: &str) -> bool {
-    let ended = line.ends_with('"') && line.contains(", host: \"");
-    line.chars().count() >= WRAPPED_CHARS && line.len() < JOINED_BYTES && !ended && !next.trim().is_empty()
-}
-
-/// The column at which a terminal cut the lines, if it did: several lines that go on are then equally long, to the letter, which
-/// lines that were filled word by word are not.
-fn cut_at(text: &str) -> Option<usize> {
-    let lines: Vec<&str> = text.lines().collect();
-    let broken = lines.windows(2).filter(|pair| line_of(pair[1]).is_none() && pair[0].chars().count() >= WRAPPED_CHARS);
-    let mut lengths = broken.map(|pair| pair[0].chars().count());
-    let first = lengths.next()?;
-    let mut others = 0;
-    lengths
-        .all(|length| {
-            others += 1;
-            length == first
-        })
-        .then_some(first)
-        .filter(|_| others > 0)
-}
-
-/// Puts a wrapped line together. A terminal cuts within words; an editor or mail program takes a blank for the break.
-fn join(line: &mut String, next: &str, cut: Option<usize>) {
-    let blank_lost = cut.is_none() && !line.ends_with(' ') && !next.starts_with(' ') && {
-        let end = line.rsplit(' ').next().unwrap_or_default();
-        // A break within a quoted value or a word that goes on with punctuation was no blank.
-        end.ends_with([',', ':', ')'])
-            || end.chars().all(char::is_alphabetic) && next.starts_with(|c: char| c.is_ascii_lowercase() || c == '(')
-    };
-    if blank_lost {
-        line.push(' ');
-    }
-    line.push_str(if cut.is_some() { next } else { next.trim_end() });
 }
 
 #[cfg(test)]

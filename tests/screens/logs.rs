@@ -1,76 +1,17 @@
 //! The log pane as a person works with it: keys in, screens out.
 
+mod told;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, layout::Size, style::Modifier};
 use why502::{
     app::{Action, Msg},
-    model::{LogBatch, LogCount, LogFormat, Observation, Outcome, SourceKind, Stage, clock_of, rfc3339},
+    model::{LogBatch, LogCount, LogFormat, Observation, SourceKind},
     ui::{Ui, draw, keymap, pane},
 };
 
-use crate::common::incident::{Incident, ONSET_S, UPSTREAM, error_log, listeners, load, nginx};
-
-/// When the run begins.
-const BEGIN_S: i64 = ONSET_S + 557;
-
-/// The outage as all logs of the host tell it, from a quarter of an hour before it on: the kernel kills the application.
-fn told() -> Incident {
-    let mut incident = Incident::begun(true, "root");
-    incident.observe(Observation::Gateways(vec![nginx()]));
-    incident.observe(Observation::Listeners(listeners(false)));
-    incident.observe(Observation::Load(Box::new(load())));
-    incident.observe(accesses(200, ONSET_S - 900..ONSET_S));
-    incident.observe(accesses(502, ONSET_S..BEGIN_S));
-    incident.observe(Observation::Log(error_log(1204, true)));
-    let id = "request_id=4f1c0d9be2a74c13a5d6e7f809a1b2c3";
-    let app = |second: i64, key: &str, text: &str| (second, key.to_owned(), format!("{} {text}", rfc3339(second)));
-    incident.observe(lines(
-        "/srv/shop/app.log",
-        SourceKind::App,
-        LogFormat::Plain,
-        vec![
-            app(ONSET_S - 2, "[info] cart loaded", &format!("INFO cart loaded {id}")),
-            app(ONSET_S - 1, "[error] pool exhausted", &format!("ERROR pool exhausted {id}")),
-            app(ONSET_S - 1, "something nobody knows", "something nobody knows"),
-        ],
-    ));
-    let killed = "Out of memory: Killed process 3121 (gunicorn) total-vm:1403220kB, anon-rss:523112kB, file-rss:0kB, shmem-rss:0kB, UID:33 pgtables:1500kB oom_score_adj:0";
-    let count = (ONSET_S - 1, "Out of memory: Killed process # (gunicorn)".to_owned(), killed.to_owned());
-    incident.observe(lines("kernel", SourceKind::Kernel, LogFormat::Kernel, vec![count]));
-    incident.done(&[Stage::Gateways, Stage::Listeners, Stage::Load, Stage::Logs]);
-    incident.rounds(8, |job| if job.probe == "gateway" { Outcome::Status(502) } else { Outcome::Refused });
-    incident
-}
-
-/// Single lines: second, key and text.
-fn lines(source: &str, kind: SourceKind, format: LogFormat, lines: Vec<(i64, String, String)>) -> Observation {
-    let count = |(second, key, first)| LogCount { second: Some(second), key, count: 1, first, ..LogCount::default() };
-    let counts = lines.into_iter().map(count).collect();
-    Observation::Log(LogBatch { source: source.into(), kind, format, counts, lookback: true, dropped: 0 })
-}
-
-/// Twenty requests in each of these seconds.
-fn accesses(status: u16, seconds: std::ops::Range<i64>) -> Observation {
-    let line = |second: i64| {
-        format!("203.0.113.9 - - [20/Nov/2026:{} +0000] \"GET / HTTP/1.1\" {status} 157 \"-\" \"Mozilla/5.0\"", clock_of(second))
-    };
-    let counts = seconds.map(|second| LogCount {
-        second: Some(second),
-        key: format!("{status} GET up={UPSTREAM} ups={status}"),
-        count: 20,
-        first: line(second),
-        last: Some(line(second)),
-        ..LogCount::default()
-    });
-    Observation::Log(LogBatch {
-        source: "/var/log/nginx/access.log".into(),
-        kind: SourceKind::Access,
-        format: LogFormat::NginxAccess(String::new()),
-        counts: counts.collect(),
-        lookback: true,
-        dropped: 0,
-    })
-}
+use self::told::{lines, told};
+use crate::common::incident::{Incident, ONSET_S};
 
 /// A person before a terminal.
 struct Person {
@@ -297,7 +238,7 @@ fn one_log_or_one_time_alone() {
     let rows = person.rows();
     assert!(rows.iter().any(|key| key.contains("502 GET")) && !rows.iter().any(|key| key.contains("200 GET")), "{rows:?}");
     // Counts are those of that time: 20 a second until 17 s ago.
-    assert!(person.screen().lines().any(|line| line.contains("502 GET") && line.contains("8")), "{}", person.screen());
+    assert!(person.screen().lines().any(|line| line.contains("502 GET") && line.contains('8')), "{}", person.screen());
     person.keys("W");
     assert_eq!(person.rows().len(), 8);
 }
@@ -383,4 +324,31 @@ fn requests_now_are_compared_with_those_before() {
     let person = Person::at(told());
     let shown = person.screen();
     assert!(shown.contains("5xx 100% ") && shown.contains("0% 0/s") && shown.contains("were 20.0/s"), "{shown}");
+}
+
+#[test]
+fn no_size_and_no_foreign_text_breaks_lines_prompt_and_search() {
+    const HOSTILE: &str = "\u{1b}]52;c;ZXZpbA==\u{7}\u{9b}31m\u{202e}\u{200b}日\u{301}\u{301}\u{301}\u{301}é";
+    let bad = |cell: &ratatui::buffer::Cell| cell.symbol().chars().any(|c| c.is_control() || why502::model::text::is_invisible(c));
+    let mut incident = told();
+    for count in 0..20 {
+        incident.observe(lines(
+            "/srv/\u{1b}[2J.log",
+            SourceKind::App,
+            LogFormat::Plain,
+            vec![(ONSET_S + count, HOSTILE.to_owned(), HOSTILE.repeat(20))],
+        ));
+    }
+    let mut person = Person::at(incident);
+    let sizes = (1..=40).flat_map(|width| [1, 2, 5, 8, 12].map(|height| (width, height))).chain([(80, 24), (160, 45)]);
+    for keys in ["", "l", &format!("/{HOSTILE}"), "\n", "k", "\u{1b}&~(?i)ZXZ.*B", "\n"] {
+        person.size = Size::new(80, 24);
+        person.keys(keys);
+        for (width, height) in sizes.clone() {
+            person.size = Size::new(width, height);
+            assert!(!person.buffer().content.iter().any(bad), "after {keys:?} at {width}x{height}");
+        }
+    }
+    person.size = Size::new(80, 24);
+    assert!(person.rows().len() >= 20, "what it looks for is found: {}", person.screen());
 }

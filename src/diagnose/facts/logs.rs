@@ -70,7 +70,12 @@ fn upstreams_of(scene: &Scene, group: &LogGroup) -> Vec<Subject> {
 /// The gateway whose log this is, else the log itself.
 fn gateway_of(scene: &Scene, group: &LogGroup) -> Subject {
     let owns = |gateway: &&crate::model::Gateway| gateway.logs.iter().any(|log| log.id() == group.source);
-    let kind = scene.gateways.iter().find(owns).map(|gateway| gateway.kind.clone());
+    let configured = scene.gateways.iter().find(owns).map(|gateway| gateway.kind.clone());
+    let found = || {
+        let gateways = scene.sources.iter().filter(|log| matches!(log.kind, SourceKind::Error | SourceKind::Access));
+        gateways.filter(|log| log.id() == group.source).find_map(|log| log.serves.first().map(|gateway| gateway.0.clone()))
+    };
+    let kind = configured.or_else(found);
     Subject(kind.unwrap_or_else(|| match group.kind {
         SourceKind::Kernel => "host".to_owned(),
         SourceKind::Error | SourceKind::Access | SourceKind::App => group.source.clone(),

@@ -10,7 +10,7 @@ use super::{
     AccessLine, Carried, Dialect, Entry, TimeShape,
     access_key::{attempts, by, request_form},
     go_error::authority,
-    nginx_access, request_line,
+    labelled, nginx_access, request_line,
 };
 
 /// Words before the time, at most: virtual host, client, ident, user.
@@ -20,22 +20,18 @@ const WORDS: usize = 4;
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let text = carried.text;
     let (before, rest) = text.split_once(" [")?;
-    let words = before.split(' ').count();
-    if !(WORDS - 1..=WORDS).contains(&words) {
-        return None;
-    }
+    let count = before.split(' ').count();
     let (time, rest) = TimeShape::Clf.leading(rest)?;
     let (request, rest) = quoted(rest.strip_prefix("] \"")?)?;
     let rest = rest.strip_prefix(' ')?;
-    let (status, rest) = rest.split_at_checked(3)?;
+    let (status, rest) = rest.strip_prefix("status=").unwrap_or(rest).split_at_checked(3)?;
     let status: u16 = status.parse().ok()?;
+    let behind = rest;
     // Bytes, or `-`; then the line ends, or the referrer follows.
     let (bytes, rest) = rest.strip_prefix(' ')?.split_once(' ').unwrap_or((rest.get(1..)?, ""));
-    if bytes != "-" && !bytes.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
+    let common = (WORDS - 1..=WORDS).contains(&count) && (bytes == "-" || bytes.bytes().all(|byte| byte.is_ascii_digit()));
     let mut words = before.split(' ');
-    let server = if before.split(' ').count() == WORDS { words.next() } else { None };
+    let server = if count == WORDS { words.next() } else { None };
     let line = request_line(request);
     let entry = Entry {
         dialect: Dialect::CommonAccess,
@@ -47,10 +43,15 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         ..Entry::default()
     };
     let method = line.map(|(method, _)| method);
+    if !common {
+        return if count <= WORDS { labelled::read(behind, status, method, &entry) } else { None };
+    }
     let tail = rest.strip_prefix('"').and_then(quoted).and_then(|(_, rest)| rest.strip_prefix(" \"")).and_then(quoted);
     let tail = tail.map(|(_, tail)| tail.trim_end()).filter(|tail| !tail.is_empty());
-    let of_gateway =
-        tail.and_then(|tail| ingress(tail, status, method, &entry).or_else(|| traefik(tail, status, bytes, method, &entry)));
+    let of_gateway = tail.and_then(|tail| {
+        let known = ingress(tail, status, method, &entry).or_else(|| traefik(tail, status, bytes, method, &entry));
+        known.or_else(|| labelled::read(tail, status, method, &entry))
+    });
     Some(of_gateway.unwrap_or_else(|| Entry { message: request_form(Some(status), method).into(), ..entry }))
 }
 

@@ -63,7 +63,7 @@ fn request<'a>(frontend: &'a str, text: &'a str) -> Option<Entry<'a>> {
     }
     if http {
         // Captured cookies.
-        (words.next()?, words.next()?);
+        let _ = (words.next()?, words.next()?);
     }
     let state = words.next()?;
     if state.len() != if http { 4 } else { 2 } || !state.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-') {

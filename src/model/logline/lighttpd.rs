@@ -15,8 +15,8 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         None => return None,
     };
     let (place, message) = rest.strip_prefix('(')?.split_once(") ")?;
-    let (file, line) = place.rsplit_once('.')?;
-    let sound = file.ends_with(".c") && !file.contains(' ') && !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit());
+    let (file, line) = place.rsplit_once(".c.")?;
+    let sound = !file.is_empty() && !file.contains(' ') && !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit());
     sound.then(|| Entry {
         dialect: Dialect::Lighttpd,
         time,

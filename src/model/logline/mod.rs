@@ -27,6 +27,7 @@ mod json;
 mod kernel;
 mod key;
 mod klog;
+mod labelled;
 mod lighttpd;
 mod logfmt;
 mod nginx_access;

@@ -85,12 +85,21 @@ const OTHERS: &[&str] = &[
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let text = carried.text.trim_end();
     record(text).or_else(|| {
-        let message = text.strip_prefix("Error: ").unwrap_or(text);
-        matches!(carried.program?, "varnishd" | "varnish").then(|| Entry {
+        let message = ["Error: ", "Info: ", "Debug: "].iter().find_map(|level| text.strip_prefix(level)).unwrap_or(text);
+        (matches!(carried.program, Some("varnishd" | "varnish")) || of_child(message)).then(|| Entry {
             dialect: Dialect::Varnish,
             message: message.into(),
             ..Entry::default()
         })
+    })
+}
+
+/// `Child (4711) died signal=6`: what varnishd says of its worker process, on a terminal too (bin/varnishd/mgt/mgt_child.c).
+fn of_child(message: &str) -> bool {
+    let rest = message.strip_prefix("Child (").and_then(|rest| rest.split_once(") "));
+    rest.is_some_and(|(pid, said)| {
+        let verbs = ["died", "ended", "said", "Started", "Panic", "not responding"];
+        !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit()) && verbs.iter().any(|verb| said.starts_with(verb))
     })
 }
 
@@ -185,6 +194,7 @@ mod tests {
             ("-   RespStatus     503", "RespStatus 503", None, Some(503)),
             ("--  BerespStatus   502", "BerespStatus 502", None, None),
             ("**  << BeReq    >> 32771     ", "Begin", None, None),
+            ("Error: Child (8) Panic at: Fri", "Child (8) Panic at: Fri", None, None),
             ("Nov 20 23:40:25 gw1 varnishd[7]: Child (8) died signal=6", "Child (8) died signal=6", None, None),
         ] {
             let entry = read(line);

@@ -24,7 +24,10 @@ async fn a_file_is_watched_through_its_renaming_and_a_name_through_everything() 
     let mut subscription = watcher.subscribe();
     let open = OpenFile::new(File::open(&path).expect("open"));
     let files = vec![(id(&writer), open)];
-    assert!(subscription.watch(vec![path.clone()], files, false).await, "a temporary directory is on a file system of this host");
+    assert!(
+        subscription.watch(vec![path.clone()], files, false).await.all,
+        "a temporary directory is on a file system of this host"
+    );
     writer.write_all(b"1\n").expect("write");
     told(&subscription, "a write").await;
     fs::rename(&path, dir.path().join("log.1")).expect("rename");
@@ -59,13 +62,13 @@ async fn a_name_whose_directory_does_not_exist_yet() {
     let path = dir.path().join("a/b/log");
     let watcher = Watcher::new();
     let mut subscription = watcher.subscribe();
-    assert!(subscription.watch(vec![path.clone()], Vec::new(), false).await);
+    assert!(subscription.watch(vec![path.clone()], Vec::new(), false).await.all);
     fs::create_dir(dir.path().join("a")).expect("create");
     told(&subscription, "the upper directory").await;
-    assert!(subscription.watch(vec![path.clone()], Vec::new(), true).await);
+    assert!(subscription.watch(vec![path.clone()], Vec::new(), true).await.all);
     fs::create_dir(dir.path().join("a/b")).expect("create");
     told(&subscription, "the directory").await;
-    assert!(subscription.watch(vec![path.clone()], Vec::new(), true).await);
+    assert!(subscription.watch(vec![path.clone()], Vec::new(), true).await.all);
     File::create(&path).expect("create");
     told(&subscription, "the file").await;
 }

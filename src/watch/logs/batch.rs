@@ -30,10 +30,10 @@ const RAW_BYTES: usize = VERBATIM_BYTES + 4;
 
 /// Equal lines, while they are counted.
 #[derive(Debug)]
-struct Tally {
+struct Count {
     second: Option<i64>,
     key: Arc<str>,
-    count: u32,
+    lines: u32,
     later: Vec<(i64, u32)>,
     first: String,
     /// The last line, raw and up to [`RAW_BYTES`], and how long it was. It is made text when the batch is full, not for each line.
@@ -41,10 +41,17 @@ struct Tally {
     length: u64,
 }
 
-impl From<Tally> for LogCount {
-    fn from(tally: Tally) -> Self {
-        let Tally { second, key, count, later, first, last, length } = tally;
-        Self { second, key: key.as_ref().to_owned(), count, later, first, last: (count > 1).then(|| verbatim(&last, length)) }
+impl From<Count> for LogCount {
+    fn from(count: Count) -> Self {
+        let Count { second, key, lines, later, first, last, length } = count;
+        Self {
+            second,
+            key: key.as_ref().to_owned(),
+            count: lines,
+            later,
+            first,
+            last: (lines > 1).then(|| verbatim(&last, length)),
+        }
     }
 }
 
@@ -57,7 +64,7 @@ pub struct Batcher {
     joiner: Joiner,
     memo: Memo,
     /// The batch that is being filled, and its number.
-    counts: Vec<Tally>,
+    counts: Vec<Count>,
     number: u64,
     /// Place in `counts` by hash of second and key.
     index: HashMap<u64, usize, RandomState>,
@@ -113,6 +120,9 @@ impl Batcher {
 
     /// Takes a line, which may belong to the entry before it; `second` where its time is known from elsewhere.
     pub fn take(&mut self, line: &[u8], length: u64, lookback: bool, second: Option<i64>) {
+        if self.joiner.passes(line) {
+            return self.add(line, length, lookback, second);
+        }
         let (before, step) = self.joiner.step(line, length, lookback, second);
         self.entry(before);
         if step == Step::Alone {
@@ -120,10 +130,12 @@ impl Batcher {
         }
     }
 
-    /// The source was looked at: an entry that nothing was added to for a while is complete.
-    pub fn looked(&mut self) {
+    /// The source was looked at: an entry that nothing was added to for a while is complete. Gives whether one was.
+    pub fn looked(&mut self) -> bool {
         let entry = self.joiner.looked();
+        let complete = entry.is_some();
         self.entry(entry);
+        complete
     }
 
     /// Whether an entry is open, to which more may come.
@@ -238,7 +250,7 @@ impl Batcher {
         let at = self.counts.len();
         self.index.insert(hash, at);
         let key = Arc::from(self.key.as_str());
-        self.counts.push(Tally { second, key, count: 1, later: Vec::new(), first, last: Vec::new(), length: 0 });
+        self.counts.push(Count { second, key, lines: 1, later: Vec::new(), first, last: Vec::new(), length: 0 });
         at
     }
 
@@ -256,7 +268,7 @@ impl Batcher {
             }
         }
         let before = count.last.len();
-        count.count = count.count.saturating_add(1);
+        count.lines = count.lines.saturating_add(1);
         count.last.clear();
         count.last.extend_from_slice(line.get(..RAW_BYTES).unwrap_or(line));
         count.length = length;

@@ -66,16 +66,23 @@ pub(super) struct Follower {
     old: Vec<Reading>,
     /// Whoever gets the name next is new, and read from its beginning.
     expect_new: bool,
+    /// Device and inode of what the path led to at the last look.
+    named: Option<(u64, u64)>,
 }
 
 impl Follower {
     pub(super) fn new(sys: Sys, path: PathBuf) -> Self {
-        Self { sys, path, current: None, old: Vec::new(), expect_new: false }
+        Self { sys, path, current: None, old: Vec::new(), expect_new: false, named: None }
     }
 
     /// The files that are open, by device and inode.
     pub(super) fn files(&self) -> Vec<((u64, u64), OpenFile)> {
         self.old.iter().chain(&self.current).map(|reading| (reading.id, reading.file.clone())).collect()
+    }
+
+    /// Whether the path leads to what is read, and not to nothing.
+    pub(super) fn placed(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| Some(current.id) == self.named)
     }
 
     /// When to look although nothing changes, on the clock of this run, after a look at `now`.
@@ -89,6 +96,7 @@ impl Follower {
         let now = self.sys.clock.now().run_ms;
         let (mut progress, mut more) = self.look_at_old(now, sink).await;
         let named = stat_aside(&self.sys.root, &self.path).await;
+        self.named = named.as_ref().ok().map(|info| info.id);
         if let Some(current) = &mut self.current {
             let piece = match current.read(now, sink).await {
                 Ok(piece) => piece,

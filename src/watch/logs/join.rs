@@ -107,11 +107,10 @@ impl Joiner {
         lookback: bool,
         second: Option<i64>,
     ) -> (Option<Joined>, Step) {
-        let open = self.is_open();
-        if !open && self.stands_alone(line) {
+        if self.passes(line) {
             return (None, Step::Alone);
         }
-        if open && lookback == self.lookback && self.joins(line, length) {
+        if self.is_open() && lookback == self.lookback && self.joins(line, length) {
             return (None, Step::Joined);
         }
         let before = self.release();
@@ -120,6 +119,12 @@ impl Joiner {
         }
         self.open(line, length, lookback, second);
         (before, Step::Opened)
+    }
+
+    /// Whether a line is an entry by itself, and none is open: nothing has to be done for it.
+    #[inline]
+    pub(in crate::watch) fn passes(&self, line: &[u8]) -> bool {
+        self.text.is_empty() && self.stands_alone(line)
     }
 
     /// Opens an entry with this line; none is open.
@@ -142,7 +147,7 @@ impl Joiner {
 
     /// Whether the open entry has more than one line, or cannot be all.
     pub(in crate::watch) fn goes_on(&mut self) -> bool {
-        self.lines > 1 || self.wants()
+        self.is_open() && (self.lines > 1 || self.wants())
     }
 
     /// Ends the open entry.
@@ -166,6 +171,7 @@ impl Joiner {
         if self.quiet > wanted { self.release() } else { None }
     }
 
+    #[inline]
     fn stands_alone(&self, line: &[u8]) -> bool {
         match self.mode {
             Mode::Single => true,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     model::{BlindSpot, LogBatch, LogSource, Observation},
-    sys::{Outbox, Subscription, Sys},
+    sys::{Outbox, Subscription, Sys, Watch},
 };
 
 /// How often a log is looked at where not all that changes it is told: overlay and network file systems.
@@ -72,7 +72,7 @@ impl Tail {
         loop {
             batcher.at(self.sys.clock.now().wall_s());
             let looked = follower.look(&mut batcher).await;
-            batcher.looked();
+            let released = batcher.looked();
             if first.is_some() && !looked.more {
                 // What was there when we began is told whole, with the entry that may still be written.
                 batcher.release();
@@ -105,15 +105,18 @@ impl Tail {
             let ids: Vec<_> = open.iter().map(|(id, _)| *id).collect();
             let seen = sight == Some(Sight::Open);
             let another = changed || ids != files;
-            if another || !seen || told == Told::Nothing {
+            let watching = if another || !seen || !follower.placed() || told == Told::Nothing {
                 files = ids;
                 let names = places(&self.sys.root, &self.source.path);
-                pace.trusted = self.woken.watch(names, open, another || !seen || told == Told::Nothing).await;
-                if another {
-                    // What came before it was watched was told to nobody.
-                    told = Told::Something;
-                    continue;
-                }
+                self.woken.watch(names, open, true).await
+            } else {
+                Watch { all: pace.trusted, moved: false }
+            };
+            pace.trusted = watching.all;
+            if another || watching.moved {
+                // What came before it was watched was told to nobody.
+                told = Told::Something;
+                continue;
             }
             if let Some(ready) = first.take() {
                 if seen && !self.onset().await {
@@ -126,7 +129,7 @@ impl Tail {
                 // Something came, and nobody was told: unless he is just now, this file system can't be trusted.
                 pace.distrusted |= tokio::time::timeout(LATE, self.woken.changed()).await.is_err();
             }
-            if looked.progress {
+            if looked.progress || released {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_LAST);
                 told = Told::Something;

@@ -1,6 +1,40 @@
+//! Tests of the reader of pastes.
+
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
+
+/// Lines of programs whose format is only told by what stands behind the first column that a terminal cuts at.
+const BEHIND: [&str; 2] = [
+    "Nov 21 05:44:16 lb1 haproxy[6162]: 203.0.113.9:54493 [21/Nov/2026:05:44:15.030] www shop/<NOSRV> 0/1002/-1/-1/1002 503 217 - - sQ-- 12/12/11/0/0 0/1 \"GET /sale/8 HTTP/1.1\"",
+    r#"{"level":"error","ts":1795239860.2716236,"logger":"http.log.error","msg":"dial tcp 127.0.0.1:5000: connect: connection refused","request":{"remote_ip":"203.0.113.9","method":"GET","host":"shop.example.com","uri":"/"},"duration":0.001,"status":502,"err_id":"7sxiqb7aa","err_trace":"reverseproxy.statusError (reverseproxy.go:1272)"}"#,
+];
+
+fn keys(text: &str) -> Vec<(String, u32)> {
+    let batches = read(text, &TimeZone::UTC, 2_000_000_000);
+    batches.into_iter().flat_map(|batch| batch.counts).map(|count| (count.key, count.count)).collect()
+}
+
+#[test]
+fn a_cut_that_hides_the_format_is_mended_too() {
+    for line in BEHIND {
+        let whole = keys(&format!("{line}\n{line}\n{line}\n"));
+        assert_eq!(whole[0].1, 3, "equal lines are not taken for cut ones: {whole:?}");
+        for width in [80, 100] {
+            let chars: Vec<char> = line.chars().collect();
+            let wrapped: Vec<String> = chars.chunks(width).map(|part| part.iter().collect()).collect();
+            let wrapped = wrapped.join("\n");
+            assert_eq!(keys(&format!("{wrapped}\n{wrapped}\n{wrapped}\n")), whole, "cut at {width}");
+        }
+    }
+}
+
+#[test]
+fn a_quotation_is_read_without_its_marks() {
+    let words: Vec<&str> = LINE.split(' ').collect();
+    let filled: String = words.chunks(9).map(|words| format!("> {}\n", words.join(" "))).collect();
+    assert_eq!(errors(&filled)[0].0, errors(LINE)[0].0, "{filled}");
+}
 
 const LINE: &str = "2026/11/20 02:17:41 [error] 811#811: *5 connect() failed (111: Connection refused) while connecting to upstream, \
                     client: 203.0.113.9, server: shop, request: \"GET /cart HTTP/1.1\", upstream: \"http://127.0.0.1:8000/cart\", host: \"shop\"";

@@ -226,8 +226,8 @@ impl Finder<'_> {
             }
         }
         let (wish, journal) = (self.wish, self.journal);
-        for unit in wish.units.iter().filter(|unit| journal && journal_of(unit)) {
-            self.add_unit(unit, SourceKind::Error, "the gateway's unit".to_owned(), Vec::new());
+        for (unit, gateway) in wish.units.iter().filter(|(unit, _)| journal && journal_of(unit)) {
+            self.add_unit(unit, SourceKind::Error, "the gateway's unit".to_owned(), vec![gateway.clone()]);
         }
         for log in before {
             self.keep(log);

@@ -106,7 +106,7 @@ async fn what_is_down_is_found_by_its_unit_and_its_pool_and_by_what_it_would_wri
     }
     let root = Root::below(dir.path());
     let ownerless = ["127.0.0.1:8000", "unix:/run/php.sock"].map(|address| address.parse().expect("address")).to_vec();
-    let units = ["nginx.service", "ssh.service"].map(str::to_owned).to_vec();
+    let units = ["nginx.service", "ssh.service"].map(|unit| (unit.to_owned(), Subject("nginx".into()))).to_vec();
     let wish = SourceWish { ownerless, units, ..SourceWish::default() };
     let mut finder =
         Finder { root: &root, wish: &wish, written: &[], journal: has_journal(&root), known: Vec::new(), out: Look::default() };

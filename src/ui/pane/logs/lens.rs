@@ -3,7 +3,7 @@
 use std::{borrow::Cow, cmp::Reverse, collections::HashMap};
 
 use crate::{
-    app::{Ask, FilterBy, LogFilter, Pattern, State},
+    app::{Ask, FilterBy, LogFilter, Pattern, Prompt, State},
     catalog::{Catalog, Rank, Signature},
     diagnose::{LOG_WINDOW_S, LogGroup, Recent, RecentLine, Scene},
     model::{SourceKind, logline::Level},
@@ -58,7 +58,7 @@ impl<'a> Lens<'a> {
         let recent = logs.held.as_deref().filter(|_| logs.lines).unwrap_or(&scene.recent);
         let mut filters: Vec<Cow<'a, LogFilter>> = logs.filters.iter().map(Cow::Borrowed).collect();
         // What is being typed shows at once what it would leave.
-        filters.extend(state.view.prompt.as_ref().and_then(|prompt| prompt.filter()).map(Cow::Owned));
+        filters.extend(state.view.prompt.as_ref().and_then(Prompt::filter).map(Cow::Owned));
         // Lines that are held must not grow old before the reader's eyes.
         let held = logs.held.as_ref().filter(|_| logs.lines).and_then(|held| held.latest().next().map(|(_, line)| line.second));
         let now = held.unwrap_or_else(|| scene.now.wall_s());

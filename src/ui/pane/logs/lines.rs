@@ -1,4 +1,4 @@
-//! Rows of lines: `02:17:41 error.log    [error] 811#811: *5 connect() failed (111: Connection refused) ...`, over all logs on one
+//! Rows of lines: `02:17:41 error.log    [error] connect() failed (111: Connection refused) ...`, over all logs on one
 //! axis of time. The time stands in front in one form and zone, whatever form the line has it in.
 
 use std::{borrow::Cow, collections::HashMap};
@@ -35,6 +35,9 @@ pub fn words(text: &str) -> Cow<'_, str> {
         Some((_, rest)) => rest.trim_start_matches([']', ' ', ',', ':', '|']),
         None => carried.text,
     };
+    if let Some((level, said)) = nginx(inner) {
+        return format!("[{level}] {said}").into();
+    }
     if let Some((before, after)) = clf(inner) {
         return format!("{before} {after}").into();
     }
@@ -43,6 +46,16 @@ pub fn words(text: &str) -> Cow<'_, str> {
         _ if inner.is_empty() => text.into(),
         _ => inner.into(),
     }
+}
+
+/// Level and words of a line of nginx's error log, without process and connection: `[error] 811#811: *99121 connect() failed`.
+fn nginx(text: &str) -> Option<(&str, &str)> {
+    let (level, rest) = text.strip_prefix('[')?.split_once("] ")?;
+    let (process, rest) = rest.split_once(": ")?;
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    process.split_once('#').filter(|(pid, tid)| number(pid) && number(tid))?;
+    let said = rest.strip_prefix('*').and_then(|rest| rest.split_once(' ')).filter(|(connection, _)| number(connection));
+    Some((level, said.map_or(rest, |(_, said)| said)))
 }
 
 /// What stands before and behind the time of a request in common log format, without the names that are hardly ever there:
@@ -129,7 +142,8 @@ mod tests {
     #[test]
     fn a_line_is_shown_without_the_time_that_stands_before_it() {
         for (text, shown) in [
-            ("2026/11/20 02:17:41 [error] 811#811: *5 connect() failed", "[error] 811#811: *5 connect() failed"),
+            ("2026/11/20 02:17:41 [error] 811#811: *5 connect() failed", "[error] connect() failed"),
+            ("2026/11/20 02:17:41 [notice] 811#811: *start", "[notice] *start"),
             ("[2026-11-20 02:17:41 +0000] [811] [CRITICAL] WORKER TIMEOUT", "[811] [CRITICAL] WORKER TIMEOUT"),
             ("Nov 20 02:17:41 gw1 app[12]: boom", "app: boom"),
             ("203.0.113.9 - - [20/Nov/2026:02:26:58 +0000] \"GET / HTTP/1.1\" 502", "203.0.113.9 \"GET / HTTP/1.1\" 502"),

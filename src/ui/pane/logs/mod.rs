@@ -15,7 +15,7 @@ use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 use self::lens::{Lens, key_of, number_of, tags};
 use super::Pane;
 use crate::{
-    app::{FilterBy, Pattern, State},
+    app::{FilterBy, Pattern, Prompt, State},
     diagnose::{Flow, LogGroup},
     model::text as figures,
     ui::{
@@ -65,7 +65,7 @@ fn narrowed(state: &State) -> String {
     if let Some(pick) = &logs.source {
         words.push(tags(state.shown().0).get(pick.chosen.as_str()).cloned().unwrap_or_else(|| pick.chosen.clone()));
     }
-    let pending = state.view.prompt.as_ref().and_then(|prompt| prompt.filter());
+    let pending = state.view.prompt.as_ref().and_then(Prompt::filter);
     for filter in logs.filters.iter().chain(&pending) {
         let sign = if filter.hide { '-' } else { '+' };
         words.push(match &filter.about {
@@ -73,7 +73,7 @@ fn narrowed(state: &State) -> String {
             FilterBy::Group(_, key) => format!("{sign}<{}>", cut(crate::model::logline::read_key(key).message, WORD)),
         });
     }
-    words.into_iter().map(|word| format!("  {word}")).collect()
+    words.into_iter().flat_map(|word| ["  ".to_owned(), word]).collect()
 }
 
 /// `212/s`, `19.8/s`, `0.02/s`.
@@ -82,7 +82,7 @@ fn per_second(rate: f64) -> String {
         0.0 => "0/s".to_owned(),
         ..0.1 => format!("{rate:.2}/s"),
         ..100.0 => format!("{rate:.1}/s"),
-        _ => format!("{}/s", figures::thousands(rate as u64)),
+        _ => format!("{rate:.0}/s"),
     }
 }
 

@@ -44,10 +44,15 @@ fn both(format: &LogFormat, lines: &[Vec<u8>]) -> (Counted, Counted) {
     (counted(batches), plain)
 }
 
+/// Lines by second and key; and each key's first and last line.
+type Spanned = (BTreeMap<(Option<i64>, String), u64>, BTreeMap<String, (String, String)>);
+
 /// How many lines came of each key in each second, all seconds counted together; and each key's first and last line.
-fn spanned(format: &LogFormat, lines: &[Vec<u8>]) -> (BTreeMap<(Option<i64>, String), u64>, BTreeMap<String, (String, String)>) {
+fn spanned(format: &LogFormat, lines: &[Vec<u8>]) -> Spanned {
     let mut batcher = Batcher::new(source(format.clone()), TimeZone::UTC).spanning();
-    lines.iter().for_each(|line| batcher.add(line, line.len() as u64, false, None));
+    for line in lines {
+        batcher.add(line, line.len() as u64, false, None);
+    }
     let (mut counts, mut texts) = (BTreeMap::new(), BTreeMap::new());
     for count in batcher.all().into_iter().flat_map(|batch| batch.counts) {
         let later: u32 = count.later.iter().map(|(_, lines)| lines).sum();
@@ -62,7 +67,7 @@ fn spanned(format: &LogFormat, lines: &[Vec<u8>]) -> (BTreeMap<(Option<i64>, Str
 }
 
 /// The same of lines that were read one by one.
-fn together(format: &LogFormat, lines: &[Vec<u8>]) -> (BTreeMap<(Option<i64>, String), u64>, BTreeMap<String, (String, String)>) {
+fn together(format: &LogFormat, lines: &[Vec<u8>]) -> Spanned {
     let (mut counts, mut texts) = (BTreeMap::new(), BTreeMap::new());
     for line in lines {
         let text = String::from_utf8_lossy(line).into_owned();

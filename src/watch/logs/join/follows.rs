@@ -64,11 +64,13 @@ pub(super) struct Follows {
 }
 
 /// Whether a line of nginx's error log hands on what an application said, and does not end it.
+#[inline]
 pub(in crate::watch) fn nginx_unfinished(line: &[u8]) -> bool {
     // Nearly all of its lines end with the quote behind host or referrer; a text of PHP's seldom ends a line so.
-    if line.last() == Some(&b'"') {
-        return false;
-    }
+    line.last() != Some(&b'"') && hands_on(line)
+}
+
+fn hands_on(line: &[u8]) -> bool {
     let Some(at) = memchr::memmem::find(line, b"FastCGI sent in stderr: \"") else { return false };
     skeleton::begins(line) && !nginx_ends(&line[at..])
 }

@@ -10,8 +10,11 @@ use crate::{
     },
 };
 
-/// What real programs wrote, to their own log or to stderr, and the entries of several lines in it: how many lines, and what they say.
-const REAL: &[(&str, &str, &[(usize, &str)])] = &[
+/// A name, the log, and its entries of several lines: how many lines, and what they say.
+type Real = (&'static str, &'static str, &'static [(usize, &'static str)]);
+
+/// What real programs wrote, to their own log or to stderr.
+const REAL: &[Real] = &[
     (
         "gunicorn 27, a module missing",
         include_str!("../../../../tests/entries/gunicorn-boot.log"),

@@ -62,11 +62,10 @@ impl Normaliser {
     }
 
     /// The second of a skeleton's time stamp, where it has one. `None`: only [`Self::line`] can tell.
-    #[expect(clippy::option_option, reason = "no stamp and a stamp that is not understood are two things")]
+    #[expect(clippy::option_option, reason = "no stamp, and not known without reading the line, are two things")]
     pub(in crate::watch::logs) fn second(&mut self, time: &[u8]) -> Option<Option<i64>> {
         if self.raw.time != time {
-            let ahead = same_minute(&self.raw.time, time);
-            let second = if let Some((known, ahead)) = self.raw.second.zip(ahead) {
+            let second = if let (Some(ahead), Some(known)) = (same_minute(&self.raw.time, time), self.raw.second) {
                 Some(known + ahead)
             } else {
                 let text = str::from_utf8(time).ok()?;

@@ -160,14 +160,14 @@ fn different_meanings_are_different_groups() {
 
 #[test]
 fn numbers_that_say_what_happened_make_groups_of_their_own() {
+    const CHECK: &str = "Nov 20 23:36:31 haproxy[157]: Server b/s1 is DOWN, reason: Layer4 timeout, check duration: 502ms. 0 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.";
+    const APACHE: &str = "[Fri Nov 20 23:36:34.397346 2026] [proxy:error] [pid 178:tid 212] (111)Connection refused: AH00957: http: attempt to connect to 127.0.0.1:9099 (127.0.0.1:9099) failed";
+    const CUT: &str = "2026-11-20 23:38:43: (gw_backend.c.2389) response not received, request sent: 216 on socket: tcp:127.0.0.1:9014 for /a?, closing connection";
     let key = |line: &str| {
         let mut key = String::new();
         Normaliser::new(&LogFormat::Plain, TimeZone::UTC).line(line, &mut key);
         key
     };
-    const CHECK: &str = "Nov 20 23:36:31 haproxy[157]: Server b/s1 is DOWN, reason: Layer4 timeout, check duration: 502ms. 0 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.";
-    const APACHE: &str = "[Fri Nov 20 23:36:34.397346 2026] [proxy:error] [pid 178:tid 212] (111)Connection refused: AH00957: http: attempt to connect to 127.0.0.1:9099 (127.0.0.1:9099) failed";
-    const CUT: &str = "2026-11-20 23:38:43: (gw_backend.c.2389) response not received, request sent: 216 on socket: tcp:127.0.0.1:9014 for /a?, closing connection";
     for (line, from, to) in [
         (CHECK, "Layer4", "Layer7"),
         (CHECK, "0 active and 0 backup", "1 active and 0 backup"),

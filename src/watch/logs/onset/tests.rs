@@ -146,7 +146,6 @@ fn in_ten_gigabytes_of_requests_the_second_is_found_by_reading_a_thousandth() {
     close(&onset, THEN);
     assert!(onset.uncertainty_s <= 2 && !onset.earlier, "{onset:#?}");
     assert!(onset.before.expect("known") < 0.05 && onset.now > 0.9, "{onset:#?}");
-    eprintln!("{} bytes read in {} pieces", onset.read_bytes, log.reads);
     assert!(onset.read_bytes < 10 << 20 && log.reads < 500, "{onset:#?}, {} reads", log.reads);
 }
 
@@ -158,7 +157,6 @@ fn in_ten_gigabytes_of_errors_too() {
     let onset = log.find(THEN + 5 * 86_400).expect("an onset");
     close(&onset, THEN);
     assert!(onset.uncertainty_s <= 2 && onset.before.expect("known") < 0.1 && onset.now > 50.0, "{onset:#?}");
-    eprintln!("{} bytes read in {} pieces", onset.read_bytes, log.reads);
     assert!(onset.read_bytes < 16 << 20, "{onset:#?}");
 }
 

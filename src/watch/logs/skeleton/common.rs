@@ -40,6 +40,8 @@ pub(in crate::watch) fn cut(line: &[u8]) -> Option<(Dialect, Skeleton<'_>)> {
     let mut skeleton = Skeleton { time, level: 0, marks: mark::COMMON, pieces: [status, method, &[], &[]] };
     let behind = || quoted(quoted(rest.strip_prefix(b"\"")?)?.1.strip_prefix(b" \"")?);
     match behind().map_or(&[][..], |(_, tail)| tail.trim_ascii_end()) {
+        // Fields with their names are looked at closer.
+        tail if memchr(b'=', tail).is_some() => None,
         // What begins with a name is of a format of one's own; a number could be ingress-nginx's or Traefik's, or infinite.
         [] | [b' ', b'a'..=b'h' | b'j'..=b'm' | b'o'..=b'z', ..] => Some((Dialect::CommonAccess, skeleton)),
         tail => {

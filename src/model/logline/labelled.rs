@@ -1,0 +1,101 @@
+//! What a `log_format` of nginx puts behind a line with the names of its variables before the values, which is how nginx's own
+//! guides log times: `rt=0.004 uct="0.000" uht="0.004" urt="0.004"`, `upstream_addr=10.0.3.80:80 upstream_status=502`.
+//!
+//! Only names that tell one thing are known: `ua` may be the upstream's address or the client's program. To add one: its line in
+//! [`field`].
+
+use super::{
+    AccessLine, Dialect, Entry,
+    access_key::{attempts, request_form},
+    nginx_access::ATTEMPTS,
+};
+
+/// What is known of an upstream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Address,
+    Status,
+    HeaderTime,
+}
+
+/// The variable that a name stands for: its own name, or the abbreviation that is usual.
+fn field(name: &str) -> Option<Field> {
+    match name {
+        "upstream_addr" | "upstream" | "uaddr" => Some(Field::Address),
+        "upstream_status" | "ustatus" | "ups" | "us" => Some(Field::Status),
+        "upstream_header_time" | "uht" => Some(Field::HeaderTime),
+        _ => None,
+    }
+}
+
+/// Reads what stands behind the request of a line: `None` where no attempt at an upstream is told.
+pub(super) fn read<'a>(tail: &'a str, status: u16, method: Option<&str>, entry: &Entry<'a>) -> Option<Entry<'a>> {
+    let mut line = AccessLine { status: Some(status), ..AccessLine::default() };
+    let mut rest = tail;
+    while let Some((before, after)) = rest.split_once('=') {
+        let name = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or_default();
+        let (value, behind) = value(after);
+        rest = behind;
+        // `-`: the request reached none. `a, b : c`: several attempts, and those after an internal redirect.
+        let items = value.split([',', ' ']).filter(|item| !matches!(*item, "" | ":")).take(ATTEMPTS);
+        match field(name) {
+            Some(Field::Address) => line.upstream_addrs = items.filter(|item| *item != "-").collect(),
+            Some(Field::Status) => {
+                line.upstream_statuses = items.filter(|item| *item != "-").map(|item| item.parse().ok()).collect()
+            }
+            Some(Field::HeaderTime) => line.upstream_header_times = items.map(|item| item.parse().ok()).collect(),
+            None => {}
+        }
+    }
+    if line.upstream_addrs.is_empty() && line.upstream_statuses.is_empty() {
+        return None;
+    }
+    let mut form = request_form(Some(status), method);
+    attempts(&line, &mut form);
+    let upstream = line.upstream_addrs.last().map(|address| (*address).into());
+    Some(Entry { dialect: Dialect::NginxAccess, message: form.into(), upstream, ..entry.clone() })
+}
+
+/// A value and what stands behind it: in quotes, or up to a blank that does not follow the comma of a list.
+fn value(text: &str) -> (&str, &str) {
+    if let Some(quoted) = text.strip_prefix('"') {
+        return quoted.split_once('"').unwrap_or((quoted, ""));
+    }
+    let end = text.match_indices(' ').map(|(at, _)| at).find(|at| !text[..*at].ends_with(',')).unwrap_or(text.len());
+    (&text[..end], &text[end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+
+    fn form(tail: &str) -> String {
+        let line =
+            format!("203.0.113.9 - - [21/Nov/2026:05:12:33 +0000] \"GET /cart HTTP/1.1\" 502 157 \"-\" \"curl/7.88.1\" {tail}");
+        read(&line).message.into_owned()
+    }
+
+    #[test]
+    fn attempts_are_read_by_their_names() {
+        let own = "upstream_addr=10.0.3.80:80 upstream_status=502 upstream_connect_time=- upstream_header_time=- upstream_response_time=0.001";
+        assert_eq!(form(own), "502 GET up=10.0.3.80:80 ups=502 by=gateway");
+        let passed = "rt=0.004 uct=\"0.000\" uht=\"0.004\" urt=\"0.004\" uaddr=\"10.0.3.80:80\" us=\"502\"";
+        assert_eq!(form(passed), "502 GET up=10.0.3.80:80 ups=502 by=upstream");
+        let several = "upstream_addr=10.0.3.80:80, 10.0.3.81:80 upstream_status=502, 502 x=1";
+        assert_eq!(form(several), "502 GET up=10.0.3.80:80,10.0.3.81:80 ups=502,502");
+    }
+
+    #[test]
+    fn names_of_other_things_are_none() {
+        for tail in ["rt=0.004 ua=\"curl/8\"", "a=b", "=", "upstream_addr=- upstream_status=-", "uht=\""] {
+            assert_eq!(form(tail), "502 GET", "{tail}");
+        }
+    }
+
+    #[test]
+    fn a_format_of_ones_own_without_bytes_and_referrer_is_read_too() {
+        let line = "203.0.113.9 [21/Nov/2026:05:12:33 +0000] \"POST /a HTTP/1.1\" 504 rt=4.004 uht=\"-\" uaddr=\"127.0.0.1:8000\" us=\"504\"";
+        assert_eq!(read(line).message, "504 POST up=127.0.0.1:8000 ups=504 by=gateway");
+        assert_eq!(read(line).status, Some(504));
+    }
+}

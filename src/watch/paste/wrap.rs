@@ -1,0 +1,123 @@
+//! Lines that something broke on their way into a paste: a terminal cuts them at its last column, a mail program fills them word
+//! by word, and quotes them.
+//!
+//! It must not tell what a line means. To add a way of breaking: a function here, and its use in the reader.
+
+use std::borrow::Cow;
+
+use crate::model::logline;
+
+/// Characters of a line from which on it may have been wrapped: terminals are seldom narrower.
+const WRAPPED_CHARS: usize = 60;
+/// Bytes of one line that is put together again: nginx cuts its own at 2,048 (`NGX_MAX_ERROR_STR`).
+const JOINED_BYTES: usize = 4096;
+
+/// Puts lines together again that a terminal cut.
+#[derive(Debug, Default)]
+pub(super) struct Mender {
+    cut: Option<usize>,
+    /// What came of the line that is not whole yet.
+    part: Vec<u8>,
+    length: u64,
+}
+
+impl Mender {
+    /// Of a paste that begins so.
+    pub(super) fn of(head: &str) -> Self {
+        Self { cut: cut_at(head), ..Self::default() }
+    }
+
+    /// Whether there is anything to mend.
+    pub(super) fn mends(&self) -> bool {
+        self.cut.is_some()
+    }
+
+    /// Takes the next line, and gives those that are whole.
+    pub(super) fn line(&mut self, line: &[u8], length: u64, mut whole: impl FnMut(&[u8], u64)) {
+        let text = String::from_utf8_lossy(line);
+        if self.part.len() >= JOINED_BYTES || !self.part.is_empty() && logline::begins(&text) == Some(0) {
+            self.end(&mut whole);
+        }
+        self.part.extend_from_slice(line);
+        self.length += length;
+        if self.cut.is_none_or(|cut| text.chars().count() < cut) {
+            self.end(whole);
+        }
+    }
+
+    /// There is no more of the line that is open.
+    pub(super) fn end(&mut self, mut whole: impl FnMut(&[u8], u64)) {
+        if !self.part.is_empty() {
+            whole(&self.part, self.length);
+        }
+        self.part.clear();
+        self.length = 0;
+    }
+}
+
+/// Whether this is the rest of a line that something wrapped: the line before is long and has no end yet.
+pub(super) fn continues(line: &str, next: &str) -> bool {
+    let ended = line.ends_with('"') && line.contains(", host: \"");
+    line.chars().count() >= WRAPPED_CHARS && line.len() < JOINED_BYTES && !ended && !next.trim().is_empty()
+}
+
+/// A line without the marks of a quotation before it, as mail and forums put them.
+pub(super) fn unquoted(line: &[u8]) -> &[u8] {
+    let marks = line.iter().take_while(|byte| matches!(byte, b'>' | b' ')).count();
+    if line.starts_with(b">") { line.get(marks..).unwrap_or_default() } else { line }
+}
+
+/// The column at which a terminal cut the lines, if it did: the longest lines are then equally long, to the letter; put together
+/// with what follows them they are lines of programs, no fewer than before and with fewer strange ones between; and what follows
+/// those is again a line of a program. Of lines that a mail program filled word by word a third part follows.
+fn cut_at(text: &str) -> Option<usize> {
+    let lines: Vec<Cow<'_, str>> = text.lines().map(|line| String::from_utf8_lossy(unquoted(line.as_bytes()))).collect();
+    let lengths: Vec<usize> = lines.iter().map(|line| line.chars().count()).collect();
+    let cut = lengths.iter().copied().max().filter(|longest| *longest >= WRAPPED_CHARS)?;
+    if lengths.iter().filter(|length| **length == cut).count() < 2 {
+        return None;
+    }
+    let (mut joined, mut full): (Vec<String>, bool) = (Vec::new(), false);
+    let (mut halves, mut wholes) = (0, 0);
+    for (line, length) in lines.iter().zip(&lengths) {
+        match joined.last_mut().filter(|line| full && line.len() < JOINED_BYTES) {
+            Some(open) if logline::begins(line) != Some(0) => {
+                open.push_str(line);
+                halves += 1;
+            }
+            Some(_) => wholes += 1,
+            None => {}
+        }
+        if !full || logline::begins(line) == Some(0) {
+            joined.push(line.clone().into_owned());
+        }
+        full = *length == cut;
+    }
+    if wholes >= halves {
+        return None;
+    }
+    let known = |lines: &[&str]| -> Vec<bool> { lines.iter().map(|line| logline::begins(line).is_some()).collect() };
+    let count = |known: &[bool], wanted: bool| known.iter().filter(|known| **known == wanted).count();
+    let joined: Vec<&str> = joined.iter().map(String::as_str).collect();
+    let before = known(&lines.iter().map(AsRef::as_ref).collect::<Vec<&str>>());
+    let after = known(&joined);
+    // An indented line is a trace's, whatever cut it.
+    let parted = |at: &usize| after[*at] && after.get(at + 1) == Some(&false) && !joined[at + 1].starts_with([' ', '\t']);
+    let parted = (0..after.len()).filter(parted).count();
+    let whole = count(&after, true) >= count(&before, true) && count(&after, false) < count(&before, false);
+    (whole && parted * 2 <= count(&after, true)).then_some(cut)
+}
+
+/// Puts a line together that was filled word by word: an editor or mail program takes a blank for the break.
+pub(super) fn join(line: &mut String, next: &str) {
+    let blank_lost = !line.ends_with(' ') && !next.starts_with(' ') && {
+        let end = line.rsplit(' ').next().unwrap_or_default();
+        // A break within a quoted value or a word that goes on with punctuation was no blank.
+        end.ends_with([',', ':', ')'])
+            || end.chars().all(char::is_alphabetic) && next.starts_with(|c: char| c.is_ascii_lowercase() || c == '(')
+    };
+    if blank_lost {
+        line.push(' ');
+    }
+    line.push_str(next.trim_end());
+}
