@@ -170,7 +170,7 @@ impl Sink for Reader {
         self.alone = false;
         // Traces have empty lines in them: what stands behind one tells whether it goes on.
         self.wraps = false;
-        if !self.open.goes_on() {
+        if !self.whole.is_empty() || !self.open.goes_on() {
             self.close();
         }
     }

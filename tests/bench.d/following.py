@@ -26,7 +26,7 @@ def percentile(values, share):
 def appended(program):
     """Milliseconds from writing a line to its first bytes on the terminal."""
     pick = random.Random(corpus.SEED)
-    terminal = Terminal([program, "--no-record"], rows=100, columns=160)
+    terminal = Terminal([program], rows=100, columns=160)
     until = time.monotonic() + CALM_S
     while time.monotonic() < until:
         terminal.read(0.1)
@@ -48,7 +48,7 @@ def appended(program):
 def flood(program, rate):
     """The console under so many lines a second."""
     writer = subprocess.Popen([sys.executable, __file__, "--write", str(rate), str(FLOOD_S + CALM_S + 4)])
-    terminal = Terminal([program, "--no-record"])
+    terminal = Terminal([program])
     until = time.monotonic() + CALM_S
     while time.monotonic() < until:
         terminal.read(0.05)
