@@ -41,7 +41,7 @@ pub(super) fn read<'a>(tail: &'a str, status: u16, method: Option<&str>, entry: 
         match field(name) {
             Some(Field::Address) => line.upstream_addrs = items.filter(|item| *item != "-").collect(),
             Some(Field::Status) => {
-                line.upstream_statuses = items.filter(|item| *item != "-").map(|item| item.parse().ok()).collect()
+                line.upstream_statuses = items.filter(|item| *item != "-").map(|item| item.parse().ok()).collect();
             }
             Some(Field::HeaderTime) => line.upstream_header_times = items.map(|item| item.parse().ok()).collect(),
             None => {}

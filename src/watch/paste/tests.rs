@@ -32,7 +32,8 @@ fn a_cut_that_hides_the_format_is_mended_too() {
 #[test]
 fn a_quotation_is_read_without_its_marks() {
     let words: Vec<&str> = LINE.split(' ').collect();
-    let filled: String = words.chunks(9).map(|words| format!("> {}\n", words.join(" "))).collect();
+    let filled: Vec<String> = words.chunks(9).map(|words| format!("> {}", words.join(" "))).collect();
+    let filled = filled.join("\n");
     assert_eq!(errors(&filled)[0].0, errors(LINE)[0].0, "{filled}");
 }
 
