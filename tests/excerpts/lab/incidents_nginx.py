@@ -30,11 +30,11 @@ def fpm_max_children(lab):
 @excerpt("05-php-upgrade-moved-the-socket", host="web03")
 def php_upgrade(lab):
     lab.file("/var/log/dpkg.log", """
-    2026-11-21 06:14:20 remove php8.1-fpm:amd64 8.1.27-1~deb12u1 <none>
-    2026-11-21 06:14:20 status half-configured php8.1-fpm:amd64 8.1.27-1~deb12u1
-    2026-11-21 06:14:21 status not-installed php8.1-fpm:amd64 <none>
-    2026-11-21 06:14:24 install php8.2-fpm:amd64 <none> 8.2.29-1~deb12u1
-    2026-11-21 06:14:26 status installed php8.2-fpm:amd64 8.2.29-1~deb12u1
+    2026-11-21 05:11:20 remove php8.1-fpm:amd64 8.1.27-1~deb12u1 <none>
+    2026-11-21 05:11:20 status half-configured php8.1-fpm:amd64 8.1.27-1~deb12u1
+    2026-11-21 05:11:21 status not-installed php8.1-fpm:amd64 <none>
+    2026-11-21 05:11:24 install php8.2-fpm:amd64 <none> 8.2.29-1~deb12u1
+    2026-11-21 05:11:26 status installed php8.2-fpm:amd64 8.2.29-1~deb12u1
     """)
     lab.fpm()
     lab.nginx(server=FASTCGI.replace("php8.2", "php8.1"))

@@ -36,6 +36,8 @@ def run(name):
         text = make(lab)
     finally:
         lab.stop()
+    # A release of Debian's, whatever runs here.
+    text = text.replace(os.uname().release, "6.1.0-37-amd64")
     return text.rstrip("\n").encode("utf-8", "surrogateescape") + b"\n"
 
 
