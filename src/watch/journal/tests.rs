@@ -10,7 +10,8 @@ use crate::{
     watch::testing::{batches, channel},
 };
 
-/// Writes a real journal of these entries below a root, by systemd's own program. `false`: it is not installed here.
+/// Writes a real journal of these entries below a root, by systemd's own program. `false`: it is not installed here, which it must
+/// be in CI: a test that does nothing there looks green and is worth nothing.
 fn journal(root: &Path, name: &str, export: &[u8]) -> bool {
     const REMOTE: &str = "/usr/lib/systemd/systemd-journal-remote";
     let id = "0123456789abcdef0123456789abcdef";
@@ -18,10 +19,12 @@ fn journal(root: &Path, name: &str, export: &[u8]) -> bool {
     std::fs::create_dir_all(&dir).expect("directory");
     let output = format!("--output={}", dir.join(name).display());
     let child = Program::new(REMOTE).arg(output).arg("-").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let Ok(mut child) = child else { return false };
+    let installed = child.is_ok() && std::path::Path::new("/usr/bin/journalctl").is_file();
+    assert!(installed || std::env::var("CI").as_deref() != Ok("true"), "this needs systemd-journal-remote and journalctl");
+    let (Ok(mut child), true) = (child, installed) else { return false };
     child.stdin.take().expect("stdin").write_all(export).expect("entries");
     assert!(child.wait().expect("its end").success());
-    std::path::Path::new("/usr/bin/journalctl").is_file()
+    true
 }
 
 fn entry(at_s: i64, unit: &str, identifier: &str, message: &[u8]) -> Vec<u8> {
