@@ -33,11 +33,12 @@ def appended(program):
     terminal.press("5")
     terminal.press("z")
     times = []
-    for _ in range(APPENDED):
+    for n in range(APPENDED):
         until = time.monotonic() + pick.uniform(0.8, 1.4)
         while time.monotonic() < until:
             terminal.read(until - time.monotonic())
-        word = "".join(pick.choice(string.ascii_uppercase) for _ in range(8))
+        # Only cells that change are drawn: a word has no letter in common with the one before, which may have stood there.
+        word = "".join(pick.choice(string.ascii_uppercase[n % 2 :: 2]) for _ in range(8))
         append(LINE.format(at=time.strftime("%Y/%m/%d %H:%M:%S"), word=word))
         took = terminal.seen(word.encode(), 3)
         times.append(3000 if took is None else took)
