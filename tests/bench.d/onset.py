@@ -46,11 +46,12 @@ def rows(program):
             looked = None
             for line in open(record):
                 message = json.loads(line)
-                onset = message.get("onset") or message.get("seen", {}).get("onset") or message.get("observation", {}).get("onset")
+                seen = message.get("seen")
+                onset = seen.get("onset") if isinstance(seen, dict) else None
                 if onset and onset["source"] == path:
-                    looked, found, read = message, onset, onset["read_bytes"]
-            assert looked, "no onset was told"
-            took.append(looked["at"]["run_ms"] if isinstance(looked.get("at"), dict) else looked["run_ms"])
+                    looked, found, read = message["at"]["run_ms"], onset, onset["read_bytes"]
+            assert looked is not None, "no onset was told"
+            took.append(looked)
         return (
             f"Since when, in an access log of {os.path.getsize(path) / (1 << 30):.1f} GB: told {statistics.median(took)} ms after the start of `check` "
             f"(target 100 with a warm cache), {found['second'] - began} s from the truth (told: within {found['uncertainty_s']} s), by reading {read / 1e6:.1f} MB."
