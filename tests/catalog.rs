@@ -1,12 +1,18 @@
 //! The knowledge closes on itself: every name that is used has a producer, every sample matches its signature and no other
 //! one, every guide's section is quoted by its real name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
+use jiff::tz::TimeZone;
 use why502::{
+    app::{Event, Msg, Options, State, update},
     catalog::{Catalog, Rank},
     diagnose::{fact_names, family},
-    model::logline,
+    model::{Observation, RunInfo, Stamp, logline},
+    watch::paste,
 };
 
 /// The cause ids of the contract.
@@ -85,6 +91,45 @@ fn each_sample_is_taken_by_its_own_signature_and_each_near_miss_by_another() {
         for line in &signature.not {
             if taken(line).as_deref() == Some(&signature.id) {
                 wrong.push(format!("{}: takes its near miss: {line}", signature.id));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The causes that `explain` would name for this text.
+fn causes_of(text: &str, catalog: &Arc<Catalog>) -> Vec<String> {
+    const NOW: i64 = 1_800_000_000;
+    let (version, host, user) = (String::new(), "-".to_owned(), "-".to_owned());
+    let run = RunInfo { version, host, url: None, probing: false, user, excerpt: true };
+    let mut state = State::new(Options::default(), "");
+    let batches = paste::read(text, &TimeZone::UTC, NOW);
+    // Now is when the excerpt ends.
+    let newest = batches.iter().flat_map(|batch| &batch.counts).filter_map(|count| count.second).max();
+    let at = Stamp { run_ms: 0, wall_ms: newest.unwrap_or(NOW) * 1000 };
+    for observation in std::iter::once(Observation::Run(run)).chain(batches.into_iter().map(Observation::Log)) {
+        update(&mut state, Event { at, msg: Msg::Observed(observation) });
+    }
+    update(&mut state, Event { at, msg: Msg::Catalog(Arc::clone(catalog)) });
+    state.assessment.causes.into_iter().map(|cause| cause.id).collect()
+}
+
+#[test]
+fn a_sample_alone_is_of_one_of_its_causes_and_noise_of_none() {
+    let catalog = Arc::new(catalog());
+    let mut wrong = Vec::new();
+    for signature in catalog.signatures.all() {
+        for line in &signature.samples {
+            let causes = causes_of(line, &catalog);
+            let fits = match (signature.rank, causes.first()) {
+                (Rank::Context, first) => first.is_none(),
+                // Of what follows from a fault the line alone may tell nothing.
+                (Rank::Symptom, None) => true,
+                (Rank::Root, None) => signature.causes.is_empty(),
+                (Rank::Root | Rank::Symptom, Some(first)) => signature.causes.contains(first),
+            };
+            if !fits {
+                wrong.push(format!("{}: {causes:?}, not {:?}: {line}", signature.id, signature.causes));
             }
         }
     }

@@ -146,7 +146,14 @@ fn weigh(
 ) -> Option<Cause> {
     let implied = implied_by_signatures(catalog, spec, subjects, book);
     // What a line means first of all is as good as what the cause lists.
-    let required = spec.requires.is_empty() || implied.iter().any(|(place, _)| *place == 0);
+    let meant = |fact: &Fact| {
+        let signature = fact.name.strip_prefix("log:").and_then(|id| catalog.signatures.by_id(id));
+        let first = signature.filter(|signature| signature.rank != Rank::Context).and_then(|signature| signature.causes.first());
+        subjects.contains(&&fact.subject) && first == Some(&spec.id)
+    };
+    // In an excerpt, where nothing else can be looked at, also when the cause weighs it.
+    let required =
+        spec.requires.is_empty() || implied.iter().any(|(place, _)| *place == 0) || scene.excerpt() && book.facts.iter().any(meant);
     if !required && !spec.requires.iter().any(|name| book.find(name, subjects).is_some()) {
         return None;
     }

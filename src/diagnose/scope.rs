@@ -77,11 +77,14 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
         }
         // Of an excerpt no gateway is known, but the log that its lines come from.
         About::Gateway if scene.excerpt() => {
-            let written = scene.logs.values().filter(|group| group.meaning.dialect.writer() == Writer::Gateway);
-            let sources: BTreeSet<Subject> = written.map(|group| Subject(group.source.clone())).collect();
-            let host = || vec![Subject::host()];
+            let written = |group: &&crate::diagnose::LogGroup| group.meaning.dialect.writer() == Writer::Gateway;
+            let source = |group: &crate::diagnose::LogGroup| Subject(group.source.clone());
+            let sources: BTreeSet<Subject> = scene.logs.values().filter(written).map(source).collect();
+            // What a gateway says on a terminal has no shape of its own, and an application may speak of the gateway.
+            let others: BTreeSet<Subject> = scene.logs.values().map(source).filter(|other| !sources.contains(other)).collect();
+            let wider = || others.iter().cloned().chain([Subject::host()]).collect();
             let subjects = if sources.is_empty() { BTreeSet::from([Subject("the gateway".to_owned())]) } else { sources };
-            subjects.into_iter().map(|subject| Scope { subject, wider: host(), gateway: None, route: None, about }).collect()
+            subjects.into_iter().map(|subject| Scope { subject, wider: wider(), gateway: None, route: None, about }).collect()
         }
         About::Gateway => scene
             .gateways

@@ -1,7 +1,7 @@
 //! Lines to entries: what a program wrote over several lines is one entry, counted once.
 //!
 //! Pure and incremental: a line either stands alone, opens an entry, or belongs to the one that is open ([`follows`] decides). An entry
-//! is released when a line comes that does not belong to it, or when its source has fallen quiet; what is released is [`condense`]d to
+//! is released when a line comes that does not belong to it, or when its source has fallen quiet; what is released is [`condense()`]d to
 //! what can be kept verbatim, its first line and what tells the exception before its frames. Lines that belong to an entry are counted in
 //! its length and told in its text (`... 12 lines`), not as entries. Nothing is held back that looks complete and came through the
 //! readers of nginx's own lines: those cost a look at their last byte.
