@@ -40,15 +40,18 @@ const LISTED: usize = 12;
 pub fn rank(scene: &Scene, catalog: &Catalog, book: &FactBook, symptom: &symptom::View) -> (Vec<Cause>, Vec<RuledOut>) {
     let mut causes = Vec::new();
     let mut ruled_out = Vec::new();
+    // Found once and not for each cause: a flooded host has thousands of groups of lines.
+    let found = [About::Upstream, About::Gateway, About::Host]
+        .map(|about| scopes(scene, book, about).into_iter().map(|scope| (scope.fails(scene, symptom), scope)).collect::<Vec<_>>());
     for spec in &catalog.causes {
-        for scope in scopes(scene, book, spec.about) {
-            if !spec.standalone && !scope.fails(scene, symptom) {
+        for (fails, scope) in found.iter().flatten().filter(|(_, scope)| scope.about == spec.about) {
+            if !spec.standalone && !fails {
                 continue;
             }
             let subjects = scope.subjects();
             if let Some(fact) = spec.excluded_by.iter().find_map(|name| book.find(name, &subjects)) {
                 ruled_out.push(RuledOut { id: spec.id.clone(), because: fact.text.clone() });
-            } else if let Some(cause) = weigh(scene, catalog, spec, &scope, &subjects, book, symptom) {
+            } else if let Some(cause) = weigh(scene, catalog, spec, scope, &subjects, book, symptom) {
                 causes.push(cause);
             }
         }

@@ -95,6 +95,7 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
             })
             .collect(),
         About::Upstream => {
+            let applications = applications(scene);
             let mut scopes: BTreeMap<Subject, Scope<'a>> = BTreeMap::new();
             for gateway in &scene.gateways {
                 for (site, route) in gateway.routes() {
@@ -104,7 +105,7 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
                             wider: urls(Some(&subject))
                                 .into_iter()
                                 .chain([Subject(gateway.kind.clone()), Subject::host()])
-                                .chain(applications(scene))
+                                .chain(applications.iter().cloned())
                                 .collect(),
                             subject,
                             gateway: Some(gateway),
@@ -119,7 +120,11 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
             for fact in named.filter(|fact| fact.subject.0.parse::<Address>().is_ok()) {
                 scopes.entry(fact.subject.clone()).or_insert_with(|| Scope {
                     subject: fact.subject.clone(),
-                    wider: urls(Some(&fact.subject)).into_iter().chain([Subject::host()]).chain(applications(scene)).collect(),
+                    wider: urls(Some(&fact.subject))
+                        .into_iter()
+                        .chain([Subject::host()])
+                        .chain(applications.iter().cloned())
+                        .collect(),
                     gateway: scene.gateways.first(),
                     route: None,
                     about,
