@@ -156,30 +156,6 @@ impl Signatures {
         RegexSetBuilder::new(patterns).unicode(false).size_limit(SET_BYTES).build()
     }
 
-    /// What the pattern of a line's signature names in it, and for what is no gateway's `said`: its first line.
-    pub fn fields(&self, entry: &Entry<'_>) -> BTreeMap<String, String> {
-        let Some(signature) = self.of(entry) else { return BTreeMap::new() };
-        let mut fields = BTreeMap::new();
-        if entry.dialect.writer() != Writer::Gateway && entry.status.is_none() {
-            let said = entry.message.lines().next().unwrap_or_default().trim();
-            fields.insert("said".to_owned(), bounded(said));
-        }
-        // Compiled when needed: a group of lines is classified once.
-        let pattern = Some(signature).filter(|signature| signature.pattern.contains("(?P<")).and_then(Signature::compile);
-        if let Some((pattern, found)) =
-            pattern.as_ref().and_then(|pattern| Some((pattern, pattern.captures(entry.message.as_bytes())?)))
-        {
-            for name in pattern.capture_names().flatten() {
-                if let Some(value) = found.name(name) {
-                    // A group stands once in a pattern; what another branch names is numbered.
-                    let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
-                    fields.insert(name.to_owned(), bounded(&String::from_utf8_lossy(value.as_bytes())));
-                }
-            }
-        }
-        fields
-    }
-
     /// The signature with this id.
     pub fn by_id(&self, id: &str) -> Option<&Signature> {
         self.all.get(*self.index.get(id)?)
@@ -203,6 +179,29 @@ fn bounded(value: &str) -> String {
 }
 
 impl Signature {
+    /// What its pattern names in a line of it, and for what is no gateway's `said`: its first line.
+    pub fn fields(&self, entry: &Entry<'_>) -> BTreeMap<String, String> {
+        let mut fields = BTreeMap::new();
+        if entry.dialect.writer() != Writer::Gateway && entry.status.is_none() {
+            let said = entry.message.lines().next().unwrap_or_default().trim();
+            fields.insert("said".to_owned(), bounded(said));
+        }
+        // Compiled when needed: a group of lines is classified once.
+        let pattern = Some(self).filter(|signature| signature.pattern.contains("(?P<")).and_then(Self::compile);
+        if let Some((pattern, found)) =
+            pattern.as_ref().and_then(|pattern| Some((pattern, pattern.captures(entry.message.as_bytes())?)))
+        {
+            for name in pattern.capture_names().flatten() {
+                if let Some(value) = found.name(name) {
+                    // A group stands once in a pattern; what another branch names is numbered.
+                    let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
+                    fields.insert(name.to_owned(), bounded(&String::from_utf8_lossy(value.as_bytes())));
+                }
+            }
+        }
+        fields
+    }
+
     fn compile(&self) -> Option<Regex> {
         RegexBuilder::new(&self.pattern).unicode(false).build().ok()
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
-    catalog::Signatures,
+    catalog::{Signature, Signatures},
     model::{
         Address, LogBatch, LogCount, LogFormat, SourceKind, Stamp,
         logline::{self, Dialect, Entry, Level},
@@ -114,8 +114,14 @@ impl LogGroup {
     /// Finds its signature.
     pub fn classify(&mut self, signatures: &Signatures) {
         let entry = entry(&self.format, &self.key, &self.first);
-        self.meaning.signature = signatures.of(&entry).map(|signature| signature.id.clone());
-        self.meaning.fields = signatures.fields(&entry);
+        let signature = signatures.of(&entry);
+        self.meaning.signature = signature.map(|signature| signature.id.clone());
+        self.meaning.fields = signature.map(|signature| signature.fields(&entry)).unwrap_or_default();
+    }
+
+    /// Its signature, where it was found.
+    pub fn signature<'a>(&self, signatures: &'a Signatures) -> Option<&'a Signature> {
+        signatures.by_id(self.meaning.signature.as_deref()?)
     }
 
     /// How bad its lines are: by their own words, of requests by the status. `None`: they do not say.

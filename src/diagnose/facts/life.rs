@@ -24,7 +24,7 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     let mut absent: BTreeMap<Subject, BTreeSet<i64>> = BTreeMap::new();
     let mut left: BTreeMap<Subject, BTreeSet<i64>> = BTreeMap::new();
     for group in scene.logs.values() {
-        let Some(signature) = group.meaning.signature.as_deref().and_then(|id| catalog.signatures.by_id(id)) else { continue };
+        let Some(signature) = group.signature(&catalog.signatures) else { continue };
         let into = match signature.presence {
             Some(Presence::Absent) => &mut absent,
             Some(Presence::Left) => &mut left,

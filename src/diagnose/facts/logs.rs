@@ -21,7 +21,7 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     let now = scene.now.wall_s();
     for group in scene.logs.values() {
         book.look("log", &Subject(group.source.clone()));
-        let Some(signature) = group.meaning.signature.as_deref().and_then(|id| catalog.signatures.by_id(id)) else { continue };
+        let Some(signature) = group.signature(&catalog.signatures) else { continue };
         // In an excerpt everything counts: somebody chose it.
         let recent = if scene.excerpt() { group.count } else { group.since(now - LOG_WINDOW_S) };
         if recent == 0 {

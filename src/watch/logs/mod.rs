@@ -19,6 +19,7 @@ mod reading;
 mod remedy;
 mod rotated;
 pub(super) mod skeleton;
+mod stamps;
 mod tail;
 
 use std::{

@@ -15,9 +15,10 @@ use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 
+use super::stamps::Stamps;
 use crate::model::{
     AccessFormat, LogFormat, NginxErrorLine,
-    logline::{self, Entry, LineTime, TimeShape},
+    logline::{self, Dialect, Entry, LineTime, TimeShape},
 };
 
 mod collapse;
@@ -37,10 +38,7 @@ const NO_NOW: i64 = i64::MAX / 2;
 #[derive(Debug)]
 pub struct Normaliser {
     format: Format,
-    zone: TimeZone,
-    now: i64,
-    /// The last time stamp, as text and as seconds: most lines share it with the line before.
-    last: (String, Option<i64>),
+    stamps: Stamps,
     raw: fast::Raw,
 }
 
@@ -62,12 +60,12 @@ impl Normaliser {
             LogFormat::Plain => Format::Any,
         };
         let raw = fast::Raw::new(&format);
-        Self { format, zone, now: NO_NOW, last: (String::new(), None), raw }
+        Self { format, stamps: Stamps::new(zone, NO_NOW), raw }
     }
 
     /// What time it is, in seconds since the Unix epoch.
     pub fn at(&mut self, now: i64) {
-        self.now = now;
+        self.stamps.now = now;
     }
 
     /// Appends the key of a line, and gives its second where it has one.
@@ -77,7 +75,7 @@ impl Normaliser {
             Format::NginxError => {
                 if let Some(parsed) = NginxErrorLine::parse(line) {
                     nginx_error(&parsed, key);
-                    self.placed(LineTime { text: parsed.time, shape: TimeShape::Slashed })
+                    self.stamps.placed(LineTime { text: parsed.time, shape: TimeShape::Slashed })
                 } else {
                     numbers(line, key);
                     None
@@ -86,7 +84,7 @@ impl Normaliser {
             Format::Access(format) => {
                 if let Some(parsed) = format.parse(line) {
                     logline::access_form(&parsed, key);
-                    parsed.time.and_then(|time| self.cached(time.text(), |_| time.second()))
+                    parsed.time.and_then(|time| self.stamps.cached(time.text(), |_| time.second()))
                 } else {
                     key.push_str(UNFORMATTED);
                     None
@@ -98,29 +96,17 @@ impl Normaliser {
             }
             Format::Any => {
                 let entry = logline::read(line);
-                match NginxErrorLine::parse(logline::carried(line).text) {
+                // Only of a line that is known as nginx's the parts are cut once more.
+                let nginx = (entry.dialect == Dialect::NginxError).then(|| NginxErrorLine::parse(logline::carried(line).text));
+                match nginx.flatten() {
                     Some(parsed) => nginx_error(&parsed, key),
                     None => any(&entry, key),
                 }
-                entry.time.and_then(|time| self.placed(time))
+                entry.time.and_then(|time| self.stamps.placed(time))
             }
         };
         bound(key, start);
         second
-    }
-
-    fn cached(&mut self, text: &str, find: impl FnOnce(&mut Self) -> Option<i64>) -> Option<i64> {
-        if self.last.0 != text {
-            let second = find(self);
-            self.last.0.clear();
-            self.last.0.push_str(text);
-            self.last.1 = second;
-        }
-        self.last.1
-    }
-
-    fn placed(&mut self, time: LineTime<'_>) -> Option<i64> {
-        self.cached(time.coarse(), |this| time.second(&this.zone, this.now))
     }
 }
 

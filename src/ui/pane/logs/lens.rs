@@ -87,7 +87,7 @@ impl<'a> Lens<'a> {
     }
 
     pub fn signature(&self, group: &LogGroup) -> Option<&'a Signature> {
-        self.catalog?.signatures.by_id(group.meaning.signature.as_deref()?)
+        group.signature(&self.catalog?.signatures)
     }
 
     /// Whether a line has a signature that speaks for a cause, or is worse than an error.

@@ -73,9 +73,9 @@ impl Normaliser {
                     Cutter::Nginx(_) | Cutter::Any(_) => {
                         let shape = if text.as_bytes().get(4) == Some(&b'/') { TimeShape::Slashed } else { TimeShape::Clf };
                         let (time, _) = shape.leading(text)?;
-                        time.second(&self.zone, self.now)
+                        time.second(&self.stamps.zone, self.stamps.now)
                     }
-                    Cutter::Access(cutter) => cutter.time(text).and_then(|time| self.cached(time.text(), |_| time.second())),
+                    Cutter::Access(cutter) => cutter.time(text).and_then(|time| self.stamps.cached(time.text(), |_| time.second())),
                     Cutter::None => return None,
                 }
             };

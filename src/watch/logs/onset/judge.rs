@@ -2,6 +2,7 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 
+use super::super::stamps::Stamps;
 use crate::model::{
     AccessFormat, LogFormat, NginxErrorLine,
     logline::{self, Level, LineTime, TimeShape},
@@ -41,10 +42,7 @@ enum Form {
 #[derive(Debug)]
 pub struct Judge {
     form: Form,
-    zone: TimeZone,
-    now: i64,
-    /// The last stamp, as text and as seconds: most lines share it with the one before.
-    last: (String, Option<i64>),
+    stamps: Stamps,
 }
 
 impl Judge {
@@ -57,7 +55,7 @@ impl Judge {
             LogFormat::Plain => Form::Any,
             LogFormat::Kernel => return None,
         };
-        Some(Self { form, zone, now, last: (String::new(), None) })
+        Some(Self { form, stamps: Stamps::new(zone, now) })
     }
 
     /// Judges a line.
@@ -68,13 +66,13 @@ impl Judge {
             Form::NginxError => {
                 let Some(parsed) = NginxErrorLine::parse(&text) else { return nothing };
                 let class = if upstream_failed(&parsed) { Class::Sick } else { Class::Neither };
-                Mark { second: self.placed(LineTime { text: parsed.time, shape: TimeShape::Slashed }), class }
+                Mark { second: self.stamps.placed(LineTime { text: parsed.time, shape: TimeShape::Slashed }), class }
             }
             Form::Access(format) => {
                 let Some(parsed) = format.parse(&text) else { return nothing };
                 let time = parsed.time;
                 let class = parsed.status.map_or(Class::Neither, of_status);
-                Mark { second: time.and_then(|time| self.cached(time.text(), |_| time.second())), class }
+                Mark { second: time.and_then(|time| self.stamps.cached(time.text(), |_| time.second())), class }
             }
             Form::Any => {
                 let entry = logline::read(&text);
@@ -83,7 +81,7 @@ impl Judge {
                     (None, Some(level)) if level >= Level::Error => Class::Sick,
                     (None, _) => Class::Neither,
                 };
-                Mark { second: entry.time.and_then(|time| self.placed(time)), class }
+                Mark { second: entry.time.and_then(|time| self.stamps.placed(time)), class }
             }
         }
     }
@@ -95,23 +93,9 @@ impl Judge {
             Form::NginxError | Form::Any => {}
             Form::Access(_) => return None,
         }
-        let local = self.zone.to_datetime(Timestamp::from_second(second).ok()?);
-        let first = self.zone.to_ambiguous_timestamp(local).earlier().ok()?.as_second();
+        let local = self.stamps.zone.to_datetime(Timestamp::from_second(second).ok()?);
+        let first = self.stamps.zone.to_ambiguous_timestamp(local).earlier().ok()?.as_second();
         (first < second).then_some(first)
-    }
-
-    fn cached(&mut self, text: &str, find: impl FnOnce(&mut Self) -> Option<i64>) -> Option<i64> {
-        if self.last.0 != text {
-            let second = find(self);
-            self.last.0.clear();
-            self.last.0.push_str(text);
-            self.last.1 = second;
-        }
-        self.last.1
-    }
-
-    fn placed(&mut self, time: LineTime<'_>) -> Option<i64> {
-        self.cached(time.coarse(), |this| time.second(&this.zone, this.now))
     }
 }
 
