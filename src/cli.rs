@@ -19,13 +19,57 @@ pub struct Cli {
     #[command(flatten)]
     pub target: Target,
 
-    /// Keep every observation in this file, one JSON object a line; it must not exist yet.
+    /// Keep the recording in this file; it must not exist yet [default: a private file of at most 64 MB in ~/.local/state/why502].
     #[arg(long, value_name = "PATH")]
     pub record: Option<PathBuf>,
 
+    /// Keep no recording.
+    #[arg(long, conflicts_with_all = ["record", "resume"])]
+    pub no_record: bool,
+
+    /// Go on with the latest recording, or with this one: notes, ticks, edits and the line of time go on, too.
+    #[arg(long, value_name = "RECORD", num_args = 0..=1, require_equals = true, conflicts_with = "record")]
+    pub resume: Option<Option<PathBuf>>,
+
+    /// How it is shown.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+/// How it is shown. Each of these can be settled for good in a file of settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Look {
     /// Draw with ASCII characters only.
     #[arg(long)]
     pub ascii: bool,
+
+    /// Plain lines with a prompt instead of a screen: for screen readers, serial and slow lines.
+    #[arg(long)]
+    pub linear: bool,
+
+    /// Take the mouse: a click selects, a second one explains, the wheel scrolls [default: it is the terminal's, M takes it].
+    #[arg(long)]
+    pub mouse: bool,
+
+    /// Colours: terminal, dark, light, mono [default: terminal, its own sixteen].
+    #[arg(long, value_name = "NAME", value_parser = parse_theme)]
+    pub theme: Option<String>,
+
+    /// Replace addresses and host names by stable placeholders in the recording and in all that is exported or copied.
+    #[arg(long)]
+    pub hide_addresses: bool,
+}
+
+impl Look {
+    /// What is asked for on the command line stands in for what was settled before.
+    pub fn stand_in(&mut self, asked: &Self) {
+        self.ascii |= asked.ascii;
+        self.linear |= asked.linear;
+        self.mouse |= asked.mouse;
+        self.hide_addresses |= asked.hide_addresses;
+        self.theme = asked.theme.clone().or(self.theme.take());
+    }
 }
 
 /// What to look at.
@@ -63,6 +107,10 @@ pub struct Target {
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
 
+    /// Try the URL by way of this proxy too: http://host:port, socks5://host:port. What fails there and not here is told.
+    #[arg(long, value_name = "PROXY", value_parser = parse_proxy, requires = "url")]
+    pub via: Option<Url>,
+
     /// Requests a second that are sent at most, over everything [default: 5, and 1 to each upstream].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rate: Option<u32>,
@@ -81,6 +129,10 @@ pub enum Command {
     Replay(Replay),
     /// What a recorded incident says at its end, as a document.
     Report(Report),
+    /// The catalogue of causes as a handbook: what each is, how to tell, how to fix, how to prevent.
+    Causes(Causes),
+    /// What is derived from this command line and from the keys: the man page, completions for a shell, a file of settings.
+    Generate(Generate),
 }
 
 /// Options of `check`.
@@ -102,8 +154,20 @@ pub struct Check {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub within: Duration,
 
-    /// Keep every observation in this file, one JSON object a line; it must not exist yet.
+    /// Look again until all is well twice in a row, or this time is up: 5m. What changes meanwhile is told on standard error.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub until_healthy: Option<Duration>,
+
+    /// Write the result as metrics to this file too, for node_exporter's textfile collector: /var/lib/.../why502.prom.
     #[arg(long, value_name = "PATH")]
+    pub textfile: Option<PathBuf>,
+
+    /// Compare with what another host saw, the output of: ssh HOST why502 check URL --json; -: standard input.
+    #[arg(long, value_name = "FILE")]
+    pub vantage: Vec<PathBuf>,
+
+    /// Keep every observation in this file, one JSON object a line; it must not exist yet.
+    #[arg(long, value_name = "PATH", conflicts_with = "until_healthy")]
     pub record: Option<PathBuf>,
 }
 
@@ -134,9 +198,9 @@ pub struct Demo {
     #[arg(long)]
     pub serve: bool,
 
-    /// Draw with ASCII characters only.
-    #[arg(long)]
-    pub ascii: bool,
+    /// How it is shown.
+    #[command(flatten)]
+    pub look: Look,
 }
 
 /// Options of `replay`.
@@ -149,24 +213,70 @@ pub struct Replay {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub speed: u32,
 
-    /// Draw with ASCII characters only.
-    #[arg(long)]
-    pub ascii: bool,
+    /// How it is shown.
+    #[command(flatten)]
+    pub look: Look,
 }
 
 /// Options of `report`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line, and one of them holds")]
 pub struct Report {
     /// The file that `--record` made.
     pub record: PathBuf,
 
     /// As JSON.
-    #[arg(long, conflicts_with = "markdown")]
+    #[arg(long, group = "form")]
     pub json: bool,
 
     /// As Markdown.
-    #[arg(long)]
+    #[arg(long, group = "form")]
     pub markdown: bool,
+
+    /// As one HTML file that needs nothing else.
+    #[arg(long, group = "form")]
+    pub html: bool,
+
+    /// The ticket for the hosting provider, as Markdown: times in UTC, addresses and ports, the way there, how to repeat it.
+    #[arg(long, group = "form")]
+    pub ticket: bool,
+
+    /// One line for the chat.
+    #[arg(long, group = "form")]
+    pub status: bool,
+
+    /// Replace addresses and host names by stable placeholders.
+    #[arg(long)]
+    pub hide_addresses: bool,
+}
+
+/// Options of `causes`.
+#[derive(Debug, Args)]
+pub struct Causes {
+    /// The cause to read about; none: the list of all.
+    pub id: Option<String>,
+}
+
+/// Options of `generate`.
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// What to make.
+    #[command(subcommand)]
+    pub what: Generated,
+}
+
+/// What can be made.
+#[derive(Debug, Subcommand)]
+pub enum Generated {
+    /// The man page, why502(1).
+    Man,
+    /// A file of settings with every colour, key and option: for ~/.config/why502/config.toml, or /etc/why502/config.toml for all.
+    Config,
+    /// Completions, to be put where the shell looks for them.
+    Completions {
+        /// For this shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 /// A URL as people type it: `shop.example.com/cart` means http.
@@ -183,6 +293,31 @@ fn parse_url(text: &str) -> Result<Url, String> {
         return Err("it holds a user name or password; leave them out, they would be shown and recorded".to_owned());
     }
     Ok(url)
+}
+
+/// A proxy: `http://10.0.0.1:3128`, `socks5://127.0.0.1:1080`.
+fn parse_proxy(text: &str) -> Result<Url, String> {
+    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let url = Url::parse(&with_scheme).map_err(|e| format!("{e}; write it like http://10.0.0.1:3128"))?;
+    if !matches!(url.scheme(), "http" | "socks5" | "socks5h") {
+        return Err(format!("{} is no proxy that is spoken here; use http or socks5", url.scheme()));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err("it names no host; write it like http://10.0.0.1:3128".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it holds a user name or password; leave them out, they would be shown and recorded".to_owned());
+    }
+    Ok(url)
+}
+
+/// A theme by its name.
+fn parse_theme(text: &str) -> Result<String, String> {
+    let known = || crate::ui::THEMES.iter().map(|theme| theme.name);
+    if known().any(|name| name == text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("there is no such theme; there are {}", known().collect::<Vec<_>>().join(", ")))
 }
 
 /// A fault of the demo by its id.

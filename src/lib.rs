@@ -40,6 +40,7 @@
 //! | pane | a file in `src/ui/pane/` and its line in `pane::ALL` | snapshots walk the list |
 //! | key | a row in `ui/keymap.rs`, or below it in the file of its pane | help, footer and README come from it |
 //! | right | a variant of `sys::rights::Request` and its arm | |
+//! | parser of foreign bytes | a line in `shell::foreign::ALL`, a sample in `tests/fuzz/corpus/` | `tests/fuzz.rs` runs it, `tests/fuzz/run` feeds it |
 //! | lab scenario | a block in `tests/lab/scenarios/*.toml` | |
 
 pub mod app;

@@ -27,6 +27,9 @@ const LAYERS: &[(&str, u8)] = &[
     ("shell", 6),
 ];
 
+/// It runs before the program is built and is no part of it.
+const BUILD_SCRIPT: &str = "src/build.rs";
+
 /// Layers from this one on may use their neighbours: they are one program put together.
 const TOGETHER: u8 = 6;
 
@@ -93,7 +96,7 @@ const LINES: usize = 400;
 const TEST_LINES: usize = 800;
 
 fn sources() -> Vec<Source> {
-    files("src", "rs").iter().map(|path| Source::read(path)).collect()
+    files("src", "rs").iter().filter(|path| *path != BUILD_SCRIPT).map(|path| Source::read(path)).collect()
 }
 
 #[track_caller]
@@ -208,10 +211,14 @@ fn every_asset_is_listed() {
         return;
     }
     let code: String = sources().iter().map(|source| source.text.as_str()).collect();
+    let build = Source::read(BUILD_SCRIPT).text;
     let mut violations = Vec::new();
     for path in files("assets", "").iter().filter(|path| !path.starts_with("assets/docs/")) {
-        if !code.contains(path.trim_start_matches("assets/")) {
-            violations.push(format!("{path}: no include_str! names it"));
+        let name = path.trim_start_matches("assets/");
+        // The build script takes whole folders, and single files by name.
+        let folder = name.split_once('/').map_or(name, |(folder, _)| folder);
+        if !code.contains(name) && !build.contains(&format!("\"{folder}\"")) && !build.contains(path.as_str()) {
+            violations.push(format!("{path}: no include_str! and no build script names it"));
         }
     }
     none(&violations);
@@ -256,7 +263,7 @@ fn every_layer_is_a_folder_or_file_of_today_or_tomorrow() {
     let names = fs::read_dir(&src).expect("src is there").filter_map(Result::ok);
     let unknown: Vec<_> = names
         .map(|entry| entry.file_name().to_string_lossy().trim_end_matches(".rs").to_owned())
-        .filter(|name| layer(name).is_none() && name != "lib" && name != "main")
+        .filter(|name| layer(name).is_none() && !matches!(name.as_str(), "lib" | "main" | "build"))
         .map(|name| format!("src/{name}: no layer in tests/architecture.rs"))
         .collect();
     none(&unknown);

@@ -190,3 +190,83 @@ fn a_user_that_is_out_of_processes_is_told_so() {
     assert_eq!(output.status.code(), Some(3), "{err}");
     assert!(err.contains("ulimit -u") && !err.contains("panicked"), "{err}");
 }
+
+#[test]
+fn the_man_page_and_the_completions_know_every_command_option_and_key() {
+    let (status, page, _) = why502(&["generate", "man"]);
+    assert_eq!(status, 0);
+    let page = page.replace(r"\-", "-").replace(r"\fB", "").replace(r"\fI", "").replace(r"\fR", "").replace(r"\*(Aq", "'");
+    let mut options = 0;
+    for command in ["check", "explain", "demo", "replay", "report", "causes", "generate"] {
+        assert!(page.contains(&format!("why502 {command}")), "{command}");
+        let (_, help, _) = why502(&[command, "--help"]);
+        let long =
+            help.split_whitespace().filter(|word| word.starts_with("--")).map(|word| word.trim_end_matches([',', ':', '.', ';']));
+        for option in long.filter(|option| !matches!(*option, "--" | "--help")) {
+            options += 1;
+            assert!(page.contains(option), "{command} {option}");
+        }
+    }
+    assert!(options > 20, "{options} options were found in the help");
+    for binding in why502::ui::keymap::keys() {
+        assert!(page.contains(binding.what), "{}", binding.label);
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let (status, script, _) = why502(&["generate", "completions", shell]);
+        assert!(status == 0 && script.contains("vantage") && script.contains("explain"), "{shell}");
+    }
+    let (_, script, _) = why502(&["generate", "completions", "bash"]);
+    let asked = format!("{script}\nCOMP_WORDS=(why502 ca); COMP_CWORD=1; _why502 why502 ca why502; echo \"${{COMPREPLY[@]}}\"");
+    let answered = Command::new("bash").args(["--norc", "-c", &asked]).output().expect("bash");
+    assert_eq!(String::from_utf8_lossy(&answered.stdout).trim(), "causes");
+}
+
+/// Files of a team's own in a configuration directory.
+fn own_files() -> tempfile::TempDir {
+    let home = tempfile::tempdir().expect("temporary directory");
+    for (name, text) in [
+        (
+            "signatures/shop.toml",
+            "dialects = [\"python\"]\n[[signature]]\nid = \"shop-licence\"\norigin = \"our wiki\"\nabout = \"upstream\"\nrank = \"root\"\n\
+             pattern = 'LicenceExpired'\nexplain = \"the shop's licence has expired\"\ncauses = [\"upstream-app-error\"]\n",
+        ),
+        (
+            "causes/shop.toml",
+            "section = \"the shop\"\n[[cause]]\nid = \"shop-licence\"\nabout = \"upstream\"\ntitle = \"the shop's licence\"\nwhat = \"It is paid each November.\"\n\
+             summary = [\"The shop's licence has expired\"]\nfor = [{ fact = \"log:shop-licence\", weight = 0.9 }]\n\
+             fix = [{ text = \"Call the seller\" }]\nverify = [{ text = \"Open the shop\" }]\n",
+        ),
+        ("playbook/shop.toml", "[[step]]\nid = \"licence\"\nphase = \"server status\"\nquestion = \"Is it paid?\"\n"),
+    ] {
+        let path = home.path().join("why502").join(name);
+        fs::create_dir_all(path.parent().expect("folder")).expect("directory");
+        fs::write(path, text).expect("file");
+    }
+    home
+}
+
+#[test]
+fn a_team_adds_knowledge_of_its_own_and_an_error_in_it_stops_nothing() {
+    let home = own_files();
+    let run = |args: &[&str], input: &[u8]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_why502"));
+        command.args(args).env("XDG_CONFIG_HOME", home.path()).env_remove("SUDO_UID").env_remove("DOAS_USER");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let _ = child.stdin.take().expect("standard input").write_all(input);
+        let output = child.wait_with_output().expect("it ends");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().expect("an exit status"), text(&output.stdout), text(&output.stderr))
+    };
+    let (status, page, error) = run(&["causes", "shop-licence"], b"");
+    assert_eq!(status, 0, "{error}");
+    assert!(page.contains("It is paid each November.") && page.contains("the shop's licence has expired"), "{page}");
+    assert!(error.contains("playbook/shop.toml: line 1: missing field `title`"), "{error}");
+    let trace = b"Traceback (most recent call last):\n  File \"/srv/app/site.py\", line 9, in page\n    raise LicenceExpired(\"since Friday\")\nsite.LicenceExpired: since Friday\n";
+    let (status, json, _) = run(&["explain", "--json", "-"], trace);
+    let said: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((status, &said["causes"][0]["id"]), (0, &"shop-licence".into()), "{json}");
+    let blind = &said["blind_spots"][0];
+    assert!(blind["source"].as_str().expect("text").ends_with("why502/playbook/shop.toml"), "{blind}");
+    assert_eq!(blind["reason"], "line 1: missing field `title`");
+    assert!(blind["remedy"].as_str().expect("text").starts_with("mend it"), "{blind}");
+}

@@ -1,10 +1,16 @@
 //! The console's own loop with an injected feed and keys, a terminal of memory and paused time: what a person meets who sits
 //! before it. What only a real terminal can show is in `pty.rs`, how screens look in `screens.rs`.
 
+#[path = "console/deeds.rs"]
+mod deeds;
 #[path = "console/hands.rs"]
 mod hands;
 #[path = "common/incident.rs"]
 mod incident;
+#[path = "console/linear.rs"]
+mod linear;
+#[path = "console/panes.rs"]
+mod panes;
 
 use std::time::Duration;
 
@@ -161,6 +167,43 @@ async fn what_is_searched_is_typed_found_and_left() {
     assert_eq!(state.view.logs.search.map(|search| search.text().to_owned()).as_deref(), Some("prematurely"));
 }
 
+/// What `why502 check --json` prints on another host.
+const ELSEWHERE: &str = r#"{"schema":"why502/1","at":"2026-11-20T02:31:07Z","host":"lap\u001b[31mtop","target":{"url":"http://shop.test/"},
+    "hops":[{"name":"client","target":"http://shop.test/","outcome":"status 200"},{"name":"tcp","target":"x","outcome":"OK"}]}"#;
+
+#[tokio::test(start_paused = true)]
+async fn what_was_seen_elsewhere_is_pasted_or_read_and_compared() {
+    loop_with(async |hands| {
+        broken(&hands).await;
+        hands.input(Input::Paste("rm -rf /\nq".to_owned()));
+        hands.wait_for("a word that it is nothing", |screen| screen.contains("nothing was done with it")).await;
+        hands.press('v');
+        hands.wait_for("the command", |screen| screen.contains("SEEN ELSEWHERE") && screen.contains("ssh HOST why502 check")).await;
+        hands.press('v');
+        hands.input(Input::Paste("/tmp/seen.json\nq".to_owned()));
+        hands.wait_for("the file's name", |screen| screen.contains("file: /tmp/seen.json")).await;
+        hands.key(KeyCode::Enter, KeyModifiers::NONE);
+        hands.settle().await;
+        assert!(hands.effects().contains(&Effect::ReadVantage("/tmp/seen.json".to_owned())), "{:?}", hands.effects());
+        hands.input(Input::Paste(ELSEWHERE.to_owned()));
+        hands.settle().await;
+        let seen = hands.effects().into_iter().find_map(|effect| match effect {
+            Effect::Vantage(seen) => Some(seen),
+            _ => None,
+        });
+        // As the collectors give it back, so that it is recorded, too.
+        hands.observe(Observation::Vantage(seen.expect("what was pasted")));
+        hands
+            .wait_for("the comparison", |screen| {
+                screen.contains("lap") && screen.contains("status 200") && screen.contains("Served there and not here")
+            })
+            .await;
+    })
+    .await
+    .0
+    .expect("it runs on");
+}
+
 /// A way to end it.
 type End = fn(&Hands);
 
@@ -209,11 +252,9 @@ async fn a_flood_starves_neither_keys_nor_frames() {
         let done = hands.flood(move || batch.clone());
         hands.wait_for("the flood on the screen", |screen| screen.contains("300 groups") || screen.contains("303 groups")).await;
         for (key, sign) in [('?', "KEYS"), ('?', "CHECKLIST"), ('5', "═5 LOGS"), ('?', "KEYS")] {
-            let pressed = Instant::now();
             hands.press(key);
+            // How soon is the machine's affair, and measured by tests/bench.
             hands.wait_for(sign, |screen| screen.contains(sign)).await;
-            // A debug build on a busy machine; a person would not wait longer.
-            assert!(pressed.elapsed() < Duration::from_secs(2), "{sign} after {:?}", pressed.elapsed());
         }
         assert!(!done.is_finished(), "the flood went on all the time");
         hands.press('q');

@@ -295,10 +295,13 @@ fn a_key_heals_and_the_console_shows_it() {
     let _turn = alone();
     let mut console = Console::start("app-stopped");
     console.shows("upstream-down");
+    // The log tells of it before the first of our own requests is answered.
+    console.shows("edge 502");
     let dir = console.dir();
     console.keys.write_all(b"H").and_then(|()| console.keys.flush()).expect("a key");
     console.shows("the demo heals itself: it starts the application");
-    console.shows("is served; nothing fails");
+    console.shows("served again since");
+    console.shows("recovered at");
     assert!(console.text().contains("edge 200"), "{}", console.text());
     console.keys.write_all(b"q").and_then(|()| console.keys.flush()).expect("a key");
     until("it ends", || console.child.try_wait().expect("its status").is_some());
@@ -315,4 +318,26 @@ fn nothing_is_left_when_the_console_is_killed() {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).expect("killed");
     until("it ends", || console.child.try_wait().expect("its status").is_some());
     assert_gone(&dir);
+}
+
+#[test]
+fn check_waits_until_all_is_well_and_leaves_metrics() {
+    let _alone = alone();
+    let mut demo = Demo::start("app-stopped");
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let metrics = dir.path().join("why502.prom");
+    let mut check = Command::new(PROGRAM);
+    check.args(["check", "--json", "--until-healthy", "60s", "--config"]).arg(&demo.config).arg("--textfile").arg(&metrics);
+    let mut check = check.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
+    let mut first = String::new();
+    let mut told = BufReader::new(check.stderr.take().expect("piped"));
+    told.read_line(&mut first).expect("a line");
+    assert!(first.starts_with("why502: 2") && first.contains(" CRITICAL - upstream-down"), "{first}");
+    demo.heal();
+    let out = check.wait_with_output().expect("it ends");
+    let result: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!((out.status.code(), result["verdict"].as_str()), (Some(0), Some("ok")));
+    let metrics = fs::read_to_string(metrics).expect("metrics");
+    assert!(metrics.contains("\nwhy502_status 0\n"), "{metrics}");
+    assert_eq!(fs::read_dir(dir.path()).expect("directory").count(), 1, "no draft is left");
 }

@@ -11,7 +11,7 @@ use std::{
 
 use why502::{
     model::{Address, HttpRequest, Identity, Outcome, ProbeJob, ProbeReport, Protocol, Subject},
-    sys::PROBE_AS_MODE,
+    sys::{Errand, PROBE_AS_MODE, Way},
 };
 
 /// `nobody` on every distribution.
@@ -21,18 +21,17 @@ const GROUP: u32 = 54_321;
 
 fn job(socket: &Path, groups: Vec<u32>) -> ProbeJob {
     let address = Address::Unix(socket.to_owned());
+    let request = HttpRequest {
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        host: "a".to_owned(),
+        headers: Vec::new(),
+        params: Vec::new(),
+    };
     ProbeJob {
-        probe: "upstream".to_owned(),
-        subject: Subject(address.to_string()),
-        upstreams: Vec::new(),
-        address,
-        protocol: Protocol::Http,
-        request: Some(HttpRequest { method: "GET".to_owned(), path: "/".to_owned(), host: "a".to_owned(), params: Vec::new() }),
-        sni: None,
+        request: Some(request),
         identity: Some(Identity { name: "nobody".to_owned(), uid: NOBODY, gid: NOBODY, groups }),
-        connect_ms: 1000,
-        total_ms: 2000,
-        header_limit: None,
+        ..ProbeJob::new("upstream", Subject(address.to_string()), address, Protocol::Http, (1000, 2000))
     }
 }
 
@@ -133,4 +132,56 @@ fn a_child_that_is_asked_nonsense_says_nothing() {
     let mut nobodys = job(Path::new("/none"), vec![]);
     nobodys.identity = None;
     assert_eq!(child(&serde_json::to_vec(&nobodys).expect("job")), (false, Vec::new()), "never as root");
+}
+
+/// A process in a network namespace of its own, whose loopback is up, with the way to it.
+struct Elsewhere(std::process::Child, Way);
+
+impl Elsewhere {
+    fn new() -> Self {
+        let up = "ip link set lo up && exec sleep 60";
+        let child = Command::new("unshare").args(["--net", "sh", "-c", up]).spawn().expect("unshare(1)");
+        let pid = child.id();
+        let ready = || std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "sleep");
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !ready() && std::time::Instant::now() < until {
+            std::thread::yield_now();
+        }
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("its status");
+        let started = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19)).and_then(|at| at.parse().ok());
+        Self(child, Way { pid, started: started.expect("its start"), net: true, files: false })
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn an_address_in_another_network_is_tried_there() {
+    if !root() {
+        return;
+    }
+    let there = Elsewhere::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listener");
+    let at = Address::Tcp(listener.local_addr().expect("address"));
+    let tried = |address: Address, way: Option<Way>| {
+        let bare = ProbeJob::new("upstream", Subject(address.to_string()), address, Protocol::Stream, (1000, 2000));
+        let identity = Identity { name: "nobody".to_owned(), uid: NOBODY, gid: NOBODY, groups: Vec::new() };
+        let errand = Errand { job: ProbeJob { identity: Some(identity), ..bare }, way, ourselves: false };
+        let (ended, said) = child(&serde_json::to_vec(&errand).expect("JSON"));
+        assert!(ended);
+        let report: ProbeReport = serde_json::from_slice(&said).expect("a report");
+        assert_eq!(report.job, errand.job);
+        report.outcome
+    };
+    assert_eq!(tried(at.clone(), None), Outcome::Open);
+    let inside = at.inside(Some("netns blue"));
+    assert_eq!(tried(inside.clone(), Some(there.1.clone())), Outcome::Refused);
+    // Its number may be another process's by now: then nothing is said of the address.
+    let gone = Way { started: there.1.started + 1, ..there.1.clone() };
+    assert!(matches!(tried(inside, Some(gone)), Outcome::Skipped(_)));
 }

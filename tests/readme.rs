@@ -34,7 +34,8 @@ fn the_readme_shows_what_the_program_shows() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = std::fs::read_to_string(&path).expect("README.md");
     let made = with(&readme, "one static file.\n\n```text\n", "```\n", &screen("nginx-app-dead", 80, 24));
-    let made = with(&made, "## Keys\n\n", "\n## What it never does", &ui::keymap::key_table());
+    let keys = format!("{}\n{}", ui::keymap::key_table(), ui::keymap::command_table());
+    let made = with(&made, "## Keys\n\n", "\n## What it never does", &keys);
     if std::env::var_os("WHY502_WRITE_README").is_some() {
         std::fs::write(&path, made).expect("README.md");
     } else {

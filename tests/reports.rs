@@ -4,7 +4,11 @@ mod common;
 
 use common::{hostile::hostile, incident::Incident};
 use serde_json::Value;
-use why502::{model::Verdict, report};
+use why502::{
+    catalog::{Catalog, is_field},
+    model::{CheckState, Deed, Observation, Outcome, Verdict},
+    report,
+};
 
 #[test]
 fn the_json_is_the_contracts() {
@@ -20,6 +24,9 @@ fn the_json_is_the_contracts() {
         "symptom",
         "causes",
         "findings",
+        "configured",
+        "timeline",
+        "traffic",
         "ruled_out",
         "blind_spots",
         "hops",
@@ -111,4 +118,97 @@ fn foreign_text_is_no_markup() {
             markdown.lines().filter(|line| !line.trim_start().starts_with("sudo") && !line.trim_start().starts_with("curl"));
         assert!(!escaped.clone().any(|line| line.contains(bare)), "{bare}: {markdown}");
     }
+}
+
+/// An incident with all that a report tells: notes, a skipped step, a turn of a probe.
+fn worked_on() -> Incident {
+    let mut incident = Incident::broken();
+    let deed = |deed| Observation::Operator(deed);
+    incident.observe(deed(Deed::Note { text: "asked dev about token=hunter2hunter2".into(), step: None }));
+    incident.observe(deed(Deed::Note { text: "seen on two browsers".into(), step: Some("other-client".into()) }));
+    let step = incident.state.assessment.steps[3].id.clone();
+    incident.observe(deed(Deed::Step { step, state: Some(CheckState::Skipped), reason: Some("no second device".into()) }));
+    incident.rounds(2, |_| Outcome::Status(200));
+    incident
+}
+
+#[test]
+fn a_report_tells_what_was_done_and_no_secret() {
+    let state = worked_on().state;
+    for text in [report::markdown(&state, 1830), report::html(&state, 1830)] {
+        for words in ["asked dev", "no second device", "skipped at 2026-11-20T", "Ruled out", "Checklist", "why502: began to look"]
+        {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    insta::assert_snapshot!("report-worked-on-markdown", report::markdown(&state, 1830));
+    insta::assert_snapshot!("ticket-broken", report::ticket(&Incident::broken().state));
+}
+
+#[test]
+fn the_html_needs_nothing_and_nothing_foreign_is_markup() {
+    let html = report::html(&hostile("<script>alert(1)</script> <img src=x onerror=1> \" onload=\"x ' &amp; \u{1b}[2J"), 1);
+    assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("\" onload=\"x"), "{html}");
+    assert!(html.contains("&lt;script&gt;") && html.contains("default-src 'none'"));
+    // Each tag that is opened is one of ours, and is closed.
+    let tag = regex::Regex::new("<(/?)([a-zA-Z0-9]+)([^<>]*)>").expect("a pattern");
+    let mut open: Vec<String> = Vec::new();
+    for found in tag.captures_iter(html.strip_prefix("<!DOCTYPE html>").expect("a document type")) {
+        let name = found[2].to_owned();
+        let ours =
+            ["html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "h4", "p", "dl", "dt", "dd", "ul", "ol", "li"];
+        let more = ["table", "tr", "th", "td", "pre", "span", "svg", "rect"];
+        assert!(ours.contains(&name.as_str()) || more.contains(&name.as_str()), "{name}");
+        assert!(!found[3].contains("http") || name == "meta", "{}", &found[0]);
+        match &found[1] {
+            "/" => assert_eq!(open.pop().as_ref(), Some(&name), "closed in order"),
+            _ if name == "meta" || found[3].ends_with('/') => {}
+            _ => open.push(name),
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn the_handbook_has_a_page_for_each_cause_that_a_person_can_read() {
+    let catalog = Catalog::embedded().expect("the embedded catalogue is sound");
+    let handbook = report::Handbook::new(&catalog);
+    for cause in &catalog.causes {
+        assert!(handbook.contents().contains(&format!("  {} ", cause.id)), "{}", cause.id);
+        let page = handbook.page(&cause.id).expect("a page");
+        for heading in ["What it is", "To remove it", "To see that it is gone", "To keep it away", "To read more"] {
+            assert!(page.contains(&format!("\n{heading}")), "{}: no {heading}", cause.id);
+        }
+        assert!(page.contains("\nWhat speaks for it") || page.contains("\nLog lines that tell of it"), "{}: no evidence", cause.id);
+        for line in page.lines().filter(|line| !line.trim_start().starts_with("$ ")) {
+            assert!(line.len() <= 100 && !line.ends_with(' '), "{}: {line:?}", cause.id);
+            // The braces of a gateway's own configuration hold more than a name.
+            let field = line.split('{').skip(1).filter_map(|rest| rest.split_once('}')).any(|(name, _)| is_field(name));
+            assert!(!field || line.contains("%{"), "what an incident would fill in: {line}");
+        }
+    }
+    assert!(handbook.page("upstream").expect_err("no cause").to_string().contains("upstream-down"));
+    insta::assert_snapshot!(handbook.page("upstream-socket-permission").expect("a page"));
+}
+
+#[test]
+fn the_metrics_are_what_prometheus_reads() {
+    let label = r#"[a-z_]+="(?:[^"\\]|\\["\\n])*""#;
+    let sample = regex::Regex::new(&format!(r"^[a-z0-9_]+(\{{{label}(,{label})*\}})? [0-9.]+$")).expect("a pattern");
+    for state in [Incident::broken().state, hostile("a\\b\"} 1\n# x{c=\"")] {
+        let text = report::metrics(&state, 1830);
+        assert!(text.ends_with('\n') && text.contains("\nwhy502_check_duration_seconds 1.83\n"));
+        let mut typed = "";
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                typed = rest.strip_suffix(" gauge").expect("a gauge");
+            } else if !line.starts_with("# HELP ") {
+                let name = line.split(['{', ' ']).next().expect("a name");
+                assert_eq!(name, typed, "{line}");
+                assert!(sample.is_match(line), "{line}");
+            }
+        }
+    }
+    insta::assert_snapshot!(report::metrics(&Incident::broken().state, 1830));
 }

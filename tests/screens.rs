@@ -1,6 +1,8 @@
 //! Screens as a person sees them, and the promise that no size and no foreign text breaks them.
 
 mod common;
+#[path = "screens/config.rs"]
+mod config;
 #[path = "screens/logs.rs"]
 mod logs;
 
@@ -16,8 +18,11 @@ use ratatui::{
     style::Color,
 };
 use why502::{
-    app::{Action, Msg, Options, Overlay, State},
-    model::{LogBatch, LogCount, LogFormat, Observation, Outcome, SourceKind},
+    app::{Action, Ask, Msg, Options, Overlay, Paper, Prompt, State},
+    model::{
+        CertView, CheckState, Deed, LogBatch, LogCount, LogFormat, Observation, Outcome, SourceKind, TlsView, TrustFault,
+        TrustFinding, TrustVerdict, View,
+    },
     report,
     ui::{Ui, draw, pane},
 };
@@ -69,6 +74,75 @@ whole_screens! {
     zoomed_probes: looking_at(Incident::broken(), "probes", None, true);
     zoomed_load: looking_at(Incident::broken(), "load", None, true);
     zoomed_logs: looking_at(Incident::broken(), "logs", None, true);
+    zoomed_timeline: looking_at(worked_on(), "timeline", None, true);
+    timeline: looking_at(worked_on(), "timeline", None, false);
+    preview: looking_at(worked_on(), "checklist", Some(Overlay::Paper(Paper::Report)), false);
+    palette: typing(Incident::broken(), "re");
+    past: looking_back(worked_on());
+}
+
+/// An outage that somebody works on: notes, a skipped step, and requests that are served again.
+fn worked_on() -> Incident {
+    let mut incident = Incident::broken();
+    incident.observe(Observation::Operator(Deed::Note { text: "asked dev about 8081".into(), step: None }));
+    let step = incident.state.assessment.steps[3].id.clone();
+    let reason = Some("no second device".into());
+    incident.observe(Observation::Operator(Deed::Step { step, state: Some(CheckState::Skipped), reason }));
+    incident.rounds(3, |_| Outcome::Status(200));
+    incident
+}
+
+/// The same while a command is typed.
+fn typing(mut incident: Incident, text: &str) -> Incident {
+    incident.feed(Msg::Act(Action::Type(Prompt::new(Ask::Command, text.to_owned()))));
+    incident
+}
+
+/// The same, as it was shortly before this program was started.
+fn looking_back(mut incident: Incident) -> Incident {
+    let began = incident.state.scene.began.expect("it began").wall_s();
+    incident.feed(Msg::Act(Action::LookBack(Some(began - 5))));
+    incident
+}
+
+#[test]
+fn papers_commands_and_the_past_are_told_in_ascii_and_without_colours() {
+    let ascii = Ui::choose(Some("xterm"), false, false, false);
+    let mono = Ui::choose(Some("xterm"), true, true, false);
+    let incidents = || {
+        [
+            looking_at(worked_on(), "timeline", None, false),
+            looking_at(worked_on(), "checklist", Some(Overlay::Paper(Paper::Ticket)), false),
+            typing(Incident::broken(), "re"),
+            looking_back(worked_on()),
+        ]
+    };
+    for incident in incidents() {
+        for (width, height) in [(40, 10), (80, 24), (160, 45)] {
+            assert!(text(&screen(&incident.state, &ascii, width, height)).is_ascii());
+            let (plain, coloured) =
+                (screen(&incident.state, &mono, width, height), screen(&incident.state, &modern(), width, height));
+            assert!(plain.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+            assert_eq!(text(&plain), text(&coloured));
+        }
+    }
+    insta::assert_snapshot!("styles-colour-palette", styles(&screen(&incidents()[2].state, &modern(), 80, 24)));
+    insta::assert_snapshot!("ascii-timeline", text(&screen(&incidents()[0].state, &ascii, 80, 24)));
+}
+
+#[test]
+fn no_size_breaks_papers_commands_or_the_past() {
+    let incidents = [
+        looking_at(worked_on(), "timeline", None, false),
+        looking_at(worked_on(), "checklist", Some(Overlay::Paper(Paper::Report)), false),
+        typing(Incident::broken(), ""),
+        looking_back(worked_on()),
+    ];
+    for (width, height) in (1..=50).step_by(3).flat_map(|width| (1..=16).map(move |height| (width, height))) {
+        for incident in &incidents {
+            screen(&incident.state, &modern(), width, height);
+        }
+    }
 }
 
 /// The same, as somebody looks at it who has pressed a few keys.
@@ -111,6 +185,39 @@ fn every_kind_of_row_is_explained() {
             }
         }
     }
+}
+
+#[test]
+fn what_a_probe_saw_of_tls_is_told_and_foreign_text_stays_text() {
+    let mut incident = Incident::broken();
+    let index = incident.state.plan.jobs.iter().position(|job| job.probe == "upstream").expect("a planned probe");
+    let mut report = common::incident::report(&incident.state.plan.jobs[index], Outcome::Open);
+    let cert =
+        CertView { subject: "CN=app\u{1b}[2J\nCN=forged".to_owned(), names: vec!["app.test".to_owned()], ..CertView::default() };
+    let text_of = |text: &str| text.to_owned();
+    let finding = TrustFinding { fault: TrustFault::Expired, text: text_of("the certificate expired at 2026-01-01T00:00:00Z") };
+    let verdict = TrustVerdict::Refused(vec![finding]);
+    let view = TlsView { chain: vec![cert], verdict, judged_by: text_of("/etc/ca.pem"), ..TlsView::default() };
+    report.view = Some(View::Tls(Box::new(view)));
+    incident.observe(Observation::Probe(Box::new(report)));
+    let key = rows(&incident.state, "probes")
+        .into_iter()
+        .find(|key| {
+            let overlay = Some(Overlay::Explain { pane: "probes", key: key.clone() });
+            let copy = Incident { state: incident.state.clone(), at_ms: incident.at_ms, seen: incident.seen.clone() };
+            text(&screen(&looking_at(copy, "probes", overlay, false).state, &modern(), 120, 60)).contains("What it saw")
+        })
+        .expect("one row tells what it saw");
+    let overlay = Some(Overlay::Explain { pane: "probes", key });
+    let shown = text(&screen(&looking_at(incident, "probes", overlay, false).state, &modern(), 120, 60));
+    for words in
+        ["does not trust it, by /etc/ca.pem", "expired: the certificate expired at", "names: app.test", "server name sent: none"]
+    {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(shown.contains("CN=app\\x1b[2J") && !shown.contains('\u{1b}'), "{shown}");
+    let forged = shown.lines().find(|line| line.contains("forged")).expect("shown");
+    assert!(forged.contains("CN=app"), "a line end of a stranger's begins no line of ours: {forged}");
 }
 
 #[test]
@@ -323,7 +430,8 @@ fn no_foreign_byte_reaches_the_terminal() {
             assert!(!whole.content.iter().any(bad));
         }
     }
-    for report in [report::text(&state, 5), report::markdown(&state, 5), report::json(&state, 5)] {
+    let papers = [report::markdown(&state, 5), report::html(&state, 5), report::ticket(&state)];
+    for report in papers.into_iter().chain([report::text(&state, 5), report::json(&state, 5)]) {
         assert!(!report.chars().any(|c| c != '\n' && (c.is_control() || why502::model::text::is_invisible(c))), "{report}");
         assert!(report.contains("\\x1b") || report.contains("\\\\x1b"));
     }

@@ -51,6 +51,8 @@ pub enum FilterBy {
     Text(Pattern),
     /// The group of this source with this key.
     Group(String, String),
+    /// The row with this key, of another pane than the logs.
+    Row(String),
 }
 
 /// A log that was picked, and the one with which picking began: when its turn comes again, all are shown.
@@ -103,6 +105,10 @@ pub struct Prompt {
     pub text: String,
     /// The same, compiled. `None`: nothing yet, or no pattern.
     pub pattern: Option<Pattern>,
+    /// The step of the checklist that it is about.
+    pub about: Option<String>,
+    /// Which of the commands that are offered is picked.
+    pub pick: usize,
 }
 
 /// What a text is typed for.
@@ -114,23 +120,46 @@ pub enum Ask {
     Only,
     /// To hide what has it.
     Hide,
+    /// The name of a file that holds what somebody elsewhere saw.
+    Vantage,
+    /// To note it.
+    Note,
+    /// To say why a step is skipped.
+    Skip,
+    /// To do what it names.
+    Command,
+}
+
+impl Ask {
+    /// Whether it is compared with other texts.
+    pub fn compares(self) -> bool {
+        match self {
+            Self::Find | Self::Only | Self::Hide => true,
+            Self::Vantage | Self::Note | Self::Skip | Self::Command => false,
+        }
+    }
 }
 
 impl Prompt {
     /// With so much typed.
     pub fn new(ask: Ask, text: String) -> Self {
-        Self { ask, pattern: Pattern::new(&text), text }
+        Self { ask, pattern: Pattern::new(&text).filter(|_| ask.compares()), text, about: None, pick: 0 }
+    }
+
+    /// About a step of the checklist, with nothing typed.
+    pub fn about(ask: Ask, step: String) -> Self {
+        Self { about: Some(step), ..Self::new(ask, String::new()) }
     }
 
     /// Whether what was typed is no pattern.
     pub fn bad(&self) -> bool {
-        self.pattern.is_none() && !matches!(self.text.as_str(), "" | "~")
+        self.ask.compares() && self.pattern.is_none() && !matches!(self.text.as_str(), "" | "~")
     }
 
     /// The filter that it would be.
     pub fn filter(&self) -> Option<LogFilter> {
         let hide = match self.ask {
-            Ask::Find => return None,
+            Ask::Find | Ask::Vantage | Ask::Note | Ask::Skip | Ask::Command => return None,
             Ask::Only => false,
             Ask::Hide => true,
         };

@@ -1,6 +1,9 @@
 //! Which logs are looked for, and which of those that were found are followed. Pure, as all of `app/`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use super::Options;
 use crate::{
@@ -14,6 +17,8 @@ const FOLLOWED: usize = 128;
 const FOUND: usize = 64;
 /// Units whose journal is followed, at most.
 const UNITS: usize = 32;
+/// Addresses at which nobody listens whose logs are looked for, at most: each is looked for among units and pools.
+const OWNERLESS: usize = 64;
 /// Upstreams that one process is, at most: more are a host of sites, and a line of its log is about any of them.
 const SERVES: usize = 8;
 /// Programs that are gateways themselves: one that listens here beside those that are known has logs that matter, as it may stand
@@ -26,7 +31,7 @@ pub fn wish(scene: &Scene, options: &Options) -> SourceWish {
     let mut owners: BTreeMap<u32, LogOwner> = BTreeMap::new();
     for gateway in &scene.gateways {
         if let RunState::Running { pid, .. } = gateway.state {
-            let serves = vec![Subject(gateway.kind.clone())];
+            let serves = vec![scene.named(gateway)];
             owners.insert(pid, LogOwner { pid, role: OwnerRole::Gateway, serves });
         }
     }
@@ -43,21 +48,22 @@ pub fn wish(scene: &Scene, options: &Options) -> SourceWish {
     for address in dialled {
         let at = local_form(address);
         let ours = match &at {
-            Address::Tcp(to) => listeners.is_none_or(|table| table.is_local(to.ip())),
+            Address::Tcp(_) | Address::Inside(..) => listeners.is_none_or(|table| table.covers(&at)),
             Address::Unix(_) => true,
             Address::Name(..) => false,
         };
         let taking: Vec<&Listener> = match &at {
             // A name of this host's own is known by its port; one of another host has no listener here.
             Address::Name(_, port) => listeners.map_or_else(Vec::new, |table| {
-                table.listeners.iter().filter(|listener| listener.address.port() == Some(*port)).collect()
+                let here = |listener: &&Listener| listener.address.place().is_none() && listener.address.port() == Some(*port);
+                table.listeners.iter().filter(here).collect()
             }),
-            Address::Tcp(_) | Address::Unix(_) => {
+            Address::Tcp(_) | Address::Unix(_) | Address::Inside(..) => {
                 listeners.and_then(|table| table.taking(&at)).filter(|_| ours).into_iter().collect()
             }
         };
         let known: Vec<u32> = taking.iter().filter_map(|listener| Some(listener.owner.as_ref()?.pid)).collect();
-        if ours && known.is_empty() {
+        if ours && known.is_empty() && ownerless.len() < OWNERLESS {
             ownerless.push(address.clone());
         }
         if ours || !known.is_empty() {
@@ -81,12 +87,48 @@ pub fn wish(scene: &Scene, options: &Options) -> SourceWish {
     }
     let unit = |gateway: &Gateway| {
         let name = gateway.unit.clone().unwrap_or_else(|| format!("{}.service", gateway.kind));
-        (name, Subject(gateway.kind.clone()))
+        (name, scene.named(gateway))
     };
     let units: BTreeSet<(String, Subject)> =
         scene.gateways.iter().filter(|gateway| gateway.unit.is_some() || !gateway.running()).map(unit).collect();
     let known = configured(scene).into_iter().map(|log| log.path).collect();
-    SourceWish { owners: owners.into_values().collect(), ownerless, dialled: local, units: units.into_iter().collect(), known }
+    SourceWish {
+        owners: owners.into_values().collect(),
+        ownerless,
+        dialled: local,
+        units: units.into_iter().collect(),
+        known,
+        configs: configs(scene),
+        scripts: scripts(scene),
+    }
+}
+
+/// Files of configurations that are looked at for changes, at most: those of a host with a few hundred sites.
+const CONFIGS: usize = 1_000;
+/// Directories of scripts, at most.
+const SCRIPTS: usize = 32;
+
+/// The files of all configurations.
+fn configs(scene: &Scene) -> Vec<(PathBuf, Subject)> {
+    let of = |gateway: &Gateway| {
+        let kind = scene.named(gateway);
+        gateway.files.iter().map(move |(path, _)| (path.clone(), kind.clone())).collect::<Vec<_>>()
+    };
+    let mut files: Vec<_> = scene.gateways.iter().flat_map(of).take(CONFIGS).collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
+/// Where the scripts lie that FastCGI is told to run.
+fn scripts(scene: &Scene) -> Vec<(PathBuf, Subject)> {
+    let mut found = BTreeSet::new();
+    for (_, route) in scene.gateways.iter().flat_map(Gateway::routes) {
+        let script = route.params.iter().find(|(name, _)| name == "SCRIPT_FILENAME").map(|(_, value)| PathBuf::from(value));
+        let Some(dir) = script.as_deref().and_then(std::path::Path::parent).filter(|dir| dir.is_absolute()) else { continue };
+        found.extend(route.servers.iter().map(|server| (dir.to_owned(), Subject(server.address.to_string()))));
+    }
+    found.into_iter().take(SCRIPTS).collect()
 }
 
 /// `localhost` is this host whatever a resolver says (RFC 6761 section 6.3).

@@ -25,11 +25,19 @@ pub struct EvidenceSpec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AdviceSpec {
+    /// Whose words these are: kinds of gateways, or names of application servers. Empty: they hold for all.
+    #[serde(default)]
+    pub of: Vec<String>,
     /// The sentence, in the imperative.
     pub text: String,
     /// The command's words.
     #[serde(default)]
     pub run: Vec<String>,
+}
+
+/// Whether what stands between braces in a text is the name of a field, and not a part of somebody's configuration.
+pub fn is_field(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// One cause.
@@ -38,6 +46,9 @@ pub struct AdviceSpec {
 pub struct CauseSpec {
     /// One of the fixed words of the contract.
     pub id: String,
+    /// Where it lies: the heading of its file.
+    #[serde(skip)]
+    pub section: String,
     /// What it is a cause of trouble of.
     pub about: About,
     /// A noun phrase.
@@ -64,9 +75,15 @@ pub struct CauseSpec {
     /// Causes that follow from it: they stand below it.
     #[serde(default)]
     pub explains: Vec<String>,
+    /// Whether it only contributes: it stands below every other cause, however much speaks for it.
+    #[serde(default)]
+    pub contributing: bool,
     /// Whether it is a fault even while every request is served.
     #[serde(default)]
     pub standalone: bool,
+    /// Facts with which it is a fault even while every request is served that is tried here: they show what breaks a share.
+    #[serde(default)]
+    pub alone: Vec<String>,
     /// What stops the bleeding, each with its risk.
     #[serde(default)]
     pub mitigate: Vec<AdviceSpec>,
@@ -84,16 +101,26 @@ pub struct CauseSpec {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+pub(super) struct File {
+    section: String,
     cause: Vec<CauseSpec>,
 }
 
-pub(super) fn parse(file: &str, text: &str) -> Result<Vec<CauseSpec>, CatalogError> {
-    let parsed: File = toml::from_str(text).map_err(|e| CatalogError::new(file, e))?;
-    for cause in &parsed.cause {
-        if let Some(spec) = cause.evidence_for.iter().chain(&cause.against).find(|spec| !(0.0..1.0).contains(&spec.weight)) {
-            return Err(CatalogError::new(file, format!("{}: the weight of {} is not between 0 and 1", cause.id, spec.fact)));
-        }
+impl File {
+    /// Leaves out what has the id of one of these.
+    pub(super) fn forget(&mut self, own: &[CauseSpec]) {
+        self.cause.retain(|known| own.iter().all(|cause| cause.id != known.id));
     }
-    Ok(parsed.cause)
+
+    pub(super) fn causes(self) -> impl Iterator<Item = CauseSpec> {
+        self.cause.into_iter().map(move |cause| CauseSpec { section: self.section.clone(), ..cause })
+    }
+}
+
+impl CauseSpec {
+    /// What is wrong with it.
+    pub(super) fn problem(&self) -> Option<CatalogError> {
+        let spec = self.evidence_for.iter().chain(&self.against).find(|spec| !(0.0..1.0).contains(&spec.weight))?;
+        Some(CatalogError::new(&self.id, format!("the weight of {} is not between 0 and 1", spec.fact)))
+    }
 }

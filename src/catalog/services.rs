@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 
-use super::CatalogError;
 use crate::model::ProcessInfo;
 
 /// Lists of program names, from `assets/services.toml`.
@@ -13,11 +12,42 @@ pub struct Services {
     not_the_application_words: Vec<String>,
     application_servers: Vec<String>,
     runtimes: Vec<String>,
+    status: Vec<StatusHelp>,
+}
+
+/// How the state of a program's own is opened.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusHelp {
+    /// The program: a gateway's kind, or what a process is called.
+    pub of: String,
+    /// Lines of its configuration. Empty: it offers none.
+    pub lines: Vec<String>,
+    /// Where they belong, or what is to be had instead.
+    pub place: String,
+}
+
+impl StatusHelp {
+    /// `nginx: put "..." into a server block`.
+    pub fn text(&self) -> String {
+        let lines: Vec<String> = self.lines.iter().map(|line| format!("`{line}`")).collect();
+        if lines.is_empty() {
+            format!("{}: {}", self.of, self.place)
+        } else {
+            format!("{}: {} in {}", self.of, lines.join(", "), self.place)
+        }
+    }
 }
 
 impl Services {
-    pub(super) fn parse(file: &str, text: &str) -> Result<Self, CatalogError> {
-        toml::from_str(text).map_err(|e| CatalogError::new(file, e))
+    /// How the state of this gateway is opened.
+    pub fn status_of(&self, kind: &str) -> Option<&StatusHelp> {
+        self.status.iter().find(|help| help.of == kind)
+    }
+
+    /// How the state of this application server is opened.
+    pub fn status_of_process(&self, process: &ProcessInfo) -> Option<&StatusHelp> {
+        self.status.iter().find(|help| runs(&help.of, process))
     }
 
     /// Whether this process is certainly not the application behind a gateway.
@@ -30,18 +60,21 @@ impl Services {
 
     /// Whether this process is a program that does nothing else than serve applications.
     pub fn application_server(&self, process: &ProcessInfo) -> bool {
-        runs(&self.application_servers, process)
+        any_runs(&self.application_servers, process)
     }
 
     /// Whether this process is a program that an application may be written for.
     pub fn may_be_an_application(&self, process: &ProcessInfo) -> bool {
-        runs(&self.application_servers, process) || runs(&self.runtimes, process)
+        any_runs(&self.application_servers, process) || any_runs(&self.runtimes, process)
     }
 }
 
-/// Whether a process is one of these programs, by its own name or by the script that its interpreter runs.
-fn runs(programs: &[String], process: &ProcessInfo) -> bool {
-    let base = |name: &str| programs.iter().any(|program| name.starts_with(program.as_str()));
-    let arg = |arg: &String| arg.rsplit('/').next().is_some_and(base);
-    base(&process.name) || process.argv.iter().take(2).any(arg)
+fn any_runs(programs: &[String], process: &ProcessInfo) -> bool {
+    programs.iter().any(|program| runs(program, process))
+}
+
+/// Whether a process is this program, by its own name or by the script that its interpreter runs.
+pub fn runs(program: &str, process: &ProcessInfo) -> bool {
+    let arg = |arg: &String| arg.rsplit('/').next().is_some_and(|name| name.starts_with(program));
+    process.name.starts_with(program) || process.argv.iter().take(2).any(arg)
 }

@@ -20,6 +20,9 @@ const FIELD_BYTES: usize = 200;
 /// Bytes that the compiled patterns of one file may take: the default of the regex crate is too little for a hundred of them.
 const SET_BYTES: usize = 32 << 20;
 
+/// Bytes of states that a set keeps while it matches: a group is classified once, so speed is not what it is for.
+const DFA_BYTES: usize = 128 << 10;
+
 /// What a signature's line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -82,7 +85,8 @@ pub struct Signature {
     /// The `reason` of the first cause, for those that have one: `http-to-uwsgi`, `expired`.
     #[serde(default)]
     pub reason: Option<String>,
-    /// Lines that must match.
+    /// Lines that must match. Like `not` and `composed`, they are for tests and not embedded.
+    #[serde(default)]
     pub samples: Vec<String>,
     /// Near misses that must not match.
     #[serde(default)]
@@ -95,10 +99,25 @@ pub struct Signature {
 /// A file of signatures.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+pub(super) struct File {
     /// Whose lines these are.
     dialects: Vec<Dialect>,
+    /// Files of a lower figure are asked first: those whose patterns take what others would take too. Else the name decides.
+    #[serde(default)]
+    order: u8,
     signature: Vec<Signature>,
+}
+
+impl File {
+    /// Leaves out what has the id of one of these.
+    pub(super) fn forget(&mut self, own: &Self) {
+        self.signature.retain(|known| own.signature.iter().all(|signature| signature.id != known.id));
+    }
+
+    /// To be asked before all others.
+    pub(super) fn first(self) -> Self {
+        Self { order: 0, ..self }
+    }
 }
 
 #[derive(Debug)]
@@ -120,29 +139,38 @@ pub struct Signatures {
 }
 
 impl Signatures {
-    /// Parses and compiles these files.
-    pub fn parse(files: &[(&str, &str)]) -> Result<Self, CatalogError> {
+    /// Those of these files.
+    pub(super) fn of_files(mut files: Vec<File>) -> Self {
         let mut signatures = Self::default();
-        for (name, text) in files {
-            let file: File = toml::from_str(text).map_err(|e| CatalogError::new(name, e))?;
+        files.sort_by_key(|file| file.order);
+        for file in files {
             let first = signatures.all.len();
             signatures.all.extend(file.signature);
             let range = first..signatures.all.len();
             signatures.families.push(Family { dialects: file.dialects, set: OnceLock::new(), range });
         }
         signatures.index = signatures.all.iter().enumerate().map(|(at, signature)| (signature.id.clone(), at)).collect();
-        Ok(signatures)
+        signatures
     }
 
-    /// The signature of a line: the first in the order of the files that matches.
+    /// The signature of a line: the first in the order of the files and in them that matches.
     pub fn of(&self, entry: &Entry<'_>) -> Option<&Signature> {
+        self.at(self.place(entry)?)
+    }
+
+    /// The signature at this place.
+    pub fn at(&self, place: usize) -> Option<&Signature> {
+        self.all.get(place)
+    }
+
+    /// The place of a line's signature, for [`Self::at`]. Dialect and message of a line decide it.
+    pub fn place(&self, entry: &Entry<'_>) -> Option<usize> {
         let families = self.families.iter().filter(|family| family.dialects.contains(&entry.dialect));
-        families
-            .filter_map(|family| {
-                let set = family.set.get_or_init(|| self.compile(family).ok()).as_ref()?;
-                Some(family.range.start + set.matches(entry.message.as_bytes()).iter().next()?)
-            })
-            .find_map(|at| self.all.get(at))
+        let mut places = families.filter_map(|family| {
+            let set = family.set.get_or_init(|| self.compile(family).ok()).as_ref()?;
+            Some(family.range.start + set.matches(entry.message.as_bytes()).iter().next()?)
+        });
+        places.next()
     }
 
     /// Compiles all patterns, to see that they are sound. An error names the file by its first signature.
@@ -153,7 +181,7 @@ impl Signatures {
 
     fn compile(&self, family: &Family) -> Result<RegexSet, regex::Error> {
         let patterns = self.all[family.range.clone()].iter().map(|signature| &signature.pattern);
-        RegexSetBuilder::new(patterns).unicode(false).size_limit(SET_BYTES).build()
+        RegexSetBuilder::new(patterns).unicode(false).size_limit(SET_BYTES).dfa_size_limit(DFA_BYTES).build()
     }
 
     /// The signature with this id.

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{AdviceSpec, CatalogError};
+use super::AdviceSpec;
 
 /// Where in the guides a step comes from: `B: Advanced Diagnostic Tools`.
 pub type GuideRef = String;
@@ -21,7 +21,8 @@ pub struct StepSpec {
     pub question: String,
     /// Why it matters.
     pub why: String,
-    /// Where it comes from.
+    /// Where it comes from. Only a team's own step comes from none.
+    #[serde(default)]
     pub guides: Vec<GuideRef>,
     /// Facts any of which ticks it as failed.
     #[serde(default)]
@@ -29,24 +30,33 @@ pub struct StepSpec {
     /// Facts any of which ticks it as passed, when none of `fail` holds.
     #[serde(default)]
     pub pass: Vec<String>,
-    /// Families of facts that, all looked at and without failure, tick it as passed.
+    /// Causes: a log line that names one of them before all others ticks it as failed, whoever's words it has.
     #[serde(default)]
-    pub looked: Vec<String>,
+    pub fail_lines: Vec<String>,
     /// Facts any of which says that it does not apply here.
     #[serde(default)]
     pub not_applicable: Vec<String>,
+    /// Whether it tells, where nothing was seen, how the state of gateways and application servers is opened.
+    #[serde(default)]
+    pub open_status: bool,
+    /// What its state says as long as nothing was seen that ticks it: what was not done, and when it would be.
+    #[serde(default)]
+    pub untold: Option<String>,
     /// The command by which a person checks it.
     pub check: AdviceSpec,
     /// What to do when it fails.
     pub on_fail: String,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    step: Vec<StepSpec>,
+impl StepSpec {
+    /// Whether it is one of those that keep the next outage away: nothing of it mends this one.
+    pub fn prevents(&self) -> bool {
+        self.phase.starts_with("after")
+    }
 }
 
-pub(super) fn parse(file: &str, text: &str) -> Result<Vec<StepSpec>, CatalogError> {
-    toml::from_str::<File>(text).map(|parsed| parsed.step).map_err(|e| CatalogError::new(file, e))
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) step: Vec<StepSpec>,
 }

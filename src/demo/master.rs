@@ -53,7 +53,7 @@ async fn loaded(instance: &Instance, load: Load) -> Result<(Gateway, SocketAddr)
     let listens = gateway.sites.iter().flat_map(|site| &site.listens);
     let tcp = listens.filter_map(|listen| match &listen.address {
         Address::Tcp(at) if !listen.tls => Some(*at),
-        Address::Tcp(_) | Address::Name(..) | Address::Unix(_) => None,
+        Address::Tcp(_) | Address::Name(..) | Address::Unix(_) | Address::Inside(..) => None,
     });
     // One socket is all that a worker can be given; and only loopback, whatever somebody writes.
     let at = tcp.filter(|at| at.ip().is_loopback()).min();

@@ -90,11 +90,12 @@ async fn connect(route: &Route, address: &Address) -> Result<Stream, Failed> {
     let (to, connected) = match address {
         Address::Tcp(at) => (String::new(), Stream::tcp(*at, within).await),
         Address::Unix(path) => (format!("to {address} "), Stream::unix(path, within).await),
+        Address::Inside(..) => return Err(Failed::bad(format!("{address} is not of this host"))),
         Address::Name(name, _) => return Err(Failed::bad(format!("{name} could not be resolved (3: Host not found)"))),
     };
     connected.map_err(|error| match error {
         ConnectError::Timeout(_) => Failed::slow("connecting to upstream"),
-        ConnectError::Io(error) => {
+        ConnectError::Io(error) | ConnectError::Source(error) => {
             // ngx_event_connect_peer: ENOENT of a unix socket and whatever else is not an everyday failure is critical.
             let everyday = [11, 111, 104, 110, 113, 101];
             let level = if error.raw_os_error().is_some_and(|code| everyday.contains(&code)) { Level::Error } else { Level::Crit };
@@ -148,7 +149,7 @@ fn rendered(route: &Route, request: &Request) -> Vec<u8> {
 
 /// The target as the upstream sees it.
 pub(super) fn target(route: &Route, request: &Request) -> String {
-    match &route.rewrite {
+    match route.rewrite.as_deref() {
         Some((from, to)) if request.target.starts_with(from.as_str()) => format!("{to}{}", &request.target[from.len()..]),
         Some(_) | None => request.target.clone(),
     }

@@ -41,7 +41,7 @@ fn run() -> io::Result<()> {
     let mut control = BufReader::new(File::from(io::stdout().as_fd().try_clone_to_owned()?));
     let mut line = String::new();
     control.by_ref().take(CONFIG_BYTES).read_line(&mut line)?;
-    let gateway: Gateway = serde_json::from_str(&line)?;
+    let gateway: Gateway = serde_json::from_slice(line.as_bytes())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let end = lifeline::end_of(control);
     let served = runtime.block_on(async {

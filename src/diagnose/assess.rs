@@ -1,11 +1,11 @@
 //! The whole assessment of a scene.
 
-use std::collections::BTreeMap;
-
-use super::{FactBook, Scene, checklist, hops, rank, symptom};
+use super::{
+    FactBook, Moment, Recovery, Scene, changes, checklist, configured, findings, hops, nested::Map, rank, symptom, untried::untried,
+};
 use crate::{
     catalog::Catalog,
-    model::{BlindSpot, Cause, CheckState, Finding, Hop, RuledOut, StepState, Symptom, Verdict},
+    model::{BlindSpot, Cause, Configured, Finding, Hop, RuledOut, StepState, Symptom, Verdict},
 };
 
 /// What is concluded from a scene.
@@ -15,6 +15,8 @@ pub struct Assessment {
     pub verdict: Verdict,
     /// One sentence: the verdict with what it stands on.
     pub headline: String,
+    /// How it stands after failures that we saw ourselves. `None`: there were none, or they go on.
+    pub recovery: Option<Recovery>,
     /// What a client sees.
     pub symptom: Symptom,
     /// Causes, root first.
@@ -23,32 +25,53 @@ pub struct Assessment {
     pub ruled_out: Vec<RuledOut>,
     /// Advice about the configuration.
     pub findings: Vec<Finding>,
+    /// What is configured for the failing request, or for the first that was tried.
+    pub configured: Vec<Configured>,
     /// The path of the failing request.
     pub hops: Vec<Hop>,
     /// The checklist.
     pub steps: Vec<StepState>,
+    /// What happened and was changed, oldest first.
+    pub moments: Vec<Moment>,
     /// What could not be looked at.
     pub blind: Vec<BlindSpot>,
     /// The URL that all this is about: the failing one, or the first that was tried.
     pub url: Option<String>,
 }
 
-/// Assesses a scene. `ticked`: steps that a person ticked or skipped.
-pub fn assess(scene: &Scene, catalog: &Catalog, ticked: &BTreeMap<String, CheckState>) -> Assessment {
+/// Assesses a scene.
+pub fn assess(scene: &Scene, catalog: &Catalog) -> Assessment {
     let book = FactBook::of(scene, catalog);
     let symptom = symptom::symptom(scene);
-    let (causes, ruled_out) = rank::rank(scene, catalog, &book, &symptom);
-    let verdict = symptom::verdict(scene, &symptom, &causes, book.tells_of_failure(catalog));
+    let map = Map::of(scene);
+    let (causes, ruled_out) = rank::rank(scene, catalog, &book, &symptom, &map);
+    let verdict = symptom::verdict(scene, &symptom, &causes, book.lines(catalog).next().is_some());
     let mut blind: Vec<BlindSpot> = scene.blind.values().cloned().collect();
     blind.extend(scene.gateways.iter().flat_map(|gateway| gateway.blind.iter().cloned()));
+    blind.extend(scene.beside.iter().map(|other| BlindSpot {
+        source: format!("{} ({})", other.title(), other.config.display()),
+        reason: "no request for this URL comes to it: its log, its state and its servers were left out".to_owned(),
+        remedy: "check one of its own URLs, or no URL at all".to_owned(),
+    }));
+    blind.extend(untried(scene));
     blind.sort_by(|a, b| a.source.cmp(&b.source));
     blind.dedup();
+    let mut moments = changes::moments(scene, catalog);
+    let recovery = Recovery::of(scene, &moments).filter(|_| !symptom.failing);
+    if let Some(recovery) = &recovery {
+        let at = moments.partition_point(|moment| moment.at <= recovery.since);
+        moments.insert(at, recovery.moment(scene));
+    }
     Assessment {
         verdict,
-        headline: symptom::headline(scene, &symptom, verdict, &causes),
-        hops: hops::hops(scene, &symptom, &causes),
-        steps: checklist::steps(scene, catalog, &book, causes.first().map(|cause| &cause.subject), ticked),
-        findings: Vec::new(),
+        headline: symptom::headline(scene, &symptom, verdict, &causes, recovery.as_ref()),
+        recovery,
+        hops: hops::hops(scene, &symptom, &causes, &map),
+        steps: checklist::steps(scene, catalog, &book, causes.first().map(|cause| &cause.subject)),
+        findings: findings::findings(scene, catalog, &book, &causes, &symptom, &map),
+        configured: configured::in_question(scene, &causes, &symptom)
+            .map_or_else(Vec::new, |subject| configured::configured(scene, catalog, &subject)),
+        moments,
         url: symptom.url.clone(),
         symptom: symptom.told,
         causes,

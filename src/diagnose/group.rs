@@ -1,6 +1,6 @@
 //! Groups of log lines that mean the same: how many, when, and what they say.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::{
     catalog::{Signature, Signatures},
@@ -59,6 +59,9 @@ fn entry<'a>(format: &LogFormat, key: &'a str, line: &'a str) -> Entry<'a> {
     }
 }
 
+/// Places of signatures that were found, by dialect and message: groups differ by server and upstream, and hundreds of them say the same.
+pub type Known = HashMap<Dialect, HashMap<Box<str>, Option<usize>>>;
+
 /// Lines that mean the same.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogGroup {
@@ -111,10 +114,16 @@ impl LogGroup {
         }
     }
 
-    /// Finds its signature.
-    pub fn classify(&mut self, signatures: &Signatures) {
+    /// Finds its signature. What was found for others is in `known`.
+    pub fn classify(&mut self, signatures: &Signatures, known: &mut Known) {
         let entry = entry(&self.format, &self.key, &self.first);
-        let signature = signatures.of(&entry);
+        let same = known.get(&entry.dialect).and_then(|known| known.get(&*entry.message)).copied();
+        let place = same.unwrap_or_else(|| {
+            let place = signatures.place(&entry);
+            known.entry(entry.dialect).or_default().insert(entry.message.as_ref().into(), place);
+            place
+        });
+        let signature = place.and_then(|place| signatures.at(place));
         self.meaning.signature = signature.map(|signature| signature.id.clone());
         self.meaning.fields = signature.map(|signature| signature.fields(&entry)).unwrap_or_default();
     }
@@ -134,6 +143,11 @@ impl LogGroup {
         self.meaning.level.or(self.meaning.status.map(of_status))
     }
 
+    /// Whether its lines are requests of our own.
+    pub fn ours(&self) -> bool {
+        self.kind == SourceKind::Access && logline::ours_of_key(&self.key)
+    }
+
     /// The upstream's address, where its lines name one.
     pub fn upstream(&self) -> Option<Address> {
         self.meaning.upstream.as_deref()?.parse().ok()
@@ -147,6 +161,18 @@ impl LogGroup {
     /// The second of its last line.
     pub fn last_second(&self) -> Option<i64> {
         self.seconds.back().map(|(second, _)| *second)
+    }
+
+    /// The same group as it was at this second, as far as that can be told. `None`: it had no line by then.
+    pub fn until(&self, second: i64) -> Option<Self> {
+        let seconds: VecDeque<(i64, u32)> = self.seconds.iter().copied().filter(|(at, _)| *at <= second).collect();
+        if seconds.is_empty() {
+            return None;
+        }
+        let count = seconds.iter().map(|(_, lines)| u64::from(*lines)).sum();
+        let row_began = self.row_began.filter(|began| *began <= second);
+        // Which line was the last by then is not known: the first is like it.
+        Some(Self { seconds, count, live: 0, row_began, last: self.first.clone(), ..self.clone() })
     }
 
     /// Lines from this second on.

@@ -1,12 +1,15 @@
 //! The path of the request, hop by hop: where it breaks is seen at a glance.
 
-use super::{ProbeHistory, Scene, facts, symptom};
-use crate::model::{Address, Cause, Gateway, Hop, HopState, Outcome, Phase, Protocol, RunState, Subject};
+use std::net::IpAddr;
+
+use super::{ProbeHistory, Scene, facts, nested::Map, symptom};
+use crate::model::{Address, Cause, Confidence, Gateway, Hop, HopState, Outcome, Phase, Protocol, RunState, Subject, View};
 
 /// The hops of the worst request, or of the first that was tried.
-pub fn hops(scene: &Scene, symptom: &symptom::View, causes: &[Cause]) -> Vec<Hop> {
-    let mut hops = vec![client(scene)];
+pub fn hops(scene: &Scene, symptom: &symptom::View, causes: &[Cause], map: &Map<'_>) -> Vec<Hop> {
     let edge = scene.probes_of("gateway").find(|history| Some(&history.last.job.subject) == symptom.subject.as_ref());
+    let mut hops: Vec<Hop> = public_name(scene).into_iter().collect();
+    hops.push(client(scene, edge));
     hops.push(answer("edge", edge, true));
     hops.push(gateway(scene.gateways.first(), edge));
     let failing = causes.iter().map(|cause| &cause.subject);
@@ -19,26 +22,60 @@ pub fn hops(scene: &Scene, symptom: &symptom::View, causes: &[Cause]) -> Vec<Hop
         .next();
     let Some(upstream) = upstream else { return hops };
     let job = &upstream.last.job;
-    hops.push(name(scene, &job.address, &job.subject));
+    // Gateways of this host between the first one and it.
+    let chain = map.chain(reached.iter().copied(), &job.subject).unwrap_or_default();
+    for subject in chain.iter().filter(|subject| **subject != &job.subject) {
+        let kind = map.behind.get(*subject).map_or("gateway", |(kind, _)| kind.as_str());
+        hops.push(answer(kind, upstream_probe(scene, subject), true));
+    }
+    hops.push(name(scene, &job.address, &job.subject, causes));
     let outcome = upstream.results.back().map(|result| &result.outcome);
     let reached = reach(outcome);
-    let connect = match job.address {
+    let connect = match job.address.bare() {
         Address::Unix(_) => "unix",
-        Address::Tcp(_) | Address::Name(..) => "tcp",
+        Address::Tcp(_) | Address::Name(..) | Address::Inside(..) => "tcp",
     };
-    hops.push(stage(connect, Phase::Connect, reached, outcome, job.address.to_string(), upstream.last.phases.connect));
-    if job.protocol.tls() {
+    let mut way = stage(connect, Phase::Connect, reached, outcome, job.address.to_string(), upstream.last.phases.connect);
+    if let Some(word) = causes.iter().filter(|cause| cause.subject == job.subject).find_map(on_the_way) {
+        (way.outcome, way.state) = (word.to_owned(), HopState::Broken);
+    }
+    hops.push(way);
+    if job.tls() {
         hops.push(stage("tls", Phase::Tls, reached, outcome, job.address.to_string(), upstream.last.phases.tls));
     }
+    let mut app = application(scene, &job.address);
     if job.protocol != Protocol::Stream {
-        hops.push(answer(job.protocol.scheme(), Some(upstream), reached == Some(Phase::Head)));
+        let mut said = answer(job.protocol.scheme(), Some(upstream), reached == Some(Phase::Head));
+        // Who answers by the protocol's rules that he has failed has not failed at the protocol.
+        if let Some(Outcome::Status(500..)) = outcome {
+            said.state = HopState::Shows;
+            (app.outcome, app.state) = (said.outcome.clone(), HopState::Broken);
+        }
+        hops.push(said);
     }
-    hops.push(application(scene, &job.address));
+    hops.push(app);
+    passed_on(&mut hops);
     hops
 }
 
+/// What comes out of the gateway as it came in is the upstream's: an answer that is none, one that is cut short, none at all.
+fn passed_on(hops: &mut [Hop]) {
+    let answers = |hop: &Hop| !matches!(hop.name.as_str(), "tcp" | "unix" | "tls") && hop.state == HopState::Broken;
+    for at in 0..hops.len() {
+        let (before, behind) = hops.split_at_mut(at + 1);
+        let Some(hop) = before.last_mut().filter(|hop| FRONT.contains(&hop.name.as_str()) && answers(hop)) else { continue };
+        let behind = behind.iter().filter(|other| !FRONT.contains(&other.name.as_str()));
+        if behind.filter(|other| answers(other)).any(|other| other.outcome == hop.outcome) {
+            hop.state = HopState::Shows;
+        }
+    }
+}
+
+/// Hops at which the request as a whole is looked at.
+const FRONT: [&str; 2] = ["client", "edge"];
+
 fn upstream_probe<'a>(scene: &'a Scene, subject: &Subject) -> Option<&'a ProbeHistory> {
-    let mut of = scene.probes_of("upstream").filter(|history| history.last.job.subject == *subject).peekable();
+    let mut of = scene.probes_about("upstream", subject).peekable();
     let first = of.peek().copied();
     of.find(|history| bad(history)).or(first)
 }
@@ -51,9 +88,16 @@ fn hop(name: &str, target: String, outcome: impl std::fmt::Display, ms: Option<f
     Hop { name: name.to_owned(), target, outcome: outcome.to_string(), ms, state }
 }
 
-/// The client's half: only tried when the operator names a URL.
-fn client(scene: &Scene) -> Hop {
-    match scene.probes_of("client").next() {
+/// The client's half.
+fn client(scene: &Scene, edge: Option<&ProbeHistory>) -> Hop {
+    let host = |history: &ProbeHistory| history.last.job.request.as_ref().map(|request| request.host.clone());
+    // Where nobody named a URL: what a client gets at the site's public name, if it gets an answer there at all.
+    let tried = scene.probes_of("client").find(|history| {
+        let asked = history.last.job.every_ms.is_none();
+        let answered = matches!(history.results.back().map(|result| &result.outcome), Some(Outcome::Status(_)));
+        asked || answered && edge.is_some_and(|edge| host(edge) == host(history))
+    });
+    match tried {
         Some(history) => answer("client", Some(history), true),
         None => hop("client", String::new(), "--", None, HopState::Unknown),
     }
@@ -90,16 +134,48 @@ fn gateway(gateway: Option<&Gateway>, edge: Option<&ProbeHistory>) -> Hop {
     }
 }
 
-fn name(scene: &Scene, address: &Address, subject: &Subject) -> Hop {
-    let history = scene.probes_of("name").find(|history| history.last.job.subject == *subject);
-    match (address, history.and_then(|history| history.results.back())) {
-        (Address::Name(host, _), Some(result)) => {
-            let state = if result.outcome == Outcome::Open { HopState::Good } else { HopState::Broken };
-            let word = if result.outcome == Outcome::Open { "OK".to_owned() } else { result.outcome.to_string() };
+/// The name of the URL, as this host resolves it: here, or somewhere else, which is no fault. Only where the operator named one.
+fn public_name(scene: &Scene) -> Option<Hop> {
+    let history = scene.probes_of("public-name").next()?;
+    let result = history.results.back()?;
+    let Address::Name(host, _) = history.last.job.address.bare() else { return None };
+    let ips = match &history.last.view {
+        Some(View::Names(view)) => view.ips.as_slice(),
+        _ => &[],
+    };
+    let here = |ip: &IpAddr| scene.listeners.as_ref().is_some_and(|table| table.is_local(*ip));
+    let (word, state) = match (&result.outcome, ips.first()) {
+        (Outcome::Open, Some(ip)) if here(ip) => ("this host".to_owned(), HopState::Good),
+        (Outcome::Open, Some(ip)) => (format!("{ip}"), HopState::Good),
+        (Outcome::Name(_), _) => (result.outcome.to_string(), HopState::Broken),
+        _ => ("--".to_owned(), HopState::Unknown),
+    };
+    Some(hop("name", host.clone(), word, Some(result.ms), state))
+}
+
+/// The upstream's name: who says that it does not resolve, or that it is another than the gateway uses.
+fn name(scene: &Scene, address: &Address, subject: &Subject, causes: &[Cause]) -> Hop {
+    let history = scene.probes_about("name", subject).next();
+    let first = causes.first().filter(|cause| cause.subject == *subject).map(|cause| cause.id.as_str());
+    match (address.bare(), history.and_then(|history| Some((history, history.results.back()?)))) {
+        (Address::Name(host, _), Some((history, result))) => {
+            let by = match &history.last.view {
+                Some(View::Names(view)) => {
+                    view.decisive().find(|answer| answer.fault.is_some()).map(|answer| answer.server.as_str())
+                }
+                _ => None,
+            };
+            let (word, state) = match (&result.outcome, first) {
+                (Outcome::Open, Some("dns-stale")) => ("STALE".to_owned(), HopState::Broken),
+                (Outcome::Open, Some("dns-inconsistent")) => ("SERVERS DISAGREE".to_owned(), HopState::Broken),
+                (Outcome::Open, _) => ("OK".to_owned(), HopState::Good),
+                (Outcome::Skipped(_), _) => ("--".to_owned(), HopState::Unknown),
+                (outcome, _) => (by.map_or_else(|| outcome.to_string(), |by| format!("{outcome} by {by}")), HopState::Broken),
+            };
             hop("dns", host.clone(), word, Some(result.ms), state)
         }
         (Address::Name(host, _), None) => hop("dns", host.clone(), "--", None, HopState::Unknown),
-        (Address::Tcp(_) | Address::Unix(_), _) => hop("dns", String::new(), "n/a", None, HopState::Unknown),
+        (Address::Tcp(_) | Address::Unix(_) | Address::Inside(..), _) => hop("dns", String::new(), "n/a", None, HopState::Unknown),
     }
 }
 
@@ -113,6 +189,7 @@ fn reach(outcome: Option<&Outcome>) -> Option<Phase> {
         | Outcome::Denied
         | Outcome::QueueFull
         | Outcome::NoLocalPort
+        | Outcome::NoSource
         | Outcome::Unreachable
         | Outcome::Os(_) => Phase::Connect,
         Outcome::Timeout(phase) | Outcome::Closed(phase) | Outcome::Reset(phase) if *phase <= Phase::Tls => *phase,
@@ -121,6 +198,22 @@ fn reach(outcome: Option<&Outcome>) -> Option<Phase> {
             Phase::Head
         }
         Outcome::Invalid(_) | Outcome::HeaderTooBig { .. } => Phase::Head,
+    })
+}
+
+/// What is wrong on the way, in a word, where more is known of it than how a connection ended.
+fn on_the_way(cause: &Cause) -> Option<&'static str> {
+    if cause.confidence < Confidence::Likely {
+        return None;
+    }
+    Some(match (cause.id.as_str(), cause.reason.as_deref()) {
+        ("firewall-blocked", _) => "FILTERED",
+        ("network-degraded", _) => "LOSSY",
+        ("upstream-unreachable", Some("no-route")) => "NO ROUTE",
+        ("upstream-unreachable", Some("link-down")) => "LINK DOWN",
+        ("upstream-unreachable", Some("host-down")) => "HOST DOWN",
+        ("upstream-unreachable", Some("neighbour")) => "ROUTER SILENT",
+        _ => return None,
     })
 }
 
@@ -136,17 +229,12 @@ fn stage(name: &str, phase: Phase, reached: Option<Phase>, outcome: Option<&Outc
 /// The process behind the address.
 fn application(scene: &Scene, address: &Address) -> Hop {
     let Some(table) = &scene.listeners else { return hop("app", String::new(), "--", None, HopState::Unknown) };
-    let local = match address {
-        Address::Tcp(at) => table.is_local(at.ip()),
-        Address::Unix(_) => true,
-        Address::Name(..) => false,
-    };
     match table.taking(address) {
         Some(listener) => {
             let owner = listener.owner.as_ref().map_or_else(|| "runs".to_owned(), |process| process.name.clone());
             hop("app", listener.address.to_string(), owner, None, HopState::Good)
         }
-        None if local => hop("app", address.to_string(), "NOT LISTENING", None, HopState::Broken),
+        None if table.covers(address) => hop("app", address.to_string(), "NOT LISTENING", None, HopState::Broken),
         None => hop("app", address.to_string(), "--", None, HopState::Unknown),
     }
 }

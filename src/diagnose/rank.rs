@@ -9,18 +9,24 @@
 //! - **likely**: it has more than even odds on what is known;
 //! - **possible**: something speaks for it.
 
-use std::collections::BTreeSet;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 use super::{
-    FactBook, LogGroup, Scene,
-    relation::relevance,
+    FactBook, Scene,
+    facts::Bearing,
+    nested::Map,
+    quiet::{of_symptoms, symptomless},
+    relation::{of_another_client, relevance},
     scope::{Scope, scopes},
     symptom,
-    wording::{advice, fields, fill},
+    wording::{Adviser, fields, fill},
 };
 use crate::{
-    catalog::{About, AdviceSpec, Catalog, CauseSpec, EvidenceSpec, Rank},
-    model::{Cause, Confidence, Evidence, Fact, RuledOut, Subject, logline::Writer},
+    catalog::{About, Catalog, CauseSpec, EvidenceSpec, Rank, Signature},
+    model::{Cause, Confidence, Evidence, Fact, RuledOut, Subject},
 };
 
 /// From here on a cause is worth a line.
@@ -33,71 +39,107 @@ const CONFIRMED: f64 = 0.7;
 const SERIOUS: f64 = 0.3;
 /// A cause takes its consequences below itself when its score is at least this share of theirs.
 const EXPLAINS: f64 = 0.6;
+/// What of its weight a try keeps that was served, against a fault that other tries of the same probe have met.
+const NOW_AND_THEN: f64 = 0.3;
+/// Outcomes by which a fault shows now and then. Not those of an application that is gone: it was, or it is.
+const CHANCE: &[&str] = &["closed", "reset", "truncated", "timeout", "bad-gateway", "server-error", "invalid", "connect-timeout"];
+/// What a gateway shows of the trouble behind it.
+const PASSED_ON: &[&str] = &[
+    "upstream-emits-502",
+    "upstream-app-error",
+    "upstream-timeout",
+    "upstream-crashing",
+    "upstream-overloaded",
+    "gateway-timeout-too-short",
+    "healthcheck-failing",
+    "invalid-response",
+];
 /// Causes that are listed, at most.
 const LISTED: usize = 12;
 
 /// Ranked causes, and those that were excluded.
-pub fn rank(scene: &Scene, catalog: &Catalog, book: &FactBook, symptom: &symptom::View) -> (Vec<Cause>, Vec<RuledOut>) {
-    let mut causes = Vec::new();
-    let mut ruled_out = Vec::new();
+pub fn rank(
+    scene: &Scene,
+    catalog: &Catalog,
+    book: &FactBook,
+    symptom: &symptom::View,
+    map: &Map<'_>,
+) -> (Vec<Cause>, Vec<RuledOut>) {
+    let mut causes: Vec<Weighed<'_>> = Vec::new();
+    let mut ruled_out: BTreeMap<String, RuledOut> = BTreeMap::new();
     // Found once and not for each cause: a flooded host has thousands of groups of lines.
     let found = [About::Upstream, About::Gateway, About::Host]
         .map(|about| scopes(scene, book, about).into_iter().map(|scope| (scope.fails(scene, symptom), scope)).collect::<Vec<_>>());
-    for spec in &catalog.causes {
-        for (fails, scope) in found.iter().flatten().filter(|(_, scope)| scope.about == spec.about) {
-            if !spec.standalone && !fails {
-                continue;
-            }
-            let subjects = scope.subjects();
-            if let Some(fact) = spec.excluded_by.iter().find_map(|name| book.find(name, &subjects)) {
-                ruled_out.push(RuledOut { id: spec.id.clone(), because: fact.text.clone() });
-            } else if let Some(cause) = weigh(scene, catalog, spec, scope, &subjects, book, symptom) {
+    let standalone = standalone(catalog, book);
+    for (fails, scope) in found.iter().flatten() {
+        let subjects = scope.subjects();
+        // Of a large pool most servers are well.
+        if !fails && !standalone.iter().any(|(about, names)| *about == scope.about && names.hold(book, &subjects)) {
+            continue;
+        }
+        let bearing = book.bearing(&subjects, catalog);
+        let weighed = |spec: &&CauseSpec| {
+            let alone = || spec.alone.iter().any(|name| bearing.find(name).is_some());
+            spec.about == scope.about && (*fails || spec.standalone || alone())
+        };
+        for spec in catalog.causes.iter().filter(weighed) {
+            if let Some(fact) = spec.excluded_by.iter().find_map(|name| bearing.find(name)) {
+                let out = || RuledOut { id: spec.id.clone(), because: fact.text.clone() };
+                ruled_out.entry(spec.id.clone()).or_insert_with(out);
+            } else if let Some(cause) = weigh(scene, spec, scope, book, &bearing, symptom) {
                 causes.push(cause);
             }
         }
     }
     if scene.excerpt() {
         let doubtful = symptomless(scene, catalog);
-        causes.retain(|cause| !of_symptoms(cause, scene, catalog, &doubtful));
+        causes.retain(|cause| !of_symptoms(&cause.speaking_for, scene, catalog, &doubtful));
     }
-    order(&mut causes, catalog);
-    ruled_out.retain(|out| !causes.iter().any(|cause| cause.id == out.id));
-    ruled_out.sort_by(|a, b| a.id.cmp(&b.id));
-    ruled_out.dedup_by(|a, b| a.id == b.id);
-    (causes, ruled_out)
+    order(&mut causes, catalog, map);
+    ruled_out.retain(|id, _| !causes.iter().any(|cause| cause.spec.id == *id));
+    // Words are found only for what is told.
+    (causes.into_iter().map(|cause| cause.told(scene, symptom)).collect(), ruled_out.into_values().collect())
 }
 
-/// Whose symptoms are no sign of a fault in an excerpt. The host's, where neither a gateway nor an application says that something
-/// fails: a kernel tells of every port and process. The application's too, where requests are told and all of them were served: a
-/// slow page is none that failed.
-fn symptomless(scene: &Scene, catalog: &Catalog) -> Vec<Writer> {
-    let fault = |id: &str| catalog.signatures.by_id(id).is_some_and(|signature| signature.rank != Rank::Context);
-    let says = |writer: Writer| {
-        let groups = scene.logs.values().filter(move |group| group.meaning.dialect.writer() == writer);
-        groups.filter(|group| group.meaning.status.is_none()).any(|group| group.meaning.signature.as_deref().is_some_and(fault))
+/// Facts that decide whether a cause is to be weighed though nothing fails.
+enum Deciding<'a> {
+    /// It is, whatever holds.
+    Always,
+    /// One of these.
+    Names(Vec<&'a str>),
+}
+
+impl Deciding<'_> {
+    fn hold(&self, book: &FactBook, subjects: &[&Subject]) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Names(names) => names.iter().any(|name| book.find(name, subjects).is_some()),
+        }
+    }
+}
+
+/// The causes that are faults even while every request is served, by what they are about, each with the facts that decide.
+fn standalone<'a>(catalog: &'a Catalog, book: &FactBook) -> Vec<(About, Deciding<'a>)> {
+    let logged = |spec: &CauseSpec| {
+        let signatures = book.facts().iter().filter_map(|fact| catalog.signatures.by_id(fact.name.strip_prefix("log:")?));
+        signatures.into_iter().any(|signature| signature.causes.first() == Some(&spec.id))
     };
-    let mut statuses = scene.logs.values().filter_map(|group| group.meaning.status).peekable();
-    let told = statuses.peek().is_some();
-    let failed = statuses.any(|status| status >= 500);
-    if failed || says(Writer::Gateway) {
-        Vec::new()
-    } else if told {
-        vec![Writer::Host, Writer::Application]
-    } else if says(Writer::Application) {
-        Vec::new()
-    } else {
-        vec![Writer::Host]
-    }
-}
-
-/// Whether only symptoms in the logs of these speak for a cause.
-fn of_symptoms(cause: &Cause, scene: &Scene, catalog: &Catalog, writers: &[Writer]) -> bool {
-    cause.evidence_for.iter().all(|evidence| {
-        let id = evidence.fact.strip_prefix("log:");
-        let symptom = id.and_then(|id| catalog.signatures.by_id(id)).is_some_and(|signature| signature.rank == Rank::Symptom);
-        let tells = |group: &&LogGroup| group.meaning.signature.as_deref() == id;
-        symptom && scene.logs.values().find(tells).is_some_and(|group| writers.contains(&group.meaning.dialect.writer()))
-    })
+    let deciding = |spec: &'a CauseSpec| {
+        if !spec.standalone {
+            return Deciding::Names(spec.alone.iter().map(String::as_str).filter(|name| book.any(name).is_some()).collect());
+        }
+        if spec.requires.is_empty() || logged(spec) {
+            return Deciding::Always;
+        }
+        let names = spec.requires.iter().chain(&spec.excluded_by).map(String::as_str);
+        Deciding::Names(names.filter(|name| book.any(name).is_some()).collect())
+    };
+    catalog
+        .causes
+        .iter()
+        .filter(|spec| spec.standalone || !spec.alone.is_empty())
+        .map(|spec| (spec.about, deciding(spec)))
+        .collect()
 }
 
 /// How much a fact counts now: a live look counts whole, a log line the less the older it is.
@@ -115,15 +157,9 @@ fn freshness(scene: &Scene, fact: &Fact) -> f64 {
 /// What the signatures themselves say they speak for, where the cause does not weigh them: a new signature needs no edit here
 /// or there. The first cause that a signature names is what its line means to an expert who sees nothing else. Given with the
 /// cause's place among those that the signature names.
-fn implied_by_signatures(
-    catalog: &Catalog,
-    spec: &CauseSpec,
-    subjects: &[&Subject],
-    book: &FactBook,
-) -> Vec<(usize, EvidenceSpec)> {
+fn implied_by_signatures(spec: &CauseSpec, bearing: &Bearing<'_>) -> Vec<(usize, EvidenceSpec)> {
     let weighed = |name: &str| spec.evidence_for.iter().chain(&spec.against).any(|known| known.fact == name);
-    let implied = |fact: &Fact| {
-        let signature = catalog.signatures.by_id(fact.name.strip_prefix("log:")?)?;
+    let implied = |(fact, signature): &(&Fact, &Signature)| {
         let place = signature.causes.iter().position(|id| *id == spec.id)?;
         let weight = match (signature.rank, place) {
             (Rank::Context, _) => return None,
@@ -131,56 +167,77 @@ fn implied_by_signatures(
             (Rank::Symptom, 0) => 0.35,
             (Rank::Root | Rank::Symptom, _) => 0.1,
         };
+        if weighed(&fact.name) {
+            return None;
+        }
         let reason = signature.reason.clone().filter(|_| place == 0);
         Some((place, EvidenceSpec { fact: fact.name.clone(), weight, proof: false, reason }))
     };
-    book.facts.iter().filter(|fact| subjects.contains(&&fact.subject) && !weighed(&fact.name)).filter_map(implied).collect()
+    bearing.logged.iter().filter_map(implied).collect()
+}
+
+/// Evidence: its weight here and now, what the catalogue says of it, and the fact itself.
+pub type Held<'a> = (f64, Cow<'a, EvidenceSpec>, &'a Fact);
+
+/// A cause of one subject with what speaks for and against it.
+#[derive(Debug)]
+struct Weighed<'a> {
+    spec: &'a CauseSpec,
+    scope: &'a Scope<'a>,
+    confidence: Confidence,
+    score: f64,
+    speaking_for: Vec<Held<'a>>,
+    against: Vec<Held<'a>>,
+    unknown: Vec<String>,
+    explains: Vec<(String, Subject)>,
 }
 
 /// One cause for one subject; `None`: nothing worth a line speaks for it.
-fn weigh(
+fn weigh<'a>(
     scene: &Scene,
-    catalog: &Catalog,
-    spec: &CauseSpec,
-    scope: &Scope<'_>,
-    subjects: &[&Subject],
+    spec: &'a CauseSpec,
+    scope: &'a Scope<'a>,
     book: &FactBook,
+    bearing: &Bearing<'a>,
     symptom: &symptom::View,
-) -> Option<Cause> {
-    let implied = implied_by_signatures(catalog, spec, subjects, book);
+) -> Option<Weighed<'a>> {
+    let implied = implied_by_signatures(spec, bearing);
     // What a line means first of all is as good as what the cause lists.
-    let meant = |fact: &Fact| {
-        let signature = fact.name.strip_prefix("log:").and_then(|id| catalog.signatures.by_id(id));
-        let first = signature.filter(|signature| signature.rank != Rank::Context).and_then(|signature| signature.causes.first());
-        subjects.contains(&&fact.subject) && first == Some(&spec.id)
-    };
+    let meant = |(_, signature): &(&Fact, &Signature)| signature.causes.first() == Some(&spec.id);
     // In an excerpt, where nothing else can be looked at, also when the cause weighs it.
-    let required =
-        spec.requires.is_empty() || implied.iter().any(|(place, _)| *place == 0) || scene.excerpt() && book.facts.iter().any(meant);
-    if !required && !spec.requires.iter().any(|name| book.find(name, subjects).is_some()) {
+    let required = spec.requires.is_empty()
+        || implied.iter().any(|(place, _)| *place == 0)
+        || scene.excerpt() && bearing.logged.iter().any(meant);
+    if !required && !spec.requires.iter().any(|name| bearing.find(name).is_some()) {
         return None;
     }
-    let held = |specs: &[EvidenceSpec]| -> Vec<(f64, EvidenceSpec, Fact)> {
-        let find = |spec: &EvidenceSpec| {
-            let fact = book.find(&spec.fact, subjects)?;
-            let weight = spec.weight * freshness(scene, fact) * relevance(scene, scope, fact, symptom);
-            Some((weight, spec.clone(), fact.clone()))
-        };
-        let mut held: Vec<_> = specs.iter().filter_map(find).collect();
+    let hold = |spec: Cow<'a, EvidenceSpec>| {
+        let others = |fact: &&Fact| of_another_client(scene, scope, fact, spec.reason.as_deref());
+        let fact = bearing.find(&spec.fact).filter(|fact| !others(fact))?;
+        Some((spec.weight * freshness(scene, fact) * relevance(scene, scope, fact, symptom, book), spec, fact))
+    };
+    let strongest_first = |mut held: Vec<Held<'a>>| {
         held.sort_by(|a, b| b.0.total_cmp(&a.0));
         held
     };
-    let listed: Vec<EvidenceSpec> = spec.evidence_for.iter().cloned().chain(implied.into_iter().map(|(_, spec)| spec)).collect();
-    let (speaking_for, against) = (held(&listed), held(&spec.against));
-    let doubt = |list: &[(f64, EvidenceSpec, Fact)]| list.iter().map(|(weight, ..)| 1.0 - weight).product::<f64>();
+    let listed = spec.evidence_for.iter().map(Cow::Borrowed).chain(implied.into_iter().map(|(_, spec)| Cow::Owned(spec)));
+    let speaking_for = strongest_first(listed.filter_map(hold).collect());
+    let mut against = strongest_first(spec.against.iter().map(Cow::Borrowed).filter_map(hold).collect());
+    for (weight, _, fact) in &mut against {
+        if speaking_for.iter().any(|(_, _, other)| now_and_then(other, fact)) {
+            *weight *= NOW_AND_THEN;
+        }
+    }
+    let doubt = |list: &[Held<'_>]| list.iter().map(|(weight, ..)| 1.0 - weight).product::<f64>();
     let score = (1.0 - doubt(&speaking_for)) * doubt(&against);
     if score < POSSIBLE {
         return None;
     }
+    let subjects = scope.subjects();
     let unknown: Vec<String> = spec
         .needs
         .iter()
-        .filter(|family| !book.looked_at(family, if family.as_str() == "log" { &[] } else { subjects }))
+        .filter(|family| !book.looked_at(family, if family.as_str() == "log" { &[] } else { &subjects }))
         .map(|family| looking(family))
         .collect();
     let proven = speaking_for.iter().any(|(_, spec, fact)| spec.proof && fact.now);
@@ -192,33 +249,53 @@ fn weigh(
     } else {
         Confidence::Possible
     };
-    let fields = fields(scene, scope, &speaking_for, symptom);
-    let evidence = |list: &[(f64, EvidenceSpec, Fact)]| {
-        list.iter()
-            .map(|(weight, _, fact)| Evidence {
-                fact: fact.name.clone(),
-                text: fact.text.clone(),
-                source: fact.source.clone(),
-                weight: *weight,
-            })
-            .collect()
-    };
-    let advise = |list: &[AdviceSpec]| list.iter().filter_map(|spec| advice(spec, &fields, scope.gateway)).collect();
-    Some(Cause {
-        id: spec.id.clone(),
-        reason: speaking_for.iter().find_map(|(_, spec, fact)| fill(spec.reason.as_ref()?, &fact.fields)),
-        confidence,
-        score: (score * 100.0).round() / 100.0,
-        subject: scope.subject.clone(),
-        summary: spec.summary.iter().find_map(|text| fill(text, &fields)).unwrap_or_else(|| spec.title.clone()),
-        evidence_for: evidence(&speaking_for),
-        against: evidence(&against),
-        unknown,
-        explains: Vec::new(),
-        mitigate: advise(&spec.mitigate),
-        fix: advise(&spec.fix),
-        verify: advise(&spec.verify),
-    })
+    let score = (score * 100.0).round() / 100.0;
+    Some(Weighed { spec, scope, confidence, score, speaking_for, against, unknown, explains: Vec::new() })
+}
+
+impl Weighed<'_> {
+    /// In words.
+    fn told(self, scene: &Scene, symptom: &symptom::View) -> Cause {
+        let Self { spec, scope, confidence, score, speaking_for, against, unknown, explains } = self;
+        let fields = fields(scene, scope, &speaking_for, symptom);
+        let evidence = |list: &[Held<'_>]| {
+            list.iter()
+                .map(|(weight, _, fact)| Evidence {
+                    fact: fact.name.clone(),
+                    text: fact.text.clone(),
+                    source: fact.source.clone(),
+                    weight: *weight,
+                })
+                .collect()
+        };
+        let adviser = Adviser::new(scene, scope, &fields);
+        Cause {
+            id: spec.id.clone(),
+            reason: speaking_for.iter().find_map(|(_, spec, fact)| fill(spec.reason.as_ref()?, &fact.fields)),
+            confidence,
+            score,
+            subject: scope.subject.clone(),
+            summary: spec.summary.iter().find_map(|text| fill(text, &fields)).unwrap_or_else(|| spec.title.clone()),
+            evidence_for: evidence(&speaking_for),
+            against: evidence(&against),
+            unknown,
+            explains,
+            mitigate: adviser.all(&spec.mitigate),
+            fix: adviser.all(&spec.fix),
+            verify: adviser.all(&spec.verify),
+        }
+    }
+}
+
+/// Whether these two are results of one probe, of which the first is a fault that shows now and then.
+fn now_and_then(fault: &Fact, served: &Fact) -> bool {
+    let family = |fact: &Fact| super::family(&fact.name).to_owned();
+    let chance = |fact: &Fact| fact.name.rsplit(':').next().is_some_and(|outcome| CHANCE.contains(&outcome));
+    fault.name.starts_with("probe:")
+        && family(fault) == family(served)
+        && fault.subject == served.subject
+        && chance(fault)
+        && !chance(served)
 }
 
 /// What is missing when a family was not looked at.
@@ -235,19 +312,45 @@ fn looking(family: &str) -> String {
 }
 
 /// Best first, and what follows from a cause below it.
-fn order(causes: &mut Vec<Cause>, catalog: &Catalog) {
-    causes.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)).then_with(|| a.subject.cmp(&b.subject)));
-    let mut explained: BTreeSet<(String, Subject)> = BTreeSet::new();
+fn order(causes: &mut Vec<Weighed<'_>>, catalog: &Catalog, map: &Map<'_>) {
+    causes.sort_by(|a, b| {
+        let (one, other) = (&a.spec.id, &b.spec.id);
+        b.score.total_cmp(&a.score).then_with(|| one.cmp(other)).then_with(|| a.scope.subject.cmp(&b.scope.subject))
+    });
+    // Of a pool that fails as a whole there are thousands: nothing here compares each with each.
+    let mut of_id: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut of_subject: HashMap<&Subject, Vec<usize>> = HashMap::new();
+    let mut passed_on = Vec::new();
+    for (index, cause) in causes.iter().enumerate() {
+        of_id.entry(&cause.spec.id).or_default().push(index);
+        of_subject.entry(&cause.scope.subject).or_default().push(index);
+        if PASSED_ON.contains(&cause.spec.id.as_str()) && map.behind.contains_key(&cause.scope.subject) {
+            passed_on.push(index);
+        }
+    }
+    let mut explained = vec![false; causes.len()];
     let mut links = Vec::new();
     for (index, root) in causes.iter().enumerate() {
-        let Some(spec) = catalog.cause(&root.id) else { continue };
-        for other in causes.iter().filter(|other| spec.explains.contains(&other.id)) {
-            let same = other.subject == root.subject || spec.about != About::Upstream;
+        let subject = &root.scope.subject;
+        // One upstream explains nothing of another, but what it does to the gateway and the host.
+        let named = root.spec.explains.iter().filter_map(|id| of_id.get(id.as_str())).flatten();
+        let mut others: Vec<usize> = if root.spec.about == About::Upstream {
+            let own = of_subject[subject].iter().filter(|other| root.spec.explains.contains(&causes[**other].spec.id));
+            own.chain(named.filter(|other| causes[**other].spec.about != About::Upstream)).copied().collect()
+        } else {
+            named.copied().collect()
+        };
+        // What the server behind a gateway of this host does is seen at that gateway, too, in another shape.
+        others.extend(passed_on.iter().copied().filter(|other| map.leads(&causes[*other].scope.subject, subject)));
+        others.sort_unstable();
+        others.dedup();
+        for place in others {
+            let other = &causes[place];
             let reversed =
-                catalog.cause(&other.id).is_some_and(|spec| spec.explains.contains(&root.id)) && other.score > root.score;
-            if same && !reversed && root.score >= other.score * EXPLAINS {
-                explained.insert((other.id.clone(), other.subject.clone()));
-                links.push((index, (other.id.clone(), other.subject.clone())));
+                catalog.cause(&other.spec.id).is_some_and(|spec| spec.explains.contains(&root.spec.id)) && other.score > root.score;
+            if !reversed && root.score >= other.score * EXPLAINS {
+                explained[place] = true;
+                links.push((index, (other.spec.id.clone(), other.scope.subject.clone())));
             }
         }
     }
@@ -255,6 +358,12 @@ fn order(causes: &mut Vec<Cause>, catalog: &Catalog) {
         causes[index].explains.push(link);
     }
     // Stable: within each half the order by score stays.
-    causes.sort_by_key(|cause| explained.contains(&(cause.id.clone(), cause.subject.clone())));
-    causes.truncate(LISTED);
+    let (consequences, mut first): (Vec<_>, Vec<_>) = causes.drain(..).zip(explained).partition(|(_, explained)| *explained);
+    first.extend(consequences);
+    let (mut contributing, mut first): (Vec<_>, Vec<_>) = first.into_iter().partition(|(cause, _)| cause.spec.contributing);
+    // What contributes is told once, of what it speaks of most.
+    let mut told = BTreeSet::new();
+    contributing.retain(|(cause, _)| told.insert(cause.spec.id.as_str()));
+    first.extend(contributing);
+    causes.extend(first.into_iter().map(|(cause, _)| cause).take(LISTED));
 }

@@ -68,6 +68,18 @@ impl Recent {
         }
     }
 
+    /// Those up to this second.
+    pub fn until(&self, second: i64) -> Self {
+        let mut kept = self.clone();
+        for source in kept.sources.values_mut() {
+            source.lines.retain(|(at, _), _| *at <= second);
+            source.bytes = source.lines.values().map(|line| line.text.len() + LINE_COST).sum();
+        }
+        kept.lines = kept.sources.values().map(|source| source.lines.len()).sum();
+        kept.bytes = kept.sources.values().map(|source| source.bytes).sum();
+        kept
+    }
+
     /// The lines of this source are by so many seconds later than was thought.
     pub fn shift(&mut self, source: &str, seconds: i64) {
         let Some(kept) = self.sources.get_mut(source) else { return };

@@ -3,10 +3,10 @@
 //! On a host many things are killed and restarted. A line that names a process or unit is evidence for an upstream when that is who
 //! listens there, or when it happened right before the failures began; else it is hardly more than a coincidence.
 
-use super::{scope::Scope, symptom};
+use super::{FactBook, scope::Scope, symptom};
 use crate::{
     diagnose::Scene,
-    model::{Fact, Listener, Subject},
+    model::{Fact, Listener, Protocol, Subject, logline::Writer},
 };
 
 /// Seconds before the first failure in which what happened can be its cause: a queue or a cache may bridge as much.
@@ -21,9 +21,12 @@ const STRANGER: f64 = 0.15;
 const COMM_BYTES: usize = 15;
 
 /// What share of its weight a fact counts for this scope.
-pub fn relevance(scene: &Scene, scope: &Scope<'_>, fact: &Fact, symptom: &symptom::View) -> f64 {
+pub fn relevance(scene: &Scene, scope: &Scope<'_>, fact: &Fact, symptom: &symptom::View, book: &FactBook) -> f64 {
     if scene.excerpt() || fact.now || fact.subject != Subject::host() {
         return 1.0;
+    }
+    if in_another_cgroup(scene, scope, fact, book) {
+        return STRANGER;
     }
     let field = |name: &str| fact.fields.get(name).map(String::as_str);
     let (process, unit) = (field("process"), field("unit"));
@@ -46,6 +49,48 @@ pub fn relevance(scene: &Scene, scope: &Scope<'_>, fact: &Fact, symptom: &sympto
         at >= since - BEFORE_S && at <= since + AFTER_S
     });
     if in_time { IN_TIME } else { STRANGER }
+}
+
+/// Whether what an application says of somebody who spoke another protocol to it cannot be about the gateway, which does not speak that:
+/// a monitor did, or our own look at what it speaks. `reason`: what the line would mean, `http-to-uwsgi`.
+pub fn of_another_client(scene: &Scene, scope: &Scope<'_>, fact: &Fact, reason: Option<&str>) -> bool {
+    let (Some((_, route)), Some(id)) = (scope.route, fact.name.strip_prefix("log:")) else { return false };
+    let Some((spoken, _)) = reason.and_then(|reason| reason.split_once("-to-")) else { return false };
+    let speaks = match (route.protocol, spoken) {
+        // What is in a stream is the client's.
+        (Protocol::Stream, _) => true,
+        (protocol, "http") => matches!(protocol, Protocol::Http | Protocol::Https),
+        (protocol, "tls") => protocol.tls(),
+        (protocol, "plain") => !protocol.tls(),
+        (protocol, "fastcgi") => protocol == Protocol::Fastcgi,
+        (protocol, "uwsgi") => protocol == Protocol::Uwsgi,
+        _ => true,
+    };
+    let by_application = || {
+        let mut groups = scene.logs.values().filter(|group| group.meaning.signature.as_deref() == Some(id));
+        groups.any(|group| group.meaning.dialect.writer() == Writer::Application)
+    };
+    !speaks && by_application()
+}
+
+/// Lines of a kill at the limit of a cgroup, of which only [`GROUP_KILL`] names the cgroup.
+const OF_A_KILL: &[&str] = &["log:kernel-cgroup-oom-killed", "log:kernel-oom-invoked"];
+/// The line of a kill that names the cgroup of who was killed.
+const GROUP_KILL: &str = "log:kernel-oom-constraint-cgroup";
+/// The same where the whole host was short of memory.
+const HOST_KILL: &str = "log:kernel-oom-constraint-host";
+
+/// Whether a kill was at the limit of a cgroup that this upstream, which runs, is not in: however alike the names are, it was another
+/// service.
+fn in_another_cgroup(scene: &Scene, scope: &Scope<'_>, fact: &Fact, book: &FactBook) -> bool {
+    let told = match fact.name.as_str() {
+        GROUP_KILL => Some(fact),
+        name if OF_A_KILL.contains(&name) && book.any(HOST_KILL).is_none() => book.any(GROUP_KILL),
+        _ => None,
+    };
+    let killed = told.and_then(|fact| fact.fields.get("cgroup"));
+    let own = scene.service(&scope.subject).and_then(|service| service.memory_group.as_ref());
+    killed.zip(own).is_some_and(|(killed, own)| killed != own)
 }
 
 fn short(name: &str) -> &str {

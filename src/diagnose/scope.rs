@@ -1,12 +1,17 @@
 //! What a cause can be about: an upstream, a gateway, the host, each with everything that bears on it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{FactBook, Scene, facts, symptom};
+use foldhash::fast::RandomState;
+
+use super::{FactBook, LogGroup, ProbeHistory, Scene, facts, symptom, upstream::address_of};
 use crate::{
     catalog::About,
-    model::{Address, Gateway, Role, Route, Site, Subject, logline::Writer},
+    model::{Address, Gateway, Health, Role, Route, Site, SourceKind, Subject, logline::Writer},
 };
+
+/// Servers that a cause can be about although no probe and no log tells of them, at most: the first of a configuration.
+pub const SERVERS: usize = 2_048;
 
 /// What a cause can be about, with everything that bears on it.
 #[derive(Debug)]
@@ -37,32 +42,63 @@ impl Scope<'_> {
         if self.about != About::Upstream {
             return symptom.failing;
         }
-        let through: Vec<_> =
-            scene.probes_of("gateway").filter(|history| history.last.job.upstreams.contains(&self.subject)).collect();
+        let through: Vec<_> = scene.probes_through(&self.subject).collect();
         if through.iter().any(|history| facts::window(history).iter().any(|result| symptom::failed(&result.outcome))) {
             return true;
         }
         // The gateway serves every request that could go there. A dead server of a pool is a fault all the same; a direct probe
         // that fails where the only server serves the gateway is a defect of the probe.
-        let alone =
-            self.route.is_none_or(|(_, route)| route.servers.iter().filter(|server| server.role == Role::Primary).count() < 2);
+        // That a spare serves in its stead is what the spare is for.
+        let alone = self.route.is_none_or(|(_, route)| {
+            let of = |role: Role| route.servers.iter().filter(move |server| server.role == role);
+            let stood_in =
+                of(Role::Primary).any(|server| server.address.to_string() == self.subject.0) && of(Role::Backup).next().is_some();
+            of(Role::Primary).count() < 2 && !stood_in
+        });
         if !through.is_empty() && alone {
-            return symptom.failing && symptom.subject.is_none();
+            let met = symptom.failing && (symptom.subject.is_none() || symptom.users) || self.now_and_then(scene);
+            if met || !self.hidden(scene) {
+                return met;
+            }
         }
-        scene.probes_of("upstream").any(|history| {
-            history.last.job.subject == self.subject && facts::window(history).iter().any(|r| r.outcome.serves() == Some(false))
+        let mut straight = scene.probes_about("upstream", &self.subject);
+        straight.any(|history| facts::window(history).iter().any(|r| r.outcome.serves() == Some(false)))
+    }
+}
+
+impl Scope<'_> {
+    /// Whether the gateway itself met the upstream's failure since we look, and answered something else: a stale page, a sorry page.
+    fn hidden(&self, scene: &Scene) -> bool {
+        let met = |group: &LogGroup| {
+            let fault = group.kind == SourceKind::Error && group.meaning.signature.is_some() && group.live > 0;
+            fault && group.upstream().is_some_and(|address| address.to_string() == self.subject.0)
+        };
+        // Whom it holds for down it does not ask: what it answers is none of the application's.
+        let held = scene.gateways.iter().any(|gateway| {
+            let lives = scene.lives.iter().filter(|live| live.is_of(gateway));
+            let mut down = lives.flat_map(|live| &live.servers).filter(|server| server.health == Health::Down);
+            down.any(|server| address_of(gateway, server).is_some_and(|address| address.to_string() == self.subject.0))
+        });
+        held || scene.logs.values().any(met)
+    }
+
+    /// Whether requests straight to the upstream fail now and then: that is no defect of the probe, which others pass.
+    fn now_and_then(&self, scene: &Scene) -> bool {
+        scene.probes_about("upstream", &self.subject).any(|history| {
+            let serves: BTreeSet<bool> = facts::window(history).iter().filter_map(|result| result.outcome.serves()).collect();
+            serves.len() == 2
         })
     }
 }
 
 /// Everything that a cause of this kind can be about.
 pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<'a>> {
+    let url = |history: &ProbeHistory| history.last.job.subject.clone();
     let urls = |upstream: Option<&Subject>| -> Vec<Subject> {
-        scene
-            .probes_of("gateway")
-            .filter(|history| upstream.is_none_or(|upstream| history.last.job.upstreams.contains(upstream)))
-            .map(|history| history.last.job.subject.clone())
-            .collect()
+        match upstream {
+            Some(upstream) => scene.probes_through(upstream).map(url).collect(),
+            None => scene.probes_of("gateway").map(url).collect(),
+        }
     };
     match about {
         // What gateways and applications say of the host bears on it: a full disk is seen by who writes.
@@ -70,7 +106,7 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
             let told: BTreeSet<Subject> = if scene.excerpt() {
                 scene.logs.values().map(|group| Subject(group.source.clone())).collect()
             } else {
-                scene.gateways.iter().map(|gateway| Subject(gateway.kind.clone())).collect()
+                scene.gateways.iter().map(|gateway| scene.named(gateway)).collect()
             };
             let wider = urls(None).into_iter().chain(told).collect();
             vec![Scope { subject: Subject::host(), wider, gateway: None, route: None, about }]
@@ -91,20 +127,25 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
             .iter()
             .map(|gateway| {
                 let wider = urls(None).into_iter().chain([Subject::host()]).collect();
-                Scope { subject: Subject(gateway.kind.clone()), wider, gateway: Some(gateway), route: None, about }
+                Scope { subject: scene.named(gateway), wider, gateway: Some(gateway), route: None, about }
             })
             .collect(),
         About::Upstream => {
             let applications = applications(scene);
             let mut scopes: BTreeMap<Subject, Scope<'a>> = BTreeMap::new();
+            // A large configuration names its servers in route after route.
+            let mut seen: HashSet<&Address, RandomState> = HashSet::default();
             for gateway in &scene.gateways {
                 for (site, route) in gateway.routes() {
-                    for server in route.servers.iter().filter(|server| server.role != Role::Down) {
+                    for server in route.reachable() {
+                        if seen.len() >= SERVERS || !seen.insert(&server.address) {
+                            continue;
+                        }
                         let subject = Subject(server.address.to_string());
                         scopes.entry(subject.clone()).or_insert_with(|| Scope {
                             wider: urls(Some(&subject))
                                 .into_iter()
-                                .chain([Subject(gateway.kind.clone()), Subject::host()])
+                                .chain([scene.named(gateway), Subject::host()])
                                 .chain(applications.iter().cloned())
                                 .collect(),
                             subject,
@@ -116,19 +157,29 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
                 }
             }
             // Upstreams that only a log or a probe names: a configuration that was edited since, a name's addresses.
-            let named = book.facts.iter().filter(|fact| fact.name.starts_with("log:") || fact.name.starts_with("probe:upstream:"));
-            for fact in named.filter(|fact| fact.subject.0.parse::<Address>().is_ok()) {
-                scopes.entry(fact.subject.clone()).or_insert_with(|| Scope {
+            let named =
+                book.facts().iter().filter(|fact| fact.name.starts_with("log:") || fact.name.starts_with("probe:upstream:"));
+            for fact in named {
+                if scopes.contains_key(&fact.subject) {
+                    continue;
+                }
+                let Ok(address) = fact.subject.0.parse::<Address>() else { continue };
+                // Beyond the servers above it may be any of the configuration.
+                let place = (seen.len() >= SERVERS).then(|| scene.routes_to(&address).first().copied()).flatten();
+                let gateway = place.map(|(gateway, ..)| scene.named(gateway));
+                let scope = Scope {
                     subject: fact.subject.clone(),
                     wider: urls(Some(&fact.subject))
                         .into_iter()
+                        .chain(gateway)
                         .chain([Subject::host()])
                         .chain(applications.iter().cloned())
                         .collect(),
-                    gateway: scene.gateways.first(),
-                    route: None,
+                    gateway: place.map(|(gateway, ..)| gateway).or(scene.gateways.first()),
+                    route: place.map(|(_, site, route)| (site, route)),
                     about,
-                });
+                };
+                scopes.insert(fact.subject.clone(), scope);
             }
             if scene.excerpt() {
                 return of_excerpt(scene, book);
@@ -152,9 +203,14 @@ fn of_excerpt<'a>(scene: &'a Scene, book: &FactBook) -> Vec<Scope<'a>> {
     let scope =
         |subject: Subject, wider: Vec<Subject>| Scope { subject, wider, gateway: None, route: None, about: About::Upstream };
     let named: BTreeSet<&Subject> =
-        book.facts.iter().map(|fact| &fact.subject).filter(|subject| !others.contains(subject)).collect();
+        book.facts().iter().map(|fact| &fact.subject).filter(|subject| !others.contains(subject)).collect();
     if !named.is_empty() {
         return named.into_iter().map(|subject| scope(subject.clone(), others.clone())).collect();
     }
-    vec![scope(Subject("the upstream".to_owned()), others)]
+    let who = ["unit", "container", "service"];
+    let told: BTreeSet<&String> =
+        book.facts().iter().flat_map(|fact| who.iter().filter_map(|field| fact.fields.get(*field))).collect();
+    // Of several that are told it may be any.
+    let name = told.first().filter(|_| told.len() == 1).map_or("the upstream", |name| name.as_str());
+    vec![scope(Subject(name.to_owned()), others)]
 }

@@ -3,12 +3,15 @@
 //! What was read of the logs tells it where it goes back far enough. Where it does not, the onset that was looked for in the
 //! whole log does, as long as the failures have not paused since.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeSet};
 
-use super::{LogGroup, OUTAGE_GAP_S, Scene};
-use crate::model::{
-    LogOnset, SourceKind,
-    logline::{Dialect, Level},
+use super::{LOG_WINDOW_S, LogGroup, OUTAGE_GAP_S, Scene, upstream_of};
+use crate::{
+    catalog::Catalog,
+    model::{
+        Address, LogOnset, Outcome, SourceKind,
+        logline::{Dialect, Level},
+    },
 };
 
 /// When it began.
@@ -25,6 +28,8 @@ pub struct Since {
 /// When the failures that still go on began. `None`: none go on.
 pub fn since(scene: &Scene) -> Option<Since> {
     let now = scene.now.wall_s();
+    let own = own_error(scene);
+    let fails = |group: &LogGroup| fails(group) || own.is_some() && group.kind != SourceKind::App && group.meaning.status == own;
     let mut rows: Vec<(i64, i64)> = scene
         .logs
         .values()
@@ -45,6 +50,58 @@ pub fn since(scene: &Scene) -> Option<Since> {
     Some(onset(scene, begin, now).map_or(read, |onset| told(onset, scene.zones.shift(&onset.source), begin)))
 }
 
+/// The error of the application that a client gets now: unlike a gateway's, some of these are nothing unusual, and only where they
+/// are what fails now do the log's tell when that began.
+fn own_error(scene: &Scene) -> Option<u16> {
+    scene.probes_of("gateway").find_map(|history| match history.last.outcome {
+        Outcome::Status(code @ (500 | 501 | 505..)) => Some(code),
+        _ => None,
+    })
+}
+
+/// Seconds in which a failure that a log tells of counts as going on.
+const GOING_ON_S: i64 = 30;
+
+/// Whether a gateway's log tells of requests that failed just now.
+pub fn told_to_fail(scene: &Scene) -> bool {
+    let from = scene.now.wall_s() - GOING_ON_S;
+    scene.logs.values().any(|group| fails(group) && !group.ours() && group.last_second().is_some_and(|second| second >= from))
+}
+
+/// Seconds in which a request that hung says that they still do: gateways' limits are a minute at most as a rule.
+const HANGS_S: i64 = 60;
+
+/// The upstreams of which a log tells that requests hung there just now.
+pub fn told_to_hang(scene: &Scene, catalog: &Catalog) -> BTreeSet<Address> {
+    let from = scene.now.wall_s() - HANGS_S;
+    let hangs = |group: &&LogGroup| {
+        let signature = group.signature(&catalog.signatures);
+        signature.and_then(|signature| signature.causes.first()).is_some_and(|cause| cause == "upstream-timeout")
+    };
+    let late = |group: &&LogGroup| group.last_second().is_some_and(|second| second >= from);
+    scene.logs.values().filter(late).filter(hangs).filter_map(|group| upstream_of(scene, group)).collect()
+}
+
+/// Seconds in which a request that was served says that requests are served now.
+const SERVED_S: i64 = 30;
+
+/// Whether a gateway's log tells that somebody else was served just now, by whatever is behind it.
+pub fn told_to_serve(scene: &Scene) -> bool {
+    let from = scene.now.wall_s() - SERVED_S;
+    // 499 is nginx's word for a client that did not wait, and 408 for one that asked too slowly.
+    let serves = |group: &LogGroup| {
+        group.kind == SourceKind::Access && matches!(group.meaning.status, Some(200..=407 | 409..=498)) && !group.ours()
+    };
+    scene.logs.values().any(|group| serves(group) && group.last_second().is_some_and(|second| second >= from))
+}
+
+/// The upstreams that the gateways' logs name in lines of failed requests, as long as these tell of now.
+pub fn told_of(scene: &Scene) -> BTreeSet<Address> {
+    let from = scene.now.wall_s() - LOG_WINDOW_S;
+    let late = |group: &&LogGroup| group.last_second().is_some_and(|second| second >= from);
+    scene.logs.values().filter(|group| fails(group)).filter(late).filter_map(|group| upstream_of(scene, group)).collect()
+}
+
 fn told(onset: &LogOnset, shift: i64, begin: i64) -> Since {
     let within_s = (!onset.earlier).then_some(onset.uncertainty_s);
     let second = onset.second + shift;
@@ -57,7 +114,9 @@ fn told(onset: &LogOnset, shift: i64, begin: i64) -> Since {
 /// a log in which they still do. A share of requests tells more than the number of errors, and many more than few.
 fn onset(scene: &Scene, begin: i64, now: i64) -> Option<&LogOnset> {
     let recent = |onset: &LogOnset| {
-        let groups = scene.logs.values().filter(|group| group.source == onset.source && fails(group));
+        // Apache answers 500 where a name does not resolve: what the share of its requests tells holds for that, too.
+        let failed = |group: &LogGroup| group.kind == SourceKind::Access && matches!(group.meaning.status, Some(500..=599));
+        let groups = scene.logs.values().filter(|group| group.source == onset.source && (fails(group) || failed(group)));
         groups.map(|group| group.since(now - OUTAGE_GAP_S)).sum::<u64>()
     };
     scene
@@ -74,6 +133,7 @@ fn onset(scene: &Scene, begin: i64, now: i64) -> Option<&LogOnset> {
 fn fails(group: &LogGroup) -> bool {
     match group.kind {
         SourceKind::Access => matches!(group.meaning.status, Some(502..=504)),
+        SourceKind::Error if group.meaning.status.is_some() => matches!(group.meaning.status, Some(502..=504)),
         SourceKind::Error => match group.meaning.dialect {
             // Missing files and refused clients are errors too.
             Dialect::NginxError => group.last.contains("upstream"),

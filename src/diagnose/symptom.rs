@@ -1,10 +1,14 @@
 //! What a client of the gateway sees, and the overall verdict.
 
+use std::collections::BTreeMap;
+
 use super::{
-    ProbeHistory, Scene, facts,
+    LogGroup, ProbeHistory, Recovery, Scene, facts,
     since::{Since, since},
 };
-use crate::model::{Cause, Confidence, Outcome, ProbeReport, RunState, Stage, Symptom, Verdict, clock_of, text};
+use crate::model::{
+    ANSWERS, Cause, Confidence, Outcome, ProbeReport, RunState, Share, SourceKind, Stage, Symptom, Verdict, clock_of, text,
+};
 
 /// A share of failing requests from here on is steady.
 const STEADY: f64 = 0.9;
@@ -24,6 +28,8 @@ pub struct View {
     pub subject: Option<crate::model::Subject>,
     /// Whether any request fails.
     pub failing: bool,
+    /// Whether it is the users' requests that fail, by the access log, and none of our own.
+    pub users: bool,
     /// Whether the gateway itself could not be reached.
     pub unreachable: bool,
 }
@@ -89,6 +95,7 @@ pub fn symptom(scene: &Scene) -> View {
         url: Some(url_of(&history.last)),
         subject: Some(history.last.job.subject.clone()),
         failing,
+        users: false,
         unreachable: matches!(outcome, Some(Outcome::Refused | Outcome::NotFound | Outcome::Unreachable)) && failing,
     };
     // Our own requests may all be served while others fail: only their log tells.
@@ -111,36 +118,102 @@ fn began(symptom: Symptom, since: Option<Since>) -> Symptom {
 fn served_since(scene: &Scene) -> Option<i64> {
     let mut begin = None;
     for history in scene.probes_of("gateway") {
-        let streak = history.results.iter().rev().take_while(|result| !failed(&result.outcome)).last()?;
+        // What was not sent was not served either.
+        let mut made = history.results.iter().rev().filter(|result| !matches!(result.outcome, Outcome::Skipped(_))).peekable();
+        if made.peek().is_none() {
+            continue;
+        }
+        let streak = made.take_while(|result| !failed(&result.outcome)).last()?;
         begin = begin.max(Some(streak.at.wall_s()));
     }
     begin
 }
 
-/// What the access log says of the requests of others, since we look.
-fn from_log(scene: &Scene, since: Option<Since>) -> View {
+/// Whether these are requests of the gateway's own clients: HAProxy has them in one log with its notices.
+fn tells_of_requests(group: &LogGroup) -> bool {
+    match group.kind {
+        SourceKind::Access => true,
+        SourceKind::Error => group.meaning.status.is_some(),
+        SourceKind::App | SourceKind::Kernel => false,
+    }
+}
+
+/// The lines that tell of requests, but for those of our own.
+fn told_of_others(scene: &Scene) -> impl Iterator<Item = &LogGroup> {
+    scene.logs.values().filter(|group| tells_of_requests(group) && !group.ours())
+}
+
+/// The requests of others since we look, from this second on, as the gateways' logs tell: each group of lines, and how many.
+pub(super) fn requests_of_others(scene: &Scene, from: i64) -> impl Iterator<Item = (&LogGroup, u64)> {
+    told_of_others(scene).filter(|group| group.live > 0).map(move |group| (group, group.since(from).min(group.live)))
+}
+
+/// Of the requests of others since we look, as the access log tells: the share that fails now, and their commonest status. `None`:
+/// there are too few, or none fails.
+pub fn users(scene: &Scene) -> Option<(Share, u16)> {
     // The second in which they began to be served may hold failures of before.
     let from = (scene.now.wall_s() - NOW_S).max(served_since(scene).map_or(i64::MIN, |second| second + 1));
-    let (mut fails, mut all, mut worst) = (0, 0, None);
-    for group in scene.logs.values().filter(|group| group.kind == crate::model::SourceKind::Access && group.live > 0) {
-        let count = group.since(from).min(group.live);
-        all += count;
+    let (mut share, mut worst) = (Share::default(), None);
+    for (group, count) in requests_of_others(scene, from) {
+        share.all += count;
         if let Some(status @ 500..=599) = group.meaning.status {
-            fails += count;
+            share.hits += count;
             worst = worst.max(Some((count, status)));
         }
     }
-    if all < COUNTED_REQUESTS || fails == 0 {
-        return View::default();
+    worst.filter(|_| share.all >= COUNTED_REQUESTS && share.hits > 0).map(|(_, status)| (share, status))
+}
+
+/// Of the latest requests of others, a share below this is a fault of some pages, and most users are served.
+const FEW: f64 = 0.1;
+/// The latest requests of others that say so, all of them after the failures began.
+const LATEST: u64 = 20;
+
+/// Whether most requests of others are served all the while: the one that we found failing is one of few.
+fn mostly_served(scene: &Scene, symptom: &View) -> bool {
+    let asked = scene.run.as_ref().and_then(|run| run.url.as_deref());
+    // What the operator asked about is no page among others. (A query is not sent.)
+    if asked.zip(symptom.url.as_deref()).is_some_and(|(asked, url)| asked.starts_with(url)) {
+        return false;
     }
+    let Some(begin) = symptom.told.since else { return false };
+    let mut seconds: BTreeMap<i64, Share> = BTreeMap::new();
+    for group in told_of_others(scene) {
+        let fails = match group.meaning.status {
+            Some(500..=599) => true,
+            Some(100..=498) => false,
+            // Who left before the answer (499; Caddy's 0) was not served.
+            Some(_) | None => continue,
+        };
+        for (second, count) in group.seconds.iter().rev().copied().take_while(|(second, _)| *second >= begin) {
+            let share = seconds.entry(second).or_default();
+            share.all += u64::from(count);
+            share.hits += if fails { u64::from(count) } else { 0 };
+        }
+    }
+    // A log that tells of no failure knows of other requests than ours.
+    let tells = seconds.values().any(|share| share.hits > 0);
+    let mut latest = Share::default();
+    for share in seconds.into_values().rev() {
+        if latest.all >= LATEST {
+            break;
+        }
+        latest = Share { hits: latest.hits + share.hits, all: latest.all + share.all };
+    }
+    tells && latest.all >= LATEST && latest.value().is_some_and(|value| value < FEW)
+}
+
+/// What the access log says of the requests of others, since we look.
+fn from_log(scene: &Scene, since: Option<Since>) -> View {
+    let Some((share, status)) = users(scene) else { return View::default() };
     let told = Symptom {
-        status: worst.map(|(_, status)| status),
-        share: Some(fails as f64 / all as f64),
-        tried: u32::try_from(all).unwrap_or(u32::MAX),
-        words: worst.map_or_else(String::new, |(_, status)| status.to_string()),
+        status: Some(status),
+        share: share.value(),
+        tried: u32::try_from(share.all).unwrap_or(u32::MAX),
+        words: status.to_string(),
         ..Symptom::default()
     };
-    View { told: began(told, since), failing: true, ..View::default() }
+    View { told: began(told, since), failing: true, users: true, ..View::default() }
 }
 
 /// The overall verdict. `symptoms`: whether some line of a log tells of a failure.
@@ -156,10 +229,11 @@ pub fn verdict(scene: &Scene, symptom: &View, causes: &[Cause], symptoms: bool) 
     }
     match symptom.told.share {
         _ if stopped && !running => Verdict::Critical,
-        Some(share) if symptom.failing && share >= STEADY => Verdict::Critical,
+        Some(share) if symptom.failing && share >= STEADY && !mostly_served(scene, symptom) => Verdict::Critical,
         Some(_) if symptom.failing => Verdict::Warning,
         Some(_) if causes.iter().any(|cause| cause.confidence >= Confidence::Likely) => Verdict::Warning,
         Some(_) => Verdict::Ok,
+        None if causes.iter().any(|cause| cause.confidence >= Confidence::Likely) => Verdict::Warning,
         // Nothing to pass on, so nothing to try: a gateway that runs and listens does its work.
         None if running && scene.done.contains(&Stage::Listeners) && nothing_to_try(scene) => Verdict::Ok,
         None => Verdict::Unknown,
@@ -168,21 +242,23 @@ pub fn verdict(scene: &Scene, symptom: &View, causes: &[Cause], symptoms: bool) 
 
 /// Whether the configuration of no gateway passes anything on.
 fn nothing_to_try(scene: &Scene) -> bool {
-    scene
-        .gateways
-        .iter()
-        .all(|gateway| gateway.problems.is_empty() && gateway.blind.is_empty() && gateway.routes().next().is_none())
+    scene.gateways.iter().all(|gateway| {
+        // What it answers by itself leads to nobody either.
+        let nothing = gateway.routes().all(|(_, route)| route.settings.contains_key(ANSWERS));
+        gateway.problems.is_empty() && gateway.blind.is_empty() && nothing
+    })
 }
 
 /// One sentence.
-pub fn headline(scene: &Scene, symptom: &View, verdict: Verdict, causes: &[Cause]) -> String {
+pub fn headline(scene: &Scene, symptom: &View, verdict: Verdict, causes: &[Cause], recovery: Option<&Recovery>) -> String {
     let url = symptom.url.as_deref().unwrap_or("the gateway");
-    let share = symptom.told.share.map_or_else(String::new, |share| format!("{:.0}% of {}", share * 100.0, symptom.told.tried));
+    let share = symptom.told.share_words().unwrap_or_default();
     let since = symptom.told.since.map_or_else(String::new, |since| {
         let words = symptom.told.since_words(&format!("{}Z", clock_of(since)));
         format!(" since {words} ({})", text::duration(scene.now.wall_s() - since))
     });
     match (causes.first(), verdict) {
+        (_, Verdict::Ok) if let Some(recovery) = recovery => recovery.words(),
         (Some(cause), _) => format!("{} {}: {}", cause.confidence.word(), cause.id, cause.summary),
         (None, Verdict::Ok) if scene.excerpt() => "nothing in this excerpt names a cause of a failing request".to_owned(),
         (None, Verdict::Ok) => format!("{url} is served{}", symptom.told.share.map_or("", |_| "; nothing fails")),

@@ -61,6 +61,11 @@ impl Traffic {
         }
     }
 
+    /// Those up to this second.
+    pub fn until(&self, second: i64) -> Self {
+        Self { cells: self.cells.range(..=second.div_euclid(CELL_S)).map(|(cell, count)| (*cell, *count)).collect() }
+    }
+
     /// Requests from one cell up to another, the second one not included.
     fn between(&self, from: i64, to: i64) -> Flow {
         let from = from.max(self.cells.keys().next().copied().unwrap_or(to)).min(to);
@@ -87,6 +92,23 @@ impl Traffic {
         let cell = second.div_euclid(CELL_S);
         let flow = self.between(cell - USUAL_S / CELL_S, cell);
         (flow.seconds >= USUAL_LEAST_S).then_some(flow)
+    }
+
+    /// Requests of the minute before this second, and of the quarter of an hour before that minute. `None`: too little is known.
+    pub fn rise(&self, second: i64) -> Option<(Flow, Flow)> {
+        let cell = second.div_euclid(CELL_S);
+        let minute = cell.saturating_sub(NOW_S / CELL_S);
+        let usual = self.between(minute.saturating_sub(USUAL_S / CELL_S), minute);
+        (usual.seconds >= USUAL_LEAST_S).then(|| (self.between(minute, cell), usual))
+    }
+
+    /// The last second of the cells before the one of this second in which a request was served. `None`: none was, as far as is known.
+    pub fn served_before(&self, second: i64) -> Option<i64> {
+        let cells = self.cells.range(..second.div_euclid(CELL_S)).rev();
+        cells
+            .into_iter()
+            .find(|(_, (requests, failed))| requests > failed)
+            .map(|(cell, _)| cell.saturating_mul(CELL_S) + CELL_S - 1)
     }
 
     /// Failed requests, counted by steps of so many seconds that end with the one in which `now` is, oldest first.

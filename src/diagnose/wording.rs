@@ -2,19 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Scene, scope::Scope, symptom};
+use super::{Scene, rank::Held, scope::Scope, symptom};
 use crate::{
-    catalog::{AdviceSpec, EvidenceSpec},
-    model::{Address, Advice, Command, Fact, Gateway, Outcome},
+    catalog::{AdviceSpec, is_field, runs},
+    model::{Address, Advice, Command, Gateway, Outcome, ProcessInfo, Protocol, RunState},
 };
 
 /// Values for sentences and commands: those of the evidence, strongest first, and those of the place.
-pub fn fields(
-    scene: &Scene,
-    scope: &Scope<'_>,
-    evidence: &[(f64, EvidenceSpec, Fact)],
-    symptom: &symptom::View,
-) -> BTreeMap<String, String> {
+pub fn fields(scene: &Scene, scope: &Scope<'_>, evidence: &[Held<'_>], symptom: &symptom::View) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
     let mut set = |key: &str, value: String| {
         fields.entry(key.to_owned()).or_insert(value);
@@ -34,20 +29,25 @@ pub fn fields(
         let server = route.servers.iter().find(|server| server.address.to_string() == scope.subject.0);
         set("place", server.map_or(&route.at, |server| &server.at).to_string());
         set("scheme", route.protocol.scheme().to_owned());
+        set("module", nginx_module(route.protocol).to_owned());
         if let Some(host) = site.host() {
             set("host", host.to_owned());
         }
         if route.servers.len() > 1 {
             set("pool_size", route.servers.len().to_string());
         }
-        set("read_s", (route.read_ms / 1000).to_string());
+        // Caddy and Envoy wait for ever unless told otherwise.
+        if route.read_ms < u64::MAX {
+            set("read_s", (route.read_ms / 1000).to_string());
+        }
     }
     // A command takes only what is an address.
     let address: Result<Address, String> = scope.subject.0.parse();
     if let Ok(address) = &address {
-        set("address", address.to_string());
+        set("address", address.bare().to_string());
+        inside(scope.gateway, address, &mut set);
     }
-    match address {
+    match address.map(|address| address.inside(None)) {
         Ok(Address::Unix(path)) => {
             set("socket", path.display().to_string());
             if let Some(dir) = path.parent() {
@@ -59,12 +59,12 @@ pub fn fields(
             set("name", name);
             set("port", port.to_string());
         }
-        Err(_) => {}
+        Ok(Address::Inside(..)) | Err(_) => {}
     }
     if let Some(url) = &symptom.url {
         set("url", url.clone());
     }
-    if let Some(history) = scene.probes_of("upstream").find(|history| history.last.job.subject == scope.subject) {
+    if let Some(history) = scene.probes_about("upstream", &scope.subject).next() {
         if let Some(request) = &history.last.job.request {
             set("path", request.path.clone());
             set("host", request.host.clone());
@@ -78,29 +78,110 @@ pub fn fields(
             set(key, value.clone());
         }
     }
+    // Whose last words are worth reading, where no evidence names it.
+    if let Some(service) = scene.units.iter().find(|service| service.serves.contains(&scope.subject)) {
+        set("unit", service.unit.clone());
+    }
     fields
 }
 
-/// A text with its `{fields}` filled in; `None` when one is not known. `%{http_code}` is curl's own and stays.
+/// The word that stands before nginx's directives for this protocol: `fastcgi_read_timeout`.
+pub fn nginx_module(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Fastcgi => "fastcgi",
+        Protocol::Uwsgi => "uwsgi",
+        Protocol::Scgi => "scgi",
+        Protocol::Grpc | Protocol::Grpcs => "grpc",
+        Protocol::Http | Protocol::Https | Protocol::Ajp | Protocol::Stream => "proxy",
+    }
+}
+
+/// Who fills in advice of the catalogue for one subject, and leaves out what is in the words of a program that does not run there.
+#[derive(Debug)]
+pub struct Adviser<'a> {
+    fields: &'a BTreeMap<String, String>,
+    gateway: Option<&'a Gateway>,
+    /// What the settings of the application are those of.
+    kinds: Vec<&'a str>,
+    /// Who listens there.
+    owner: Option<&'a ProcessInfo>,
+}
+
+impl<'a> Adviser<'a> {
+    /// For what a cause is about.
+    pub fn new(scene: &'a Scene, scope: &Scope<'a>, fields: &'a BTreeMap<String, String>) -> Self {
+        let upstream = &scope.subject;
+        let kinds = scene.apps.iter().filter(|app| app.serves.contains(upstream)).map(|app| app.kind.as_str()).collect();
+        let address: Option<Address> = upstream.0.parse().ok();
+        let owner = address.and_then(|address| scene.listeners.as_ref()?.taking(&address)?.owner.as_ref());
+        Self { fields, gateway: scope.gateway, kinds, owner }
+    }
+
+    /// All of a list that is known whole.
+    pub fn all(&self, list: &[AdviceSpec]) -> Vec<Advice> {
+        let theirs = |spec: &&AdviceSpec| spec.of.is_empty() || spec.of.iter().any(|name| self.runs(name));
+        list.iter().filter(theirs).filter_map(|spec| advice(spec, self.fields, self.gateway)).collect()
+    }
+
+    /// Whether this is the gateway's kind or the application server's name.
+    fn runs(&self, name: &str) -> bool {
+        self.gateway.is_some_and(|gateway| gateway.kind == name)
+            || self.kinds.iter().any(|kind| kind.split(' ').next() == Some(name))
+            || self.owner.is_some_and(|owner| runs(name, owner))
+    }
+}
+
+/// A text with its `{fields}` filled in; `None` when one is not known. `%{http_code}` is curl's own and stays, as do the braces of a
+/// gateway's configuration, which hold more than a name.
 pub fn fill(text: &str, fields: &BTreeMap<String, String>) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
-        let (key, after) = after.split_once('}')?;
         out.push_str(before);
-        if before.ends_with('%') {
-            out.push_str(&format!("{{{key}}}"));
-        } else {
-            out.push_str(fields.get(key)?);
+        match after.split_once('}') {
+            Some((key, after)) if is_field(key) && !before.ends_with('%') => {
+                out.push_str(fields.get(key)?);
+                rest = after;
+            }
+            Some(_) | None => {
+                out.push('{');
+                rest = after;
+            }
         }
-        rest = after;
     }
     out.push_str(rest);
     Some(out)
 }
 
+/// Fields of commands whose meaning hangs on the network in which the gateway runs, and on its files: the resolver's.
+const OF_NET: &[&str] = &["{port}", "{address}", "{ip}", "{server_ip}", "{wrong_ip}", "{socket}"];
+const OF_FILES: &[&str] = &["{name}"];
+/// The fields with the words before such a command, where that is another than ours. A path has its own below `/proc/PID/root`.
+const ENTER_NET: &str = "enter_net";
+const ENTER_FILES: &str = "enter_files";
+
+/// What of an address in other namespaces goes into commands for a person on this host.
+fn inside(gateway: Option<&Gateway>, address: &Address, set: &mut impl FnMut(&str, String)) {
+    let (Some(_), Some(gateway)) = (address.place(), gateway) else { return };
+    let RunState::Running { pid, .. } = gateway.state else { return };
+    if let Some(inside) = &gateway.inside {
+        if inside.net {
+            set(ENTER_NET, format!("nsenter --target {pid} --net --"));
+        }
+        set(ENTER_FILES, inside.enter.join(" "));
+    }
+    if let Address::Unix(path) = address.bare()
+        && let Ok(rest) = path.strip_prefix("/")
+    {
+        let path = std::path::Path::new(&format!("/proc/{pid}/root")).join(rest);
+        set("socket", path.display().to_string());
+        set("dir", path.parent().unwrap_or(&path).display().to_string());
+        set("socket_there", address.bare().to_string().trim_start_matches("unix:").to_owned());
+    }
+}
+
 /// Advice with its fields filled in. `{@reload}` stands for the gateway's own words of that command.
-pub fn advice(spec: &AdviceSpec, fields: &BTreeMap<String, String>, gateway: Option<&Gateway>) -> Option<Advice> {
+fn advice(spec: &AdviceSpec, fields: &BTreeMap<String, String>, gateway: Option<&Gateway>) -> Option<Advice> {
     let text = fill(&spec.text, fields)?;
     if spec.run.is_empty() {
         return Some(Advice { text, command: None });
@@ -109,8 +190,17 @@ pub fn advice(spec: &AdviceSpec, fields: &BTreeMap<String, String>, gateway: Opt
     for word in &spec.run {
         match word.strip_prefix("{@").and_then(|rest| rest.strip_suffix('}')) {
             Some(command) => words.extend(gateway?.commands.get(command)?.iter().cloned()),
+            // The kernel tells of a socket by the name that its owner gave it.
+            None if word == "{socket}" && spec.run[0] == "ss" => {
+                words.push(fields.get("socket_there").or_else(|| fields.get("socket"))?.clone());
+            }
             None => words.push(fill(word, fields)?),
         }
+    }
+    let names = |field: &&&str| spec.run.iter().any(|word| word.contains(**field));
+    let there = OF_FILES.iter().find(names).map(|_| ENTER_FILES).or_else(|| OF_NET.iter().find(names).map(|_| ENTER_NET));
+    if let Some(enter) = there.and_then(|enter| fields.get(enter)) {
+        words.splice(0..0, enter.split(' ').map(str::to_owned));
     }
     Some(Advice { text, command: Some(Command::new(words)?) })
 }
@@ -125,6 +215,10 @@ mod tests {
         assert_eq!(fill("nothing on {subject}.", &fields).as_deref(), Some("nothing on 127.0.0.1:8000."));
         assert_eq!(fill("restart {unit}", &fields), None);
         assert_eq!(fill("%{http_code} {subject}", &fields).as_deref(), Some("%{http_code} 127.0.0.1:8000"));
-        assert_eq!(fill("a { without an end", &fields), None);
+        assert_eq!(fill("a { without an end", &fields).as_deref(), Some("a { without an end"));
+        assert_eq!(
+            fill("on {subject}: http { keepalive 4s }", &fields).as_deref(),
+            Some("on 127.0.0.1:8000: http { keepalive 4s }")
+        );
     }
 }

@@ -1,44 +1,64 @@
 //! The collector: looks at once, then again when something changed.
 
+mod edits;
+mod own_test;
+mod pulse;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
 use tokio_util::sync::CancellationToken;
 
-use super::{ALL, Found, Overrides, off_thread};
+use self::pulse::Pulse;
+use super::{
+    ALL, Found, Kind, Overrides, inside,
+    missed::{last_words, leave_out_spare},
+    off_thread,
+    texts::Texts,
+};
 use crate::{
-    model::{BlindSpot, Command, ConfigTest, Gateway, Observation, ProcessInfo, RunState, Stage},
-    sys::{DirWatcher, FileInfo, Outbox, Root, Sys},
+    model::{BlindSpot, ConfigTest, Gateway, LiveState, Observation, RunState, Stage},
+    sys::{DirWatcher, Outbox, Processes, Sys},
 };
 
 /// From one cheap check to the next: an edited file or a dead master is on the screen within this.
 const PULSE: Duration = Duration::from_secs(2);
-/// How long an edit may take from its first event to its last: editors write a new file and rename it.
+/// How long nothing may happen before an edit counts as complete: editors write a new file and rename it, and between two steps the
+/// file is gone or cut short.
 const SETTLE: Duration = Duration::from_millis(100);
-/// Directories that are watched, at most: those of an included file each.
-const DIRECTORIES: usize = 128;
+/// Pauses of [`SETTLE`] that are made for one edit, at most.
+const SETTLES: u32 = 10;
+/// Events in a row that were no edit, after which the directories are looked at with the pulse alone: a log, or a document
+/// root that is written all the time, lies beside the configuration.
+const IDLE_WAKES: u32 = 20;
 /// Milliseconds between two scans of all processes, at least (the host is already in trouble).
 const SCAN_AT_MOST_MS: u64 = 10_000;
 /// Milliseconds after which all processes are scanned again although nothing changed: a second instance leaves no trace in
 /// the files of the first.
 const SCAN_AT_LEAST_MS: u64 = 30_000;
-/// Files whose time of modification is asked for every two seconds, at most; changes of the rest wait for the next scan.
-const PULSE_FILES: usize = 1000;
+/// How old a list of processes may be that is looked through because it is time, and not because something happened.
+const LISTED: Duration = Duration::from_secs(10);
 
-/// Finds gateways and tells of them, at once and whenever something about them changes, until cancelled or nobody listens.
-pub async fn run(sys: Sys, overrides: Overrides, outbox: Outbox, cancel: CancellationToken) {
+/// Finds gateways and tells of them, at once and whenever something about them changes, until cancelled or nobody listens. `stays`: until a
+/// person leaves, who may edit; else the first pass may be all that is wanted.
+pub async fn run(sys: Sys, overrides: Overrides, stays: bool, outbox: Outbox, cancel: CancellationToken) {
     let mut watcher = Watcher {
         sys,
         overrides,
+        stays,
         outbox,
         processes: None,
         scanned_ms: 0,
         told: None,
         tests: Tests::new(),
         tested_ms: 0,
+        texts: None,
+        lives: Vec::new(),
+        asked_ms: 0,
+        ask_again_ms: LIVE_CALM_MS,
         blind: BTreeSet::new(),
     };
     tokio::select! {
@@ -47,14 +67,17 @@ pub async fn run(sys: Sys, overrides: Overrides, outbox: Outbox, cancel: Cancell
     }
 }
 
-/// How long a gateway's own test may take in all: a configuration of thousands of certificates takes a second or two.
-const TEST_DEADLINE: Duration = Duration::from_secs(5);
 /// Milliseconds after which a test that failed, or could not be made, is made again although no file changed.
 const TEST_AGAIN_MS: u64 = 30_000;
 /// The blind spot of a test that was not made.
 const TEST_SOURCE: &str = "the gateway's own test";
-/// Blind spots that do not come from a look at the files.
-const APART: &[&str] = &["process list", TEST_SOURCE];
+/// What the names of blind spots about a gateway's live state end with.
+const LIVE_SOURCE: &str = "'s own view of its servers";
+
+/// Whether a blind spot does not come from a look at the files.
+fn apart(source: &str) -> bool {
+    ["process list", TEST_SOURCE].contains(&source) || source.ends_with(LIVE_SOURCE)
+}
 
 /// Results of tests, by [`identity`].
 type Tests = BTreeMap<(PathBuf, Option<u32>), Result<ConfigTest, String>>;
@@ -67,15 +90,25 @@ fn identity(gateway: &Gateway) -> (PathBuf, Option<u32>) {
     }
 }
 
+/// How long a gateway may take to tell of itself.
+const LIVE_DEADLINE: Duration = Duration::from_secs(1);
+/// Milliseconds from one question to the next while all of its servers serve, and while one does not: as probes are made.
+const LIVE_CALM_MS: u64 = 10_000;
+const LIVE_FAILING_MS: u64 = 2_000;
+
+/// Gateways of one kind in other namespaces that are read, at most: an ingress has some per node, and each look costs a thread's time.
+const ABROAD: usize = 16;
+
 /// Nobody listens any more.
 struct Deaf;
 
 struct Watcher {
     sys: Sys,
     overrides: Overrides,
+    stays: bool,
     outbox: Outbox,
     /// As of the last scan. `None`: they could not be listed.
-    processes: Option<Vec<ProcessInfo>>,
+    processes: Option<Processes>,
     /// When the last scan was made, in milliseconds of this run.
     scanned_ms: u64,
     /// What was told last.
@@ -84,23 +117,16 @@ struct Watcher {
     tests: Tests,
     /// When they were made, in milliseconds of this run.
     tested_ms: u64,
+    /// The texts as found, and as they are. `None`: a first pass is not complete, and may be all that is wanted; or they are
+    /// with a thread that hangs.
+    texts: Option<Texts>,
+    /// What the gateways said of themselves last.
+    lives: Vec<LiveState>,
+    /// When they were asked, and after how many milliseconds they are asked again.
+    asked_ms: u64,
+    ask_again_ms: u64,
     /// Sources of the blind spots that were told and hold.
     blind: BTreeSet<String>,
-}
-
-/// What may be asked for every two seconds, and tells that something changed.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Pulse {
-    files: Vec<(PathBuf, Option<FileInfo>)>,
-    /// Running gateways with their children: a reload or a crash replaces workers, an end leaves none.
-    masters: Vec<(u32, Option<String>)>,
-}
-
-/// The directories of the configuration. Where pid files and sockets are, too much happens that is none of ours.
-fn configured(watch: &[PathBuf]) -> BTreeSet<PathBuf> {
-    let busy = ["/run", "/var/run", "/proc", "/dev", "/tmp", "/var/log"].map(Path::new);
-    let parents = watch.iter().filter_map(|path| path.parent());
-    parents.filter(|dir| !busy.contains(dir)).take(DIRECTORIES).map(Path::to_owned).collect()
 }
 
 impl Watcher {
@@ -110,36 +136,64 @@ impl Watcher {
     }
 
     async fn follow(&mut self) -> Result<(), Deaf> {
-        self.scan().await?;
+        self.scan(true).await?;
+        let began = self.sys.clock.now().wall_s();
         let mut watch = self.look().await?;
         self.tell(Observation::Done(Stage::Gateways)).await?;
+        // A test takes its time, and whoever stays may edit meanwhile.
+        let mut pulse = if self.stays { Some(self.first_texts(&mut watch, began).await?) } else { None };
+        self.live().await?;
+        self.tell(Observation::Done(Stage::Live)).await?;
         self.test().await?;
         self.tell(Observation::Done(Stage::ConfigTest)).await?;
-        let mut pulse = self.pulse(&watch).await.unwrap_or_default();
+        let mut pulse = match pulse.take() {
+            Some(pulse) => pulse,
+            None => self.first_texts(&mut watch, began).await?,
+        };
         // An edit is seen at once where the kernel tells of it, else with the next pulse.
         let (edit, mut edits) = tokio::sync::watch::channel(());
         let mut directories = DirWatcher::new(move || edit.send_modify(|()| ()));
+        self.watch(&mut directories, &watch).await;
+        let mut idle = 0;
         // A change of processes that was seen too soon after the last scan.
         let mut due = false;
         loop {
-            directories.set(configured(&watch));
             tokio::select! {
-                () = tokio::time::sleep(PULSE) => {}
-                Ok(()) = edits.changed() => tokio::time::sleep(SETTLE).await,
+                () = self.sys.clock.rest(PULSE) => idle = 0,
+                Ok(()) = edits.changed(), if idle < IDLE_WAKES => {
+                    idle += 1;
+                    for _ in 0..SETTLES {
+                        edits.mark_unchanged();
+                        tokio::time::sleep(SETTLE).await;
+                        if !edits.has_changed().unwrap_or(false) {
+                            break;
+                        }
+                    }
+                }
             }
             edits.mark_unchanged();
             // A check that hangs says nothing; the look itself will tell.
             let Some(now) = self.pulse(&watch).await else { continue };
             let edited = now.files != pulse.files;
+            if edited {
+                idle = 0;
+            }
+            if self.sys.clock.now().run_ms.saturating_sub(self.asked_ms) >= self.ask_again_ms {
+                self.live().await?;
+            }
             // A pid file stands among the files, so an edit may be a start.
-            due |= now.masters != pulse.masters || edited;
+            let replaced = now.masters != pulse.masters;
+            due |= replaced || edited;
+            if replaced {
+                self.family(&now).await;
+            }
             pulse = now;
             let age = self.sys.clock.now().run_ms.saturating_sub(self.scanned_ms);
             // What is known to be here says by its pid file when it starts; the scan is saved for that moment.
             let known = self.told.as_ref().is_some_and(|told| !told.is_empty());
             let scan = age >= if due || !known { SCAN_AT_MOST_MS } else { SCAN_AT_LEAST_MS };
             if scan {
-                self.scan().await?;
+                self.scan(due).await?;
                 due = false;
             }
             // A failure may have been mended where no file of the configuration tells: a certificate, a name.
@@ -148,22 +202,40 @@ impl Watcher {
             if edited || failed && scan && now_ms.saturating_sub(self.tested_ms) >= TEST_AGAIN_MS {
                 self.tests.clear();
             }
-            if scan || edited {
+            if scan || edited || replaced {
                 watch = self.look().await?;
+                self.watch(&mut directories, &watch).await;
                 self.test().await?;
-                // The new look may have found other files; what changed between the two is found by the one after.
+                // The new look may have found other files. What changed since it began is found by the pulse after.
                 if let Some(fresh) = self.pulse(&watch).await {
-                    pulse = fresh;
+                    pulse = fresh.since(pulse);
                 }
             }
         }
     }
 
-    /// Lists all processes anew.
-    async fn scan(&mut self) -> Result<(), Deaf> {
+    /// Keeps the texts as they are from now on, and the pulse by which a change is seen. What was written since the look began may not be
+    /// what was looked at: then it is looked at once more.
+    async fn first_texts(&mut self, watch: &mut Vec<PathBuf>, began: i64) -> Result<Pulse, Deaf> {
+        let edits = self.begin().await;
+        if !edits.is_empty() {
+            self.tell(Observation::Edited(edits)).await?;
+        }
+        let pulse = self.pulse(watch).await.unwrap_or_default();
+        if pulse.written_since(began) {
+            *watch = self.look().await?;
+        }
+        Ok(pulse)
+    }
+
+    /// Lists all processes: anew, where it is known that they are others by now, else as somebody listed them a moment ago.
+    async fn scan(&mut self, anew: bool) -> Result<(), Deaf> {
         const SOURCE: &str = "process list";
         self.scanned_ms = self.sys.clock.now().run_ms;
-        match self.sys.rights.processes().await {
+        // What is let go of need not be copied when it is brought up to date.
+        self.processes = None;
+        let listed = if anew { self.sys.rights.processes().await } else { self.sys.rights.recent_processes(LISTED).await };
+        match listed {
             Ok(list) => {
                 self.processes = Some(list);
                 self.seen(SOURCE).await
@@ -179,27 +251,61 @@ impl Watcher {
     /// Looks for gateways of all kinds, and tells what is new.
     async fn look(&mut self) -> Result<Vec<PathBuf>, Deaf> {
         let mut all = Found::default();
+        let mut elsewhere: Vec<Gateway> = Vec::new();
         let wanted = |id: &str| self.overrides.kind.as_deref().is_none_or(|kind| kind == id);
-        for kind in ALL.iter().filter(|kind| wanted(kind.id())) {
-            let found = kind.look(&self.sys, self.processes.as_deref(), &self.overrides).await;
+        // Together: one thread looks for one after the other, and nobody is woken in between.
+        let kinds = ALL.iter().filter(|kind| wanted(kind.id()));
+        let looks = kinds.map(async |kind| (kind, kind.look(&self.sys, self.processes.clone(), &self.overrides).await));
+        for (kind, mut found) in futures_util::future::join_all(looks).await {
+            self.abroad(*kind, &mut found, &mut elsewhere).await;
             all.gateways.extend(found.gateways);
             all.blind.extend(found.blind);
             all.watch.extend(found.watch);
         }
         let fresh: BTreeSet<String> = all.blind.iter().map(|spot| spot.source.clone()).collect();
-        let gone: Vec<String> =
-            self.blind.iter().filter(|source| !fresh.contains(*source) && !APART.contains(&source.as_str())).cloned().collect();
+        let gone: Vec<String> = self.blind.iter().filter(|source| !fresh.contains(*source) && !apart(source)).cloned().collect();
         for source in gone {
             self.seen(&source).await?;
         }
         for spot in all.blind {
             self.spot(spot).await?;
         }
+        all.gateways.extend(elsewhere);
+        if all.gateways.len() > 1 {
+            let (root, gateways) = (self.sys.root.clone(), all.gateways.clone());
+            let words = off_thread(move || last_words(&root, &gateways)).await.unwrap_or_default();
+            leave_out_spare(&mut all.gateways, &words, self.sys.clock.now().wall_s());
+        }
+        let edits = self.edits(&all.gateways).await;
+        if !edits.is_empty() {
+            self.tests.clear();
+            self.tell(Observation::Edited(edits)).await?;
+        }
         for gateway in &mut all.gateways {
             gateway.test = self.tests.get(&identity(gateway)).and_then(|test| test.clone().ok());
         }
         self.gateways(all.gateways).await?;
         Ok(all.watch)
+    }
+
+    /// Reads those of a kind that run in other namespaces. What the command line names is one of this host's.
+    async fn abroad(&self, kind: &dyn Kind, found: &mut Found, elsewhere: &mut Vec<Gateway>) {
+        let Some(processes) = &self.processes else { return };
+        for gateway in &mut found.gateways {
+            inside::private_paths(&self.sys, gateway, processes).await;
+        }
+        if self.overrides.config.is_some() {
+            return;
+        }
+        for pid in std::mem::take(&mut found.abroad).into_iter().take(ABROAD) {
+            let Some(one) = inside::look(&self.sys, kind, pid, processes, &self.overrides).await else { continue };
+            if !one.gateways.is_empty() || !one.blind.is_empty() {
+                found.blind.retain(|spot| spot.source != format!("{}, process {pid}", kind.id()));
+            }
+            elsewhere.extend(one.gateways);
+            found.blind.extend(one.blind);
+            found.watch.extend(one.watch);
+        }
     }
 
     /// Tells of the gateways, where something about them is new.
@@ -211,52 +317,49 @@ impl Watcher {
         Ok(())
     }
 
-    /// Lets those gateways test their configuration that have not done so since it changed, and tells what is new.
-    async fn test(&mut self) -> Result<(), Deaf> {
-        // Elsewhere the binary is none of this host's; and a test looks names up.
-        if !self.sys.probing {
-            return Ok(());
-        }
-        let mut gateways = self.told.clone().unwrap_or_default();
-        for gateway in &mut gateways {
-            let key = identity(gateway);
-            if self.tests.contains_key(&key) {
-                continue;
-            }
+    /// The system as a gateway sees it that is to be asked. `None`: it is in other namespaces, and they can't be entered.
+    fn seen_by(&self, gateway: &Gateway) -> Option<Sys> {
+        if gateway.inside.is_none() { Some(self.sys.clone()) } else { inside::seen_by(&self.sys, gateway) }
+    }
+
+    /// Asks gateways that run about themselves, and tells what is new.
+    async fn live(&mut self) -> Result<(), Deaf> {
+        self.asked_ms = self.sys.clock.now().run_ms;
+        let running: Vec<Gateway> = self.told.iter().flatten().filter(|gateway| gateway.running()).cloned().collect();
+        let mut again = LIVE_CALM_MS;
+        for gateway in &running {
             let Some(kind) = ALL.iter().find(|kind| kind.id() == gateway.kind) else { continue };
-            self.tested_ms = self.sys.clock.now().run_ms;
-            let made = tokio::time::timeout(TEST_DEADLINE, kind.test(&self.sys, gateway)).await;
-            let test = made.unwrap_or_else(|_| Err(format!("it took longer than {} s", TEST_DEADLINE.as_secs())));
-            gateway.test = test.clone().ok();
-            match &test {
-                Ok(_) if self.tests.values().any(Result::is_err) => {}
-                Ok(_) => self.seen(TEST_SOURCE).await?,
-                Err(why) => {
-                    let command = gateway.commands.get("test").cloned().and_then(Command::new);
-                    let remedy = command.map_or_else(String::new, |command| format!("run it by hand, as root: {command}"));
-                    self.spot(BlindSpot { source: TEST_SOURCE.to_owned(), reason: why.clone(), remedy }).await?;
+            let source = format!("{}{LIVE_SOURCE}", gateway.kind);
+            let Some(sys) = self.seen_by(gateway) else { continue };
+            match tokio::time::timeout(LIVE_DEADLINE, kind.live(&sys, gateway)).await {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(mut state))) => {
+                    inside::translate_live(gateway, &mut state);
+                    if state.servers.iter().any(|server| !server.health.serves() || server.queued > 0) {
+                        again = LIVE_FAILING_MS;
+                    }
+                    self.seen(&source).await?;
+                    let known = self.lives.iter().position(|known| known.is_of(gateway));
+                    if known.is_none_or(|at| self.lives[at] != state) {
+                        self.lives.retain(|known| !known.is_of(gateway));
+                        self.lives.push(state.clone());
+                        self.tell(Observation::Live(Box::new(state))).await?;
+                    }
+                }
+                Ok(Err(spot)) => self.spot(BlindSpot { source, ..spot }).await?,
+                Err(_) => {
+                    let reason = format!("it did not answer within {} s", LIVE_DEADLINE.as_secs());
+                    self.spot(BlindSpot { source, reason, remedy: "ask it by hand".to_owned() }).await?;
                 }
             }
-            self.tests.insert(key, test);
         }
-        self.gateways(gateways).await
+        self.lives.retain(|known| running.iter().any(|gateway| known.is_of(gateway)));
+        self.ask_again_ms = again;
+        Ok(())
     }
 
     async fn pulse(&self, watch: &[PathBuf]) -> Option<Pulse> {
-        let gateways = self.told.as_deref().unwrap_or_default();
-        let files = gateways.iter().flat_map(|gateway| &gateway.files).map(|(path, _)| path).chain(watch);
-        let files: Vec<PathBuf> = files.take(PULSE_FILES).cloned().collect();
-        let pid = |gateway: &Gateway| match gateway.state {
-            RunState::Running { pid, .. } => Some(pid),
-            RunState::Stopped { .. } => None,
-        };
-        let pids: Vec<u32> = gateways.iter().filter_map(pid).collect();
-        let root = self.sys.root.clone();
-        off_thread(move || Pulse {
-            files: files.into_iter().map(|path| (root.stat(&path).ok(), path)).map(|(info, path)| (path, info)).collect(),
-            masters: pids.into_iter().map(|pid| (pid, children(&root, pid))).collect(),
-        })
-        .await
+        Pulse::take(&self.sys.root, self.told.as_deref().unwrap_or_default(), watch).await
     }
 
     async fn spot(&mut self, spot: BlindSpot) -> Result<(), Deaf> {
@@ -270,14 +373,6 @@ impl Watcher {
     async fn tell(&self, observation: Observation) -> Result<(), Deaf> {
         if self.outbox.tell(observation).await { Ok(()) } else { Err(Deaf) }
     }
-}
-
-/// The children of a process, as its main thread lists them (proc(5), CONFIG_PROC_CHILDREN); empty where the kernel doesn't.
-/// `None`: it ended.
-fn children(root: &Root, pid: u32) -> Option<String> {
-    // A zombie keeps its directory, but serves nobody: its command line is empty.
-    let cmdline = root.text(format!("/proc/{pid}/cmdline")).ok()?;
-    (!cmdline.is_empty()).then(|| root.text(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,16 +1,21 @@
 //! What is known of a gateway: its process and what its configuration says.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, BlindSpot, Identity, LogSource, Protocol};
+use super::{
+    Address, BlindSpot, ConfigTest, Identity, Inside, LogSource, OldWorker, PathMatch, Protocol, Resolution, Reuse, RouteChoice,
+    Settings, Shared, TrustSettings,
+};
 
 /// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// The file, as the gateway names it: below the root that is looked at.
-    pub file: PathBuf,
+    #[serde(with = "super::shared::path")]
+    pub file: Arc<PathBuf>,
     /// The line, from 1.
     pub line: u32,
 }
@@ -25,7 +30,7 @@ impl fmt::Display for Place {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
     /// The value, as written.
-    pub value: String,
+    pub value: CompactString,
     /// Where it stands.
     pub at: Option<Place>,
 }
@@ -82,12 +87,25 @@ pub enum Role {
 /// One server behind the gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Server {
+    /// What the gateway's logs and its live state call it within its pool. `None`: they name the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<CompactString>,
     /// Where the gateway connects.
     pub address: Address,
     /// What for.
     pub role: Role,
+    /// How its name becomes an address, where it is known by one.
+    #[serde(default, skip_serializing_if = "Resolution::is_default")]
+    pub names: Resolution,
     /// Where it is written.
     pub at: Place,
+}
+
+impl Server {
+    /// An ordinary one: it serves, has no name of its own, and its address is found at start.
+    pub fn new(address: Address, at: Place) -> Self {
+        Self { name: None, address, role: Role::Primary, names: Resolution::default(), at }
+    }
 }
 
 /// A named group of servers: nginx `upstream`, HAProxy `backend`, Apache `Proxy balancer://`.
@@ -99,16 +117,43 @@ pub struct Pool {
     pub servers: Vec<Server>,
     /// What else is set in it: `keepalive`, `zone`, `next_upstream`.
     #[serde(default)]
-    pub settings: BTreeMap<String, Setting>,
+    pub settings: Settings,
     /// Where it begins.
     pub at: Place,
 }
+
+/// Key in [`Route::settings`] of how the gateway checks the servers, in words that are common to all kinds: `GET /healthz`, or
+/// `connect` where it only connects. Without it no check is made.
+pub const HEALTH_CHECK: &str = "health-check";
+/// Key in [`Route::settings`] of the port that is checked, where it is another than that of the requests.
+pub const HEALTH_CHECK_PORT: &str = "health-check-port";
+/// Key in [`Route::settings`] of the Host that a check sends, where one is set.
+pub const HEALTH_CHECK_HOST: &str = "health-check-host";
+
+/// Key in [`Route::settings`]: the gateway sends a header of the PROXY protocol before everything else.
+pub const SENDS_PROXY: &str = "sends-proxy";
+/// Key in [`Pool::settings`]: requests pick the pool by a variable, so that it may be in use though no route leads there.
+pub const PICKED: &str = "picked-by-request";
+/// Key in [`Route::settings`] of what a route needs and does not have, so that each request fails although the configuration loads.
+pub const LACKS: &str = "lacks";
+/// Key in [`Route::settings`] of what would help, in the gateway's own words.
+pub const LACKS_CURE: &str = "lacks-cure";
+
+/// Key in [`Route::settings`] of what the gateway answers by itself, with no upstream, as written: `respond 502`, `file_server`.
+pub const ANSWERS: &str = "answers";
+
+/// Key in [`Route::settings`] of a line by which the gateway makes a failure of another answer of the upstream, as written:
+/// `error_page 404 =502 /50x.html`.
+pub const TURNS: &str = "turns";
 
 /// A part of a site that is passed to an upstream: nginx `location`, Apache `ProxyPass`, HAProxy `use_backend`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// The pattern as written: `/api/`, `~ \.php$`.
     pub pattern: String,
+    /// The paths that it takes. `None`: `pattern` tells, in nginx's words.
+    #[serde(default)]
+    pub takes: Option<PathMatch>,
     /// A path that a request can have to get here.
     pub sample_path: String,
     /// What is spoken to the upstream.
@@ -119,28 +164,67 @@ pub struct Route {
     pub servers: Vec<Server>,
     /// How the path changes on its way: this prefix of it is replaced by that text.
     #[serde(default)]
-    pub rewrite: Option<(String, String)>,
+    pub rewrite: Option<Box<(String, String)>>,
     /// The Host header that the upstream sees. `None`: the client's.
     pub host_header: Option<String>,
     /// The TLS server name that the upstream sees. `None`: none is sent.
     pub sni: Option<String>,
+    /// How it speaks TLS to the upstream. `None`: it does not, or it is not known how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Box<TrustSettings>>,
     /// CGI parameters with a static value, and `SCRIPT_FILENAME` for the sample path, for FastCGI, uwsgi and SCGI.
     #[serde(default)]
     pub params: Vec<(String, String)>,
     /// Milliseconds that the gateway waits for the connection.
     pub connect_ms: u64,
-    /// Milliseconds that the gateway waits between two reads of the answer.
+    /// Milliseconds that the gateway waits between two reads of the answer. `u64::MAX`: for ever.
     pub read_ms: u64,
     /// Bytes that the gateway takes as a response header.
     pub header_limit: Option<u32>,
+    /// The address that the gateway connects from. `None`: as the kernel chooses.
+    #[serde(default)]
+    pub source: Option<std::net::IpAddr>,
+    /// Whether connections to the upstream are used again.
+    #[serde(default)]
+    pub reuse: Reuse,
     /// The settings that bear on a failing request, with their places: time-outs, buffers, `next_upstream`, trust.
     #[serde(default)]
-    pub settings: BTreeMap<String, Setting>,
+    pub settings: Settings,
     /// What is passed to the upstream is decided when a request comes: a variable that the file alone does not tell.
     #[serde(default)]
     pub dynamic: Option<String>,
     /// Where the upstream is named.
     pub at: Place,
+}
+
+impl Route {
+    /// One that takes every path and has nothing set: each kind says what differs.
+    pub fn new(protocol: Protocol, at: Place) -> Self {
+        Self {
+            pattern: "/".to_owned(),
+            takes: Some(PathMatch::Any),
+            sample_path: "/".to_owned(),
+            protocol,
+            pool: None,
+            servers: Vec::new(),
+            rewrite: None,
+            host_header: None,
+            sni: None,
+            trust: None,
+            params: Vec::new(),
+            connect_ms: Self::TIMEOUT_MS,
+            read_ms: Self::TIMEOUT_MS,
+            header_limit: None,
+            source: None,
+            reuse: Reuse::Unknown,
+            settings: Settings::default(),
+            dynamic: None,
+            at,
+        }
+    }
+
+    /// Milliseconds that an upstream is waited for where nothing else is known: as long as nginx and Apache httpd would.
+    pub const TIMEOUT_MS: u64 = 60_000;
 }
 
 /// A virtual host.
@@ -152,39 +236,25 @@ pub struct Site {
     pub listens: Vec<Listen>,
     /// What it passes on.
     pub routes: Vec<Route>,
+    /// How it chooses among them.
+    #[serde(default)]
+    pub choice: RouteChoice,
     /// Where it begins.
     pub at: Place,
 }
 
 impl Site {
-    /// The route that a request for this path takes, as far as patterns tell: an exact one, else the first regular
-    /// expression that matches unless the longest prefix forbids it by `^~`, else the longest prefix
-    /// (ngx_http_core_module, "location").
-    pub fn route_for(&self, path: &str) -> Option<&Route> {
-        let prefix = |route: &Route| {
-            let (modifier, text) = route.pattern.split_once(' ').unwrap_or(("", &route.pattern));
-            (matches!(modifier, "" | "^~") && path.starts_with(text.trim())).then(|| text.trim().len())
-        };
-        if let Some(exact) =
-            self.routes.iter().find(|route| route.pattern.strip_prefix("= ").is_some_and(|text| text.trim() == path))
-        {
-            return Some(exact);
+    /// The same in no more room than it needs: there may be 20,000 of them.
+    #[must_use]
+    pub fn compact(mut self) -> Self {
+        self.names.shrink_to_fit();
+        self.listens.shrink_to_fit();
+        self.routes.shrink_to_fit();
+        for route in &mut self.routes {
+            route.servers.shrink_to_fit();
+            route.params.shrink_to_fit();
         }
-        let longest = self.routes.iter().filter_map(|route| Some((prefix(route)?, route))).max_by_key(|(length, _)| *length);
-        let matches = |route: &&Route| {
-            let pattern = match route.pattern.split_once(' ') {
-                Some(("~", text)) => text.trim().to_owned(),
-                Some(("~*", text)) => format!("(?i){}", text.trim()),
-                _ => return false,
-            };
-            regex::Regex::new(&pattern).is_ok_and(|regex| regex.is_match(path))
-        };
-        if longest.is_none_or(|(_, route)| !route.pattern.starts_with("^~"))
-            && let Some(found) = self.routes.iter().find(matches)
-        {
-            return Some(found);
-        }
-        longest.map(|(_, route)| route)
+        self
     }
 
     /// A name that a request can carry: the first that is neither a pattern nor a placeholder.
@@ -196,17 +266,10 @@ impl Site {
     }
 }
 
-/// What the gateway's own test said of its configuration on disk, for which files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConfigTest {
-    /// Whether it passed.
-    pub passed: bool,
-    /// What it said: the first error where it failed. Foreign text: sanitise before showing.
-    pub message: String,
-    /// Where the error is, as it names the place.
-    #[serde(default)]
-    pub at: Option<Place>,
-}
+/// [`Gateway::settings`]: by what it stores answers, where its kind has no such setting for each route.
+pub const CACHE: &str = "cache";
+/// [`Gateway::settings`]: by what a stored answer that is too old stands in while the upstream fails.
+pub const CACHE_STALE: &str = "cache stale";
 
 /// A gateway on this host: one instance with one configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -225,14 +288,20 @@ pub struct Gateway {
     pub config: PathBuf,
     /// All files read, with their time of modification in seconds since the Unix epoch.
     pub files: Vec<(PathBuf, Option<i64>)>,
+    /// Files that are read with each request, so that no reload is needed: `.htaccess`, whether they are there or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub per_request: Vec<PathBuf>,
     /// What in the configuration could not be understood or would not load, with its place.
     pub problems: Vec<(Place, String)>,
     /// Its sites.
-    pub sites: Vec<Site>,
+    pub sites: Shared<Site>,
     /// Its pools.
-    pub pools: Vec<Pool>,
+    pub pools: Shared<Pool>,
     /// Its logs.
     pub logs: Vec<LogSource>,
+    /// Settings of the gateway as a whole that bear on a failing request, by its own names: `worker_connections`, `MaxRequestWorkers`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, Setting>,
     /// Name servers that it asks itself, as configured. Empty: names are resolved once, at start.
     pub resolvers: Vec<String>,
     /// The service's unit, where the process belongs to one: `nginx.service`.
@@ -240,13 +309,80 @@ pub struct Gateway {
     /// What its own test said of the files as they are now. `None`: it was not, or could not be, made.
     #[serde(default)]
     pub test: Option<ConfigTest>,
+    /// What that test was made of, where it was made now and passed: by this it is known again. Nothing for a recording.
+    #[serde(skip)]
+    pub tested: Option<u64>,
     /// Arguments of the commands for a person: test, reload, start.
     pub commands: BTreeMap<String, Vec<String>>,
     /// What could not be looked at.
     pub blind: Vec<BlindSpot>,
+    /// Processes of an older configuration that finish what they began: after a reload, while long requests last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub draining: Vec<OldWorker>,
+    /// What is greater after each load of the configuration: tells two loads within one second apart, for which the times are too
+    /// coarse. Its unit is the kind's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// The namespaces in which it runs. `None`: this host's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<Inside>,
+}
+
+impl Route {
+    /// Whether every server of it was taken out on purpose, so that none is left.
+    pub fn all_out(&self) -> bool {
+        !self.servers.is_empty() && self.servers.iter().all(|server| server.role == Role::Down)
+    }
+
+    /// The servers that requests can come to; where all were taken out on purpose, those.
+    pub fn reachable(&self) -> impl Iterator<Item = &Server> {
+        let all_out = self.all_out();
+        self.servers.iter().filter(move |server| all_out || server.role != Role::Down)
+    }
 }
 
 impl Gateway {
+    /// One of which nothing more is known.
+    pub fn new(kind: &str, config: impl Into<PathBuf>, state: RunState) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            version: None,
+            state,
+            binary: None,
+            identity: None,
+            config: config.into(),
+            files: Vec::new(),
+            per_request: Vec::new(),
+            problems: Vec::new(),
+            sites: Shared::default(),
+            pools: Shared::default(),
+            logs: Vec::new(),
+            settings: BTreeMap::new(),
+            resolvers: Vec::new(),
+            unit: None,
+            test: None,
+            tested: None,
+            commands: BTreeMap::new(),
+            blind: Vec::new(),
+            draining: Vec::new(),
+            generation: None,
+            inside: None,
+        }
+    }
+
+    /// What an address is called on this host that the gateway itself names, in its logs or to whoever asks it.
+    pub fn called(&self, address: &Address) -> Address {
+        let pools = self.pools.iter().flat_map(|pool| &pool.servers);
+        let mut known = self.routes().flat_map(|(_, route)| &route.servers).chain(pools).map(|server| &server.address);
+        if let Some(known) = known.find(|known| known.place().is_some() && known.bare() == address) {
+            return known.clone();
+        }
+        match &self.inside {
+            Some(inside) if inside.differs(address) => address.inside(Some(&inside.place)),
+            Some(_) | None => address.clone(),
+        }
+    }
+
     /// Whether it runs.
     pub fn running(&self) -> bool {
         matches!(self.state, RunState::Running { .. })

@@ -1,6 +1,9 @@
 //! The host: who listens, who runs, how loaded it is. What is not known is `None`, never 0.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +39,9 @@ pub struct ProcessInfo {
     pub identity: Identity,
     /// When it started, in seconds since the Unix epoch.
     pub started: Option<i64>,
+    /// The same in clock ticks since the host's boot (proc(5), stat, field 22): tells apart what started within one second.
+    #[serde(default)]
+    pub start_ticks: Option<u64>,
     /// State letter of proc(5): `R`, `S`, `D`, `Z`, `T`.
     pub state: char,
     /// The path of its cgroup, of the unified or the name=systemd hierarchy.
@@ -44,6 +50,9 @@ pub struct ProcessInfo {
     pub cwd: Option<PathBuf>,
     /// Inode of its network namespace. `None`: may not be read.
     pub net_ns: Option<u64>,
+    /// Its threads. 0: not told.
+    #[serde(default)]
+    pub threads: u32,
 }
 
 impl ProcessInfo {
@@ -80,7 +89,32 @@ pub struct Listener {
     pub queue: Option<Queue>,
 }
 
-/// All listening sockets of the gateway's network namespace.
+/// Other namespaces of this host that were looked into.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abroad {
+    /// What they are called: [`Address::place`].
+    pub place: String,
+    /// Their own addresses, other than those that every host has.
+    #[serde(default)]
+    pub local: Vec<IpAddr>,
+    /// Whether they are a container: its processes have their own files or process ids, too.
+    #[serde(default)]
+    pub container: bool,
+}
+
+/// Connections to an address of this host that its packet filter sends elsewhere: a published port of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Redirect {
+    /// What is asked for; unspecified: any address of this host's own.
+    pub from: SocketAddr,
+    /// Where it ends.
+    pub to: SocketAddr,
+    /// Whether it holds for 127.0.0.1, too.
+    #[serde(default)]
+    pub loopback: bool,
+}
+
+/// All listening sockets of this host's network namespace, and of others whose processes are seen here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListenerTable {
     /// The sockets. TCP over IPv4 and IPv6, and named unix stream sockets.
@@ -88,6 +122,12 @@ pub struct ListenerTable {
     /// The host's own addresses, other than those that every host has.
     #[serde(default)]
     pub local: Vec<IpAddr>,
+    /// Other namespaces; the addresses of their sockets are [`Address::Inside`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub abroad: Vec<Abroad>,
+    /// Where the packet filter sends connections that this host makes to itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redirects: Vec<Redirect>,
     /// Whether the owners of other users' sockets could be seen.
     pub owners_complete: bool,
     /// How often a connection was dropped because an accept queue was full, since boot (`TcpExt ListenOverflows`).
@@ -101,6 +141,20 @@ pub struct Pressure {
     pub some: f32,
     /// Share of the last 10 s in which all tasks waited, in percent.
     pub full: f32,
+}
+
+/// What the network lost between two samples.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NetLoss {
+    /// TCP segments sent again, in percent of those sent. `None`: none were sent.
+    pub retransmitted: Option<f32>,
+    /// Packets that devices dropped, a second.
+    pub dropped: f32,
+    /// Packets that devices found broken, a second.
+    pub errors: f32,
+    /// Connections dropped because an accept queue was full, since the sample before (`TcpExt ListenOverflows`).
+    pub overflows: u64,
 }
 
 /// Load of the host. All shares in percent, all sizes in bytes.
@@ -139,10 +193,24 @@ pub struct HostLoad {
     pub files: Option<(u64, u64)>,
     /// Connection tracking entries, and their limit.
     pub conntrack: Option<(u64, u64)>,
+    /// Tasks (processes and threads) of the whole system, and how many there may be.
+    pub tasks: Option<(u64, u64)>,
+    /// Tasks that wait for a disk or a file server and cannot be killed meanwhile (state D).
+    pub blocked: Option<u32>,
+    /// Memory of TCP sockets, and the most that they may have, in pages (`net.ipv4.tcp_mem`).
+    pub tcp_mem: Option<(u64, u64)>,
+    /// Pages swapped in and out a second, since the sample before.
+    pub swapping: Option<f32>,
+    /// What the network lost since the sample before.
+    pub net: Option<NetLoss>,
     /// Our own share of one processor since the sample before.
     pub self_cpu: Option<f32>,
     /// Our own resident memory.
     pub self_rss: Option<u64>,
+    /// How often we were woken a second, since the sample before.
+    pub self_wakeups: Option<f32>,
+    /// Milliseconds until the next sample: longer where the host has nothing to spare.
+    pub pace_ms: Option<u64>,
 }
 
 impl ListenerTable {
@@ -151,15 +219,91 @@ impl ListenerTable {
         ip.is_loopback() || ip.is_unspecified() || self.local.contains(&ip)
     }
 
+    /// The address where a connection to this one ends, as far as namespaces of this host are known: that of another container
+    /// belongs to it, and that of the host, asked for in a container, is the host's.
+    pub fn home(&self, address: &Address) -> Address {
+        let redirected = self.redirected(address);
+        let address = redirected.as_ref().unwrap_or(address);
+        let (place, Address::Tcp(to)) = (address.place(), address.bare()) else { return address.clone() };
+        let ip = to.ip();
+        if ip.is_loopback() || ip.is_unspecified() {
+            return address.clone();
+        }
+        let own = match place {
+            None => self.local.contains(&ip),
+            Some(place) => self.abroad.iter().any(|known| known.place == place && known.local.contains(&ip)),
+        };
+        if own {
+            return address.clone();
+        }
+        if place.is_some() && self.local.contains(&ip) {
+            return address.inside(None);
+        }
+        // Two networks of containers may have the same addresses: then it is not known which is meant.
+        let mut others = self.abroad.iter().filter(|known| known.container && known.local.contains(&ip));
+        match (others.next(), others.next()) {
+            (Some(one), None) => address.inside(Some(&one.place)),
+            _ => address.clone(),
+        }
+    }
+
+    /// Where the packet filter sends a connection to an address of this host's own. `None`: it leaves it alone. What a container asks
+    /// the host for comes in by an interface, which is none of 127.0.0.1.
+    fn redirected(&self, address: &Address) -> Option<Address> {
+        let Address::Tcp(to) = address.bare() else { return None };
+        let ip = to.ip();
+        let meant = |rule: &&Redirect| {
+            let asked = rule.from.ip();
+            let here = if ip.is_loopback() { rule.loopback && address.place().is_none() } else { self.local.contains(&ip) };
+            rule.from.port() == to.port() && here && (asked == ip || asked.is_unspecified() && asked.is_ipv4() == ip.is_ipv4())
+        };
+        self.redirects.iter().find(meant).map(|rule| Address::Tcp(rule.to))
+    }
+
+    /// Addresses of this host whose connections end at this one of other namespaces.
+    pub fn leading_to<'a>(&'a self, address: &'a Address) -> impl Iterator<Item = SocketAddr> + use<'a> {
+        let own = address.place().and_then(|place| self.abroad.iter().find(|known| known.place == place));
+        let ends = move |rule: &&Redirect| {
+            let there = own.is_some_and(|own| own.local.contains(&rule.to.ip()));
+            let open = matches!(address.bare(), Address::Tcp(at) if at.ip().is_unspecified() || at.ip() == rule.to.ip());
+            there && open && address.port() == Some(rule.to.port())
+        };
+        self.redirects.iter().filter(ends).filter_map(|rule| {
+            let any = rule.from.ip().is_unspecified();
+            let first = || self.local.iter().find(|ip| ip.is_ipv4() == rule.from.is_ipv4()).copied();
+            let ip = if any && !rule.loopback { first()? } else { rule.from.ip() };
+            Some(SocketAddr::new(ip, rule.from.port()))
+        })
+    }
+
+    /// Whether it would be seen here if somebody listened at this address: it is this host's own, or one of namespaces that were
+    /// looked into.
+    pub fn covers(&self, address: &Address) -> bool {
+        let home = self.home(address);
+        let looked_into = |place: &str| self.abroad.iter().find(|known| known.place == place);
+        match (home.place(), home.bare()) {
+            (None, Address::Tcp(at)) => self.is_local(at.ip()),
+            // Sockets with a path are listed by the network that they were made in; whose path it is, their owners tell.
+            (_, Address::Unix(_)) => true,
+            (Some(place), Address::Tcp(at)) => {
+                let ip = at.ip();
+                looked_into(place).is_some_and(|known| ip.is_loopback() || ip.is_unspecified() || known.local.contains(&ip))
+            }
+            (_, Address::Name(..) | Address::Inside(..)) => false,
+        }
+    }
+
     /// The listener that takes a connection to this address: exactly there, or on any address with this port. A wildcard
     /// of IPv6 takes IPv4 too, unless the socket says otherwise, which the table does not tell (ipv6(7) IPV6_V6ONLY).
     pub fn taking(&self, address: &Address) -> Option<&Listener> {
-        let exact = self.listeners.iter().find(|listener| listener.address == *address);
+        let home = self.home(address);
+        let exact = self.listeners.iter().find(|listener| listener.address == home);
         exact.or_else(|| {
-            let Address::Tcp(to) = address else { return None };
-            self.listeners.iter().find(|listener| match &listener.address {
+            let Address::Tcp(to) = home.bare() else { return None };
+            let there = |listener: &&Listener| listener.address.place() == home.place();
+            self.listeners.iter().filter(there).find(|listener| match listener.address.bare() {
                 Address::Tcp(at) => at.port() == to.port() && at.ip().is_unspecified() && (at.is_ipv6() || to.is_ipv4()),
-                Address::Name(..) | Address::Unix(_) => false,
+                Address::Name(..) | Address::Unix(_) | Address::Inside(..) => false,
             })
         })
     }

@@ -48,6 +48,11 @@ impl LogSource {
     pub fn id(&self) -> String {
         self.path.display().to_string()
     }
+
+    /// Whether this is its [`Self::id`]: asked of each group of lines, hundreds of times a second in a flood.
+    pub fn is(&self, id: &str) -> bool {
+        self.path.to_str().map_or_else(|| self.id() == id, |path| path == id)
+    }
 }
 
 /// Equal lines of one second, or of several that were read in one go.

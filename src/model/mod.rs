@@ -7,28 +7,63 @@
 //! To add a kind of observation: a variant of [`Observation`] with its own file here, and its fold in
 //! `diagnose/scene.rs`. Give every new field `#[serde(default)]`, so that older recordings still load.
 
+mod app;
 mod blind;
+mod change;
 mod command;
+mod config_test;
+pub mod document;
+pub mod edit;
 mod fact;
+mod flaw;
 mod gateway;
 mod host;
+mod instance;
+mod life;
+mod live;
 mod log;
 pub mod logline;
 mod observation;
 mod onset;
+mod operator;
 mod outcome;
+mod path_match;
 mod probe;
+mod resolution;
+mod reuse;
+pub mod secrets;
+mod service;
+mod settings;
+mod share;
+mod shared;
 mod source;
 mod stamp;
 mod target;
 pub mod text;
+mod trust;
+mod upkeep;
+mod vantage;
 mod verdict;
+mod view;
+mod workers;
 
+pub use app::{AppSetting, AppSettings, AppTime};
 pub use blind::BlindSpot;
+pub use change::{Change, ChangeKind, Changes, ChangesLooked};
 pub use command::{Advice, Command};
+pub use config_test::{ConfigTest, KnownTest, TESTED_EARLIER};
+pub use document::{Block, Check, Document, Item};
+pub use edit::{ConfigEdit, FileFate, WayBack};
 pub use fact::{Fact, Subject};
-pub use gateway::{ConfigTest, Gateway, Listen, Place, Pool, Role, Route, RunState, Server, Setting, Site};
-pub use host::{HostLoad, Identity, Listener, ListenerTable, Pressure, ProcessInfo, Queue};
+pub use flaw::{Flaw, HAPROXY_LINES};
+pub use gateway::{
+    ANSWERS, CACHE, CACHE_STALE, Gateway, HEALTH_CHECK, HEALTH_CHECK_HOST, HEALTH_CHECK_PORT, LACKS, LACKS_CURE, Listen, PICKED,
+    Place, Pool, Role, Route, RunState, SENDS_PROXY, Server, Setting, Site, TURNS,
+};
+pub use host::{Abroad, HostLoad, Identity, Listener, ListenerTable, NetLoss, Pressure, ProcessInfo, Queue, Redirect};
+pub use instance::{Inside, OldWorker};
+pub use life::{ServiceExit, ServiceLife};
+pub use live::{Health, LiveCheck, LiveLimit, LiveServer, LiveState};
 pub use log::{LogBatch, LogCount, LogFormat, LogSource, SourceKind};
 pub use logline::{
     ATTEMPTS, AccessCut, AccessCutter, AccessFormat, AccessLine, AccessTime, COMBINED, JournalEntry, JournalExport, NginxErrorLine,
@@ -36,9 +71,28 @@ pub use logline::{
 };
 pub use observation::{Observation, RunInfo, Stage};
 pub use onset::{LogOnset, OnsetMeasure};
+pub use operator::Deed;
 pub use outcome::{Garbage, NameFault, Outcome, Phase, TlsFault};
-pub use probe::{HttpRequest, Phases, ProbeJob, ProbePlan, ProbeReport};
+pub use path_match::{PathMatch, RouteChoice};
+pub use probe::{HttpRequest, Phases, ProbeJob, ProbePlan, ProbeReport, Siblings};
+pub use resolution::{OwnResolvers, Resolution};
+pub use reuse::Reuse;
+pub use service::{FileUse, PlaceUse, ServiceLoad, ServicePlace, StuckProcess, UserTasks};
+pub use settings::Settings;
+pub use share::Share;
+pub use shared::Shared;
 pub use source::{FoundLog, JOURNAL_PREFIX, LogOwner, LogPlace, OwnerRole, SourceWish};
 pub use stamp::{Stamp, clock as clock_of, rfc3339};
 pub use target::{Address, Protocol};
-pub use verdict::{Cause, CheckState, Confidence, Evidence, Finding, Hop, HopState, RuledOut, StepState, Symptom, Verdict};
+pub use trust::{TlsVersion, TrustSettings, Verifier};
+pub use upkeep::{ClockJob, Rotation, Updates, Upkeep};
+pub use vantage::{ELSEWHERE, Vantage};
+pub use verdict::{
+    Cause, CheckState, Confidence, Configured, Evidence, Finding, Hop, HopState, RuledOut, StepState, Symptom, Verdict,
+};
+pub use view::{
+    CertView, HostsLine, Icmp, IcmpMeaning, KeepaliveView, KernelRoute, NamesView, Neighbour, PathPart, PathView, PeerSeen,
+    PortUse, ReachView, RoundTrips, RuleHit, SentAgain, ServerAnswer, ServerOf, TlsMisfit, TlsView, TrustFault, TrustFinding,
+    TrustVerdict, View,
+};
+pub use workers::Workers;

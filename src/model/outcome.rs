@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::TrustFault;
+
 /// The step of an exchange at which something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -43,6 +45,8 @@ pub enum TlsFault {
     NotTls,
     /// The peer sent this alert.
     Alert(String),
+    /// The gateway would not trust the certificate, for this reason first; the handshake itself succeeds.
+    Untrusted(TrustFault),
     /// The handshake failed in another way.
     Other(String),
 }
@@ -93,8 +97,10 @@ pub enum Outcome {
     Denied,
     /// EAGAIN on a unix socket: its listen queue is full (unix(7)).
     QueueFull,
-    /// EADDRNOTAVAIL: no local port is left towards this address, or the source address is not the host's.
+    /// EADDRNOTAVAIL: no local port is left towards this address.
     NoLocalPort,
+    /// The source address that the gateway connects from is none of the host's.
+    NoSource,
     /// ENETUNREACH, EHOSTUNREACH, EHOSTDOWN.
     Unreachable,
     /// The peer closed in this phase, before the answer was complete.
@@ -139,6 +145,7 @@ impl Outcome {
             Self::Denied => "denied",
             Self::QueueFull => "queue-full",
             Self::NoLocalPort => "no-local-port",
+            Self::NoSource => "no-source",
             Self::Unreachable => "unreachable",
             Self::Closed(Phase::Tls) | Self::Reset(Phase::Tls) => "tls-closed",
             Self::Closed(Phase::Body) | Self::Reset(Phase::Body) => "truncated",
@@ -148,6 +155,7 @@ impl Outcome {
             Self::Timeout(Phase::Tls) => "tls-timeout",
             Self::Timeout(_) => "timeout",
             Self::Tls(TlsFault::NotTls) => "not-tls",
+            Self::Tls(TlsFault::Untrusted(_)) => "tls-untrusted",
             Self::Tls(_) => "tls-failed",
             Self::Speaks(_) => "other-protocol",
             Self::Invalid(_) => "invalid",
@@ -171,6 +179,7 @@ impl Outcome {
         "denied",
         "queue-full",
         "no-local-port",
+        "no-source",
         "unreachable",
         "tls-closed",
         "truncated",
@@ -180,6 +189,7 @@ impl Outcome {
         "tls-timeout",
         "timeout",
         "not-tls",
+        "tls-untrusted",
         "tls-failed",
         "other-protocol",
         "invalid",
@@ -211,6 +221,7 @@ impl fmt::Display for Outcome {
             Self::Denied => f.write_str("DENIED"),
             Self::QueueFull => f.write_str("QUEUE FULL"),
             Self::NoLocalPort => f.write_str("NO LOCAL PORT"),
+            Self::NoSource => f.write_str("NO SUCH SOURCE ADDRESS"),
             Self::Unreachable => f.write_str("UNREACHABLE"),
             Self::Closed(Phase::Body) | Self::Reset(Phase::Body) => f.write_str("TRUNCATED"),
             Self::Closed(_) => f.write_str("CLOSED EARLY"),
@@ -218,6 +229,7 @@ impl fmt::Display for Outcome {
             Self::Timeout(phase) => write!(f, "TIMEOUT {phase}"),
             Self::Tls(TlsFault::NotTls) => f.write_str("NOT TLS"),
             Self::Tls(TlsFault::Alert(alert)) => write!(f, "TLS ALERT {alert}"),
+            Self::Tls(TlsFault::Untrusted(fault)) => write!(f, "UNTRUSTED {}", fault.word()),
             Self::Tls(TlsFault::Other(why)) => write!(f, "TLS {why}"),
             Self::Speaks(what) => write!(f, "SPEAKS {what}"),
             Self::Invalid(Garbage::StatusLine) => f.write_str("NOT HTTP"),

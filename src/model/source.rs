@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::{Address, LogFormat, LogSource, SourceKind, Subject};
 
 /// Whose logs are looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OwnerRole {
     /// A gateway's.
     Gateway,
     /// Those of an application behind one.
+    #[default]
     Upstream,
 }
 
@@ -41,6 +42,10 @@ pub struct SourceWish {
     pub units: Vec<(String, Subject)>,
     /// Files that are followed already, by the gateway's configuration or by the operator's wish.
     pub known: Vec<PathBuf>,
+    /// Files that gateways' configurations consist of, each with its gateway.
+    pub configs: Vec<(PathBuf, Subject)>,
+    /// Directories of scripts that gateways name to an upstream: those of FastCGI.
+    pub scripts: Vec<(PathBuf, Subject)>,
 }
 
 /// Where a log is.
@@ -81,6 +86,14 @@ impl FoundLog {
         }
     }
 
+    /// Whether this is its [`Self::id`].
+    pub fn is(&self, id: &str) -> bool {
+        match &self.place {
+            LogPlace::File(path) => path.to_str().map_or_else(|| self.id() == id, |path| path == id),
+            LogPlace::Journal(unit) => id.strip_prefix(JOURNAL_PREFIX) == Some(unit),
+        }
+    }
+
     /// The file to be followed. `None`: it is no file.
     pub fn file(&self) -> Option<LogSource> {
         match &self.place {
@@ -94,6 +107,34 @@ impl FoundLog {
         match &self.place {
             LogPlace::Journal(unit) => Some(unit),
             LogPlace::File(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+    use super::*;
+
+    #[test]
+    fn a_log_is_what_its_name_says_and_no_other() {
+        for place in [
+            LogPlace::File("/var/log/a".into()),
+            LogPlace::File(OsStr::from_bytes(b"/var/log/\xff").into()),
+            LogPlace::Journal("a.service".to_owned()),
+        ] {
+            let file = match &place {
+                LogPlace::File(path) => Some(path.clone()),
+                LogPlace::Journal(_) => None,
+            };
+            let found = FoundLog { place, kind: SourceKind::App, format: LogFormat::Plain, why: String::new(), serves: Vec::new() };
+            assert!(found.is(&found.id()), "{found:?}");
+            assert!(!found.is("a.service") && !found.is("/var/log/b") && !found.is(""), "{found:?}");
+            if let Some(path) = file {
+                let log = LogSource { path, kind: SourceKind::App, format: LogFormat::Plain };
+                assert!(log.is(&log.id()) && !log.is("/var/log/b"), "{log:?}");
+            }
         }
     }
 }

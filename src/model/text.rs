@@ -44,6 +44,37 @@ pub fn printable_bytes(bytes: &[u8]) -> String {
     text
 }
 
+/// Whether a path is one of a pattern in which `*` and `?` stand for anything but a slash (glob(7), without its classes).
+pub fn wildcard(pattern: &str, path: &str) -> bool {
+    let (patterns, parts) = (pattern.split('/'), path.split('/'));
+    patterns.clone().count() == parts.clone().count()
+        && patterns.zip(parts).all(|(pattern, part)| part_matches(pattern.as_bytes(), part.as_bytes()))
+}
+
+/// Greedy: of several stars only the last one ever has to take more.
+fn part_matches(pattern: &[u8], part: &[u8]) -> bool {
+    let (mut at, mut next, mut star) = (0, 0, None);
+    while next < part.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, next));
+                at += 1;
+            }
+            Some(byte) if *byte == b'?' || *byte == part[next] => {
+                at += 1;
+                next += 1;
+            }
+            _ => {
+                let Some((of, taken)) = star else { return false };
+                star = Some((of, taken + 1));
+                at = of + 1;
+                next = taken + 1;
+            }
+        }
+    }
+    pattern[at..].iter().all(|byte| *byte == b'*')
+}
+
 /// `13m26s`, `2h05m`, `3d4h`, `8s`: a duration for a narrow column.
 pub fn duration(seconds: i64) -> String {
     let s = seconds.max(0);
@@ -122,5 +153,19 @@ mod tests {
             ("8s".into(), "13m26s".into(), "2h05m".into(), "3d4h".into())
         );
         assert_eq!((bytes(512), bytes(1536), bytes(150 << 20)), ("512 B".into(), "1.5 kB".into(), "150 MB".into()));
+    }
+
+    #[test]
+    fn a_star_stands_for_anything_but_a_slash() {
+        for (pattern, path, is) in [
+            ("/var/log/nginx/*.log", "/var/log/nginx/access.log", true),
+            ("/var/log/nginx/*.log", "/var/log/nginx/shop/access.log", false),
+            ("/var/log/*/*log*", "/var/log/nginx/access.log.1", true),
+            ("/var/log/ngin?/a*s*.log", "/var/log/nginx/access.log", true),
+            ("/var/log/nginx/access.log", "/var/log/nginx/access.logs", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(wildcard(pattern, path), is, "{pattern} {path}");
+        }
     }
 }

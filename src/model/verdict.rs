@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Advice, Stamp, Subject};
+use super::{Advice, Share, Stamp, Subject};
 
 /// The overall answer, which is also the exit status of `check`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ pub struct RuledOut {
     pub because: String,
 }
 
-/// Something in the configuration that ought to be mended. It never raises the verdict by itself.
+/// Something that ought to be mended. It never raises the verdict by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What kind.
@@ -108,6 +108,36 @@ pub struct Finding {
     pub place: String,
     /// What to do.
     pub fix: String,
+    /// The cause that tells of it, where one is named: the finding then only adds where it is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// A value that is configured for a request, and the line that says so. Foreign text: sanitise before showing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configured {
+    /// Whose: the gateway's kind, or the application.
+    pub of: String,
+    /// What: `waits for the answer`.
+    pub what: String,
+    /// The value.
+    pub value: String,
+    /// What it is called there: `proxy_read_timeout`. Empty: it has no name of its own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub setting: String,
+    /// File and line, or what else says so. `None`: its own default.
+    #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+}
+
+impl Configured {
+    /// `60s (proxy_read_timeout, /etc/nginx/nginx.conf:12)`
+    pub fn shown(&self) -> String {
+        let from: Vec<&str> =
+            [self.setting.as_str(), self.at.as_deref().unwrap_or_default()].into_iter().filter(|one| !one.is_empty()).collect();
+        let default = if self.at.is_none() && !self.setting.is_empty() { ", its default" } else { "" };
+        if from.is_empty() { self.value.clone() } else { format!("{} ({}{default})", self.value, from.join(", ")) }
+    }
 }
 
 /// What a client of the gateway sees.
@@ -134,6 +164,19 @@ pub struct Symptom {
 }
 
 impl Symptom {
+    /// The share as figures: `None` where nothing was tried or counted.
+    pub fn of_tries(&self) -> Option<Share> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32 is between 0 and that")]
+        let hits = (self.share?.clamp(0.0, 1.0) * f64::from(self.tried)).round() as u64;
+        Some(Share { hits, all: u64::from(self.tried) })
+    }
+
+    /// The share in words: `100% of 3` where it is the same each time, else with what so few tries can tell: `3 of 20 (5-36 %)`.
+    pub fn share_words(&self) -> Option<String> {
+        let share = self.of_tries()?;
+        Some(if share.mixed() { share.to_string() } else { format!("{:.0}% of {}", self.share? * 100.0, self.tried) })
+    }
+
     /// When it began, in words, for a time that is written so: `02:17:41Z (+/-1 s)`, `before 02:17:41Z`.
     pub fn since_words(&self, time: &str) -> String {
         let before = if self.since_earlier { "before " } else { "" };

@@ -121,12 +121,10 @@ pub(super) async fn receive(conn: &mut Conn, header_limit: Option<u32>) -> Answe
     let limit = header_limit.map_or(HEAD_BYTES, |limit| limit as usize).min(HEAD_BYTES_MAX);
     let (mut buf, mut reply) = (Vec::new(), Reply::default());
     loop {
-        if !buf.is_empty() && buf[0] != VERSION {
-            let name = sniff::speaks(&buf);
-            let framing = || Outcome::Invalid(Garbage::Framing("no FastCGI record".to_owned()));
-            return Answer::noted(name.map_or_else(framing, |name| Outcome::Speaks(name.to_owned())), sniff::quote(&buf));
-        }
-        while let Some(size) = reply.take(&buf) {
+        while reply.ended.is_none()
+            && buf.first() == Some(&VERSION)
+            && let Some(size) = reply.take(&buf)
+        {
             buf.drain(..size);
             if reply.raw > limit && reply.raw_head.is_none_or(|head| head > limit) {
                 return finish(&reply, Some(too_big(limit)));
@@ -134,6 +132,12 @@ pub(super) async fn receive(conn: &mut Conn, header_limit: Option<u32>) -> Answe
         }
         if reply.ended.is_some() || reply.stdout.len() >= reply.head_end.unwrap_or(usize::MAX).saturating_add(BODY_BYTES) {
             return finish(&reply, None);
+        }
+        // Also what stands behind a whole record, before anything more is waited for.
+        if !matches!(buf.first(), None | Some(&VERSION)) {
+            let name = sniff::speaks(&buf);
+            let framing = || Outcome::Invalid(Garbage::Framing("no FastCGI record".to_owned()));
+            return Answer::noted(name.map_or_else(framing, |name| Outcome::Speaks(name.to_owned())), sniff::quote(&buf));
         }
         let phase = if reply.head_end.is_some() { Phase::Body } else { Phase::Head };
         match conn.read(&mut buf, phase).await {
@@ -184,7 +188,7 @@ impl Reply {
 fn finish(reply: &Reply, cut: Option<Outcome>) -> Answer {
     let stderr = (!reply.stderr.is_empty()).then(|| format!("stderr: {}", String::from_utf8_lossy(&reply.stderr).trim()));
     let raw_head = reply.raw_head.and_then(|bytes| u32::try_from(bytes).ok());
-    let done = |outcome| Answer { outcome: Some(outcome), head_bytes: raw_head, note: stderr.clone(), emitter: None };
+    let done = |outcome| Answer { outcome: Some(outcome), head_bytes: raw_head, note: stderr.clone(), ..Answer::default() };
     let refused = match reply.ended {
         None | Some(0) => None,
         Some(1) => Some("it cannot multiplex"),
@@ -237,6 +241,7 @@ mod tests {
             method: "GET".to_owned(),
             path: "/index.php".to_owned(),
             host: "shop.example.com:8443".to_owned(),
+            headers: Vec::new(),
             params: vec![("SCRIPT_FILENAME".to_owned(), "/srv/index.php".to_owned()), ("SERVER_NAME".to_owned(), "_".to_owned())],
         };
         let params = params(&request);

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::{emitter::emitter, sniff, wire::Conn};
-use crate::model::{Garbage, HttpRequest, Outcome, Phase};
+use super::{emitter::maker, retry_after, sniff, wire::Conn};
+use crate::model::{Flaw, Garbage, HAPROXY_LINES, HttpRequest, Outcome, Phase};
 
 /// Bytes of a response header that are read when the gateway's own limit is not known: beyond every default (nginx 4 or 8 kB,
 /// HAProxy 16 kB, Apache 8 kB a line, Envoy 60 kB).
@@ -27,7 +27,13 @@ const MOVING_MS: f64 = 1000.0;
 pub(super) struct Answer {
     pub(super) outcome: Option<Outcome>,
     pub(super) emitter: Option<String>,
+    /// [`crate::model::ProbeReport::own_page`].
+    pub(super) own_page: bool,
+    /// [`crate::model::ProbeReport::flaws`].
+    pub(super) flaws: Vec<Flaw>,
     pub(super) head_bytes: Option<u32>,
+    /// [`crate::model::ProbeReport::retry_after_s`].
+    pub(super) retry_after_s: Option<u64>,
     /// A line for a person.
     pub(super) note: Option<String>,
 }
@@ -56,22 +62,33 @@ pub(super) enum Style {
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
-    length: Option<u64>,
-    chunked: bool,
+    pub(super) length: Option<u64>,
+    pub(super) chunked: bool,
+    flaws: Vec<Flaw>,
 }
 
 /// The request as bytes. `Err`: why it may not be sent.
 pub(super) fn request(request: &HttpRequest) -> Result<Vec<u8>, String> {
     check(request)?;
-    let HttpRequest { method, path, host, params: _ } = request;
-    let agent = user_agent();
-    Ok(format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nAccept: */*\r\nConnection: close\r\n\r\n")
-        .into_bytes())
+    let HttpRequest { method, path, host, headers, params: _ } = request;
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {}\r\n", agent_of(request));
+    for (name, value) in headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("user-agent")) {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let accepts = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept"));
+    text.push_str(if accepts { "Connection: close\r\n\r\n" } else { "Accept: */*\r\nConnection: close\r\n\r\n" });
+    Ok(text.into_bytes())
 }
 
 /// Our name in other people's logs.
 pub(super) fn user_agent() -> String {
-    format!("why502/{} (+probe)", env!("CARGO_PKG_VERSION"))
+    format!("why502/{} {}", env!("CARGO_PKG_VERSION"), crate::model::logline::PROBE_MARK)
+}
+
+/// The User-Agent of a request: our own name, behind that of the browser that it is made as, so that the mark is always there.
+pub(super) fn agent_of(request: &HttpRequest) -> String {
+    let played = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("user-agent"));
+    played.map_or_else(user_agent, |(_, played)| format!("{played} {}", user_agent()))
 }
 
 /// Only safe methods, and nothing that would break out of the request line or the Host header.
@@ -82,6 +99,11 @@ pub(super) fn check(request: &HttpRequest) -> Result<(), String> {
     let clean = |text: &str| !text.is_empty() && !text.bytes().any(|b| b <= b' ' || b == 0x7f);
     if !clean(&request.path) || !request.path.starts_with('/') {
         return Err("the path cannot be sent as it is".to_owned());
+    }
+    let token = |name: &str| clean(name) && !name.contains(':');
+    let line = |value: &str| !value.bytes().any(|b| b < b' ' || b == 0x7f);
+    if !request.headers.iter().all(|(name, value)| token(name) && line(value)) {
+        return Err("a header line cannot be sent as it is".to_owned());
     }
     if clean(&request.host) { Ok(()) } else { Err("the host name cannot be sent as it is".to_owned()) }
 }
@@ -103,6 +125,7 @@ pub(super) async fn receive(conn: &mut Conn, style: Style, head_only: bool, head
             let cgi = style == Style::Cgi && !buf.starts_with(b"HTTP/");
             let head = match parse_head(&buf[..end], if cgi { Style::Cgi } else { Style::Http }) {
                 Ok(head) => head,
+                Err(Garbage::Header(why)) => return Answer::noted(Outcome::Invalid(Garbage::Header(why.clone())), why),
                 Err(garbage) => return Answer::noted(Outcome::Invalid(garbage), sniff::quote(&buf)),
             };
             let rest = buf.split_off(end);
@@ -204,7 +227,20 @@ pub(super) fn parse_head(bytes: &[u8], style: Style) -> Result<Head, Garbage> {
     if chunked && length.is_some() {
         return Err(Garbage::Header("Content-Length and Transfer-Encoding contradict each other".to_owned()));
     }
-    Ok(Head { status, headers, length, chunked })
+    let flaws = flaws(&headers);
+    Ok(Head { status, headers, length, chunked, flaws })
+}
+
+/// What other gateways than nginx refuse.
+fn flaws(headers: &[(String, String)]) -> Vec<Flaw> {
+    // RFC 9110 section 5.6.2.
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let control = |b: u8| (b < b' ' && b != b'\t') || b == 0x7f;
+    let shown = |(name, value): &(String, String)| excerpt(format!("{name}:{value}").as_bytes());
+    let name = headers.iter().find(|(name, _)| !name.bytes().all(token)).map(|line| Flaw::NameOfNoToken(shown(line)));
+    let value = headers.iter().find(|(_, value)| value.bytes().any(control)).map(|line| Flaw::ControlInValue(shown(line)));
+    let many = (headers.len() > HAPROXY_LINES).then_some(Flaw::ManyLines(headers.len()));
+    name.into_iter().chain(value).chain(many).collect()
 }
 
 fn status_line(line: &[u8]) -> Result<u16, Garbage> {
@@ -220,16 +256,28 @@ fn status_line(line: &[u8]) -> Result<u16, Garbage> {
 /// As nginx takes a header line of an upstream since 1.21.1: any name without blanks and control characters, any value
 /// without NUL. A line without a colon passes nginx, but neither HAProxy nor Apache.
 fn header_line(line: &[u8]) -> Result<(String, String), &'static str> {
-    let colon = memchr::memchr(b':', line).ok_or("a line without a colon")?;
+    let colon = memchr::memchr(b':', line);
+    if colon.is_none() && matches!(line.first(), Some(b' ' | b'\t')) {
+        return Err("a folded line");
+    }
+    let colon = colon.ok_or("a line without a colon")?;
     let (name, value) = (&line[..colon], &line[colon + 1..]);
     if name.is_empty() {
         return Err("a line without a name");
+    }
+    // RFC 9112 section 5.2; nginx since 1.21.1.
+    if matches!(line.first(), Some(b' ' | b'\t')) {
+        return Err("a folded line");
     }
     if name.iter().any(|b| *b <= b' ' || *b == 0x7f) {
         return Err("a blank or control character in a name");
     }
     if value.contains(&0) {
         return Err("a NUL byte in a value");
+    }
+    // sw_almost_done of ngx_http_parse_header_line: after CR comes LF, or nothing.
+    if value.contains(&b'\r') {
+        return Err("a carriage return in a value");
     }
     Ok((String::from_utf8_lossy(name).into_owned(), String::from_utf8_lossy(value).into_owned()))
 }
@@ -265,13 +313,24 @@ async fn finish(conn: &mut Conn, head: Head, head_bytes: usize, rest: Vec<u8>, h
 
 /// The answer that a good header and the beginning of its body are.
 pub(super) fn judge(head: &Head, body: &[u8]) -> Answer {
-    let outcome =
-        if sniff::wanted_tls(head.status, body) { Outcome::Speaks("tls".to_owned()) } else { Outcome::Status(head.status) };
-    Answer { outcome: Some(outcome), emitter: emitter(head.status, &head.headers, body), ..Answer::default() }
+    let named =
+        |name: &str| head.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
+    let other = if sniff::wanted_tls(head.status, body) { Some("tls") } else { sniff::called_by_http(body) };
+    let outcome = other.map_or(Outcome::Status(head.status), |name| Outcome::Speaks(name.to_owned()));
+    let maker = maker(head.status, &head.headers, body);
+    let own_page = maker.as_ref().is_some_and(|maker| maker.own_page);
+    Answer {
+        outcome: Some(outcome),
+        emitter: maker.map(|maker| maker.name),
+        own_page,
+        flaws: head.flaws.clone(),
+        retry_after_s: retry_after::seconds(head.status, named),
+        ..Answer::default()
+    }
 }
 
 /// Reads the body as far as needed: what is wrong with it, and its beginning.
-async fn read_body(conn: &mut Conn, head: &Head, mut raw: Vec<u8>) -> (Option<Outcome>, Vec<u8>) {
+pub(super) async fn read_body(conn: &mut Conn, head: &Head, mut raw: Vec<u8>) -> (Option<Outcome>, Vec<u8>) {
     let mut chunks = Chunks::default();
     loop {
         let whole = match head.length {

@@ -67,6 +67,8 @@ impl Bucket {
 /// All buckets of a run.
 #[derive(Debug)]
 pub(super) struct Pace {
+    /// What we may send when we are alone, and what now.
+    whole: Rate,
     rate: Rate,
     requests: Option<Bucket>,
     connects: Option<Bucket>,
@@ -75,15 +77,34 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(rate: Rate) -> Self {
-        Self { rate, requests: None, connects: None, upstreams: HashMap::new() }
+        Self { whole: rate, rate, requests: None, connects: None, upstreams: HashMap::new() }
     }
 
-    /// Takes what one probe needs, all or nothing. `Err`: milliseconds until it is worth asking again.
-    pub(super) fn take(&mut self, request: bool, address: &str, now_ms: u64) -> Result<(), u64> {
+    /// So many others send as much as we do: together no more than one alone would.
+    pub(super) fn share(&mut self, others: u8) {
+        let part = |whole: f64| whole / (f64::from(others) + 1.0);
+        let Rate { requests, per_upstream, burst, connects } = self.whole;
+        self.rate = Rate {
+            requests: part(requests),
+            per_upstream: part(per_upstream),
+            // Below one, nothing would ever be sent.
+            burst: part(burst).max(1.0),
+            connects: part(connects).max(1.0),
+        };
+    }
+
+    /// Takes what one probe needs, all or nothing: a request, or so many bare connections. `Err`: milliseconds until it is worth
+    /// asking again.
+    pub(super) fn take(&mut self, request: bool, bare: u32, address: &str, now_ms: u64) -> Result<(), u64> {
         let Rate { requests, per_upstream, burst, connects } = self.rate;
         if !request {
             let bucket = self.connects.get_or_insert_with(|| Bucket::full(connects, now_ms));
-            return Self::spend(bucket.wait(connects, connects, now_ms), &mut [bucket]);
+            let wait = bucket.wait(connects, connects, now_ms);
+            // What costs more than one is begun with one, and leaves a debt that those who follow wait for.
+            if wait == 0 {
+                bucket.tokens -= f64::from(bare.saturating_sub(1));
+            }
+            return Self::spend(wait, &mut [bucket]);
         }
         self.forget(now_ms);
         let all = self.requests.get_or_insert_with(|| Bucket::full(burst, now_ms));
@@ -124,7 +145,7 @@ mod tests {
     fn through(pace: &mut Pace, request: bool, addresses: &[&str], seconds: u64) -> usize {
         (0..seconds * 100)
             .flat_map(|tick| addresses.iter().map(move |a| (tick * 10, *a)))
-            .filter(|(ms, a)| pace.take(request, a, *ms).is_ok())
+            .filter(|(ms, a)| pace.take(request, 1, a, *ms).is_ok())
             .count()
     }
 
@@ -139,12 +160,31 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_of_many_connections_is_paid_for_by_those_that_follow() {
+        let mut pace = Pace::new(Rate::default());
+        assert!(pace.take(false, 150, "a", 0).is_ok());
+        let wait = pace.take(false, 1, "b", 0).expect_err("a debt of 100 and one more");
+        assert!((2_000..=2_040).contains(&wait), "{wait}");
+        assert!(pace.take(false, 1, "b", wait).is_ok());
+    }
+
+    #[test]
     fn the_wait_that_is_told_is_enough_and_no_longer() {
         let mut pace = Pace::new(Rate::requests(0.5));
-        while pace.take(true, "a", 0).is_ok() {}
-        let wait = pace.take(true, "a", 0).expect_err("used up");
+        while pace.take(true, 1, "a", 0).is_ok() {}
+        let wait = pace.take(true, 1, "a", 0).expect_err("used up");
         assert_eq!(wait, 2000);
-        assert!(pace.take(true, "a", wait - 1).is_err() && pace.take(true, "a", wait).is_ok());
+        assert!(pace.take(true, 1, "a", wait - 1).is_err() && pace.take(true, 1, "a", wait).is_ok());
+    }
+
+    #[test]
+    fn two_send_no_more_than_one() {
+        let mut shared = Pace::new(Rate::default());
+        shared.share(1);
+        let sent = through(&mut shared, true, &["a", "b", "c", "d"], 10);
+        assert!((34..=35).contains(&sent), "10 at once, then 2.5/s: {sent}");
+        shared.share(0);
+        assert_eq!(shared.rate, Rate::default());
     }
 
     #[test]
@@ -152,7 +192,7 @@ mod tests {
         for odd in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
             let rate = Rate::requests(odd);
             assert!(rate.requests > 0.0 && rate.per_upstream > 0.0 && rate.requests.is_finite(), "{odd}");
-            assert!(Pace::new(rate).take(true, "a", 0).is_ok(), "{odd}: the first request is never refused");
+            assert!(Pace::new(rate).take(true, 1, "a", 0).is_ok(), "{odd}: the first request is never refused");
         }
         let sent = through(&mut Pace::new(Rate::requests(1.0)), true, &["a", "b", "c", "d"], 10);
         assert!((13..=14).contains(&sent), "4 at once, then 1/s: {sent}");

@@ -12,7 +12,15 @@ const GREETINGS: &[(&[u8], &str)] = &[
     (b"-ERR", "redis"),   // the answer to a request line that is no command
     (b"-DENIED", "redis"),
     (b"-NOAUTH", "redis"),
+    (b"-MISCONF", "redis"),
+    (b"-LOADING", "redis"),
+    (b"-MASTERDOWN", "redis"),
     (b"AMQP", "amqp"),
+    (b"INFO {", "nats"), // nats.io, "Client Protocol": the server speaks first
+    (b"-ERR 'Unknown", "nats"),
+    (b"UNKNOWN_COMMAND\r\n", "beanstalkd"),
+    (b"JDWP-Handshake", "jdwp"),
+    (b"EFATAL", "postgresql"), // before version 3 of its protocol
     (b"RTSP/", "rtsp"),
     (b"SIP/2.0", "sip"),
     (b"RFB 0", "vnc"),
@@ -30,6 +38,21 @@ const PLAIN_TO_TLS: &[&str] = &[
     "Client sent an HTTP request to an HTTPS server",    // Go's net/http
     "This combination of host and port requires TLS",    // Tomcat
 ];
+
+/// Texts by which servers of another kind answer a plain HTTP request in HTTP, to say that they are none.
+const CALLED_BY_HTTP: &[(&str, &str)] = &[
+    ("It looks like you are trying to access MongoDB over HTTP", "mongodb"),
+    ("This is not a HTTP port", "elasticsearch transport"), // its transport port, 9300
+    ("This is not an HTTP port", "elasticsearch transport"),
+    ("Port 9000 is for clickhouse-client program", "clickhouse"),
+    ("Unknown ALPN Protocol, expected `h2` to be available", "http/2"), // node's http2
+];
+
+/// The protocol of a server that answers in HTTP only to say that it does not speak it.
+pub(super) fn called_by_http(body: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(body);
+    CALLED_BY_HTTP.iter().find(|(words, _)| text.contains(words)).map(|(_, name)| *name)
+}
 
 /// The protocol that begins with these bytes; `None`: none that is known.
 pub(super) fn speaks(first: &[u8]) -> Option<&'static str> {
@@ -50,6 +73,10 @@ fn by_shape(first: &[u8]) -> Option<&'static str> {
         [1, 3 | 6 | 7 | 10 | 11, _, _, _, _, _, 0, ..] => Some("fastcgi"),
         // MySQL's initial packet: 3 bytes of length, sequence 0, protocol 10 or an error.
         [_, _, 0, 0, 10, b'0'..=b'9', ..] | [_, _, 0, 0, 0xff, ..] => Some("mysql"),
+        // LDAP (RFC 4511 section 4.4.1): a Notice of Disconnection, a sequence with message id 0.
+        [0x30, _, 0x02, 0x01, 0, 0x78, ..] => Some("ldap"),
+        // Cassandra's native protocol: the response bit, a version, and the opcode ERROR.
+        [0x83..=0x86, 0, _, _, 0, ..] => Some("cassandra"),
         // PostgreSQL's ErrorResponse: `E`, 4 bytes of length, then the field `S`.
         [b'E', 0, 0, _, _, b'S', ..] => Some("postgresql"),
         _ => None,
@@ -90,6 +117,11 @@ mod tests {
             (b"E\x00\x00\x00\x8fSFATAL\x00", Some("postgresql")),
             (b"\x01\x03\x00\x01\x00\x08\x00\x00", Some("fastcgi")),
             (b"\x01\x06\x00\x01\x00\x20\x00\x00", Some("fastcgi")),
+            (b"AMQP\x00\x00\x09\x01", Some("amqp")),
+            (b"INFO {\"server_id\":\"x\"}\r\n", Some("nats")),
+            (b"ERROR\r\n", Some("memcached")),
+            (b"\x45\x00\x00\x00\xffj\x04Host '10.0.0.1' is not allowed", Some("mysql")),
+            (b"\x30\x24\x02\x01\x00\x78\x1f", Some("ldap")),
             (b"HTTP/1.0 200 OK", Some("http/1")),
             (b"Hello, world", None),
             (b"", None),

@@ -1,12 +1,10 @@
-//! May the gateway's user reach a unix socket? Walks its path component by component, by mode bits alone.
+//! May the gateway's user reach a unix socket? Walks its path component by component, by mode bits and access control lists.
 //!
-//! Pure reading: nothing is connected, so it is made with `--no-probe` and below another root, too. A component with a POSIX
-//! ACL is not judged, because its mode bits then mean something else (acl(5)): the real connection tells.
+//! Pure reading: nothing is connected, so it is made with `--no-probe` and below another root, too. The walk itself is
+//! [`sys::walk`].
 
 use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -14,15 +12,9 @@ use futures_util::future::BoxFuture;
 
 use super::{Probe, report};
 use crate::{
-    model::{Address, Identity, Outcome, ProbeJob, ProbeReport},
-    sys::{self, FileError, FileInfo, FileKind, Root, Stopwatch, Sys, Users},
+    model::{Address, Identity, Outcome, PathPart, PathView, ProbeJob, ProbeReport, View},
+    sys::{self, FileInfo, FileKind, Groups, Ids, Obstacle, Root, SEARCH, Stop, Stopwatch, Sys, Users, WRITE},
 };
-
-/// Symlinks followed at most (path_resolution(7)).
-const SYMLINKS: usize = 40;
-/// Permission bits of one class: search on a directory, write on a socket (unix(7): connecting needs write).
-const SEARCH: u32 = 0o1;
-const WRITE: u32 = 0o2;
 
 /// The probe.
 #[derive(Debug)]
@@ -60,172 +52,100 @@ async fn run(sys: &Sys, job: &ProbeJob) -> ProbeReport {
         return report(job, Outcome::Skipped("the address is no path".to_owned()));
     };
     let (root, path, identity) = (sys.root.clone(), path.clone(), job.identity.clone());
-    let walk = move || {
+    let work = move || {
         let identity = identity.unwrap_or_else(|| {
             let (uid, gid, groups) = sys::ourselves();
             Identity { name: Users::read(&root).name(uid), uid, gid, groups }
         });
-        Walk::new(&root, &identity).to(&path)
+        walk(&root, &identity, &path)
     };
-    let walked = sys::blocking(Duration::from_millis(job.total_ms), walk).await;
-    let (outcome, detail) = walked.unwrap_or_else(|| {
+    let walked = sys::blocking(Duration::from_millis(job.total_ms), work).await;
+    let (outcome, detail, view) = walked.unwrap_or_else(|| {
         let why = format!("the file system did not answer within {} ms", job.total_ms);
-        (Outcome::Skipped(why.clone()), why)
+        (Outcome::Skipped(why.clone()), why, PathView::default())
     });
     let mut report = report(job, outcome);
     report.detail = detail;
+    report.view = (!view.parts.is_empty()).then(|| View::Path(Box::new(view)));
     report.phases.total = watch.ms();
     // The walk is computed for the gateway's user, whoever we are.
     report.as_gateway = job.identity.is_some();
     report
 }
 
-/// A walk as somebody.
-struct Walk<'a> {
-    root: &'a Root,
-    who: &'a Identity,
-    /// Where mode bits said no, but an ACL may say yes.
-    unsure: Vec<String>,
-}
-
-impl<'a> Walk<'a> {
-    fn new(root: &'a Root, who: &'a Identity) -> Self {
-        Self { root, who, unsure: Vec::new() }
+/// Walks to the socket as somebody: what came of it, the sentence about it, and each part.
+fn walk(root: &Root, who: &Identity, path: &Path) -> (Outcome, String, PathView) {
+    if path.as_os_str().as_encoded_bytes().starts_with(b"@") {
+        let said = "an abstract socket has no path and no permissions".to_owned();
+        return (Outcome::Open, said, PathView::default());
     }
-
-    /// Walks to the socket: what came of it, and the sentence about it.
-    fn to(mut self, path: &Path) -> (Outcome, String) {
-        if path.as_os_str().as_encoded_bytes().starts_with(b"@") {
-            return (Outcome::Open, "an abstract socket has no path and no permissions".to_owned());
-        }
-        match self.walk(path) {
-            Err(end) => end,
-            Ok(()) if self.unsure.is_empty() => (Outcome::Open, format!("{} may open {}", self.who.name, path.display())),
-            Ok(()) => {
-                let why = format!("an ACL decides on {}", self.unsure.join(", "));
-                (Outcome::Skipped(why.clone()), why)
-            }
-        }
-    }
-
-    fn walk(&mut self, path: &Path) -> Result<(), (Outcome, String)> {
-        let mut here = PathBuf::from("/");
-        let mut rest = names(path);
-        let mut links = 0;
-        self.check(&here, SEARCH)?;
-        while let Some(name) = rest.pop() {
-            if name == ".." {
-                here.pop();
-                continue;
-            }
-            let next = here.join(&name);
-            let info = self.stat(&next)?;
-            match info.kind {
-                FileKind::Symlink => {
-                    links += 1;
-                    if links > SYMLINKS {
-                        return Err((
-                            Outcome::Os(rustix::io::Errno::LOOP.raw_os_error()),
-                            format!("{}: too many symlinks", path.display()),
-                        ));
-                    }
-                    let target = self.root.readlink(&next).map_err(|error| unseen(&error))?;
-                    if target.is_absolute() {
-                        here = PathBuf::from("/");
-                    }
-                    rest.extend(names(&target));
-                }
-                FileKind::Directory if rest.is_empty() => {
-                    return Err((Outcome::Refused, format!("{} is a directory", next.display())));
-                }
-                FileKind::Directory => {
-                    here = next;
-                    self.check(&here, SEARCH)?;
-                }
-                FileKind::Socket if rest.is_empty() => return self.check(&next, WRITE),
-                FileKind::Socket
-                | FileKind::RegularFile
-                | FileKind::Fifo
-                | FileKind::CharacterDevice
-                | FileKind::BlockDevice
-                | FileKind::Unknown => {
-                    if rest.is_empty() {
-                        return Err((Outcome::Refused, format!("{} is no socket", next.display())));
-                    }
-                    return Err((Outcome::NotFound, format!("{} is no directory", next.display())));
-                }
-            }
-        }
-        Err((Outcome::Refused, format!("{} is a directory", here.display())))
-    }
-
-    /// Whether the user has this right on it.
-    fn check(&mut self, path: &Path, right: u32) -> Result<(), (Outcome, String)> {
-        let info = self.stat(path)?;
-        // CAP_DAC_OVERRIDE (capabilities(7)).
-        if self.who.uid == 0 {
-            return Ok(());
-        }
-        // Exactly one class holds, the first that fits, even when a later one would allow more (path_resolution(7)).
-        let shift = if info.uid == self.who.uid {
-            6
-        } else if info.gid == self.who.gid || self.who.groups.contains(&info.gid) {
-            3
-        } else {
-            0
-        };
-        if info.mode >> shift & right != 0 {
-            return Ok(());
-        }
-        if self.root.has_acl(path) {
-            self.unsure.push(path.display().to_string());
-            return Ok(());
-        }
-        let (letter, kind) = if right == SEARCH { ('x', 'd') } else { ('w', 's') };
-        let owner = format!("{}:{}", Users::read(self.root).name(info.uid), group_name(self.root, info.gid));
-        let text = format!("{} lacks {letter} on {} ({kind}{} {owner})", self.who.name, path.display(), mode(info.mode));
-        Err((Outcome::Denied, text))
-    }
-
-    fn stat(&self, path: &Path) -> Result<FileInfo, (Outcome, String)> {
-        self.root.lstat(path).map_err(|error| {
-            if error.not_found() { (Outcome::NotFound, format!("{} does not exist", path.display())) } else { unseen(&error) }
-        })
-    }
-}
-
-/// We may not look ourselves: nothing is known of the user's rights.
-fn unseen(error: &FileError) -> (Outcome, String) {
-    (Outcome::Skipped(error.to_string()), error.to_string())
-}
-
-/// The names of a path, last first.
-fn names(path: &Path) -> Vec<OsString> {
-    let name = |part: Component<'_>| match part {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some("..".into()),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    let (ids, mut seen) = (Ids::from(who), Vec::new());
+    let walked = sys::walk_seen(root, &ids, path, WRITE, &mut |path, info| seen.push((path.to_owned(), *info)));
+    let lacks = match &walked {
+        Err(Stop::Denied(obstacle)) => Some(if obstacle.directory { 'x' } else { 'w' }),
+        Ok(_) | Err(_) => None,
     };
-    path.components().rev().filter_map(name).collect()
+    let view = PathView { who: who.name.clone(), parts: parts(root, &ids, seen), lacks };
+    let (outcome, said) = told(root, who, path, walked);
+    (outcome, said, view)
+}
+
+/// The parts of a way, for a person.
+fn parts(root: &Root, ids: &Ids, seen: Vec<(PathBuf, FileInfo)>) -> Vec<PathPart> {
+    let (users, groups) = (Users::read(root), Groups::read(root));
+    let part = |(path, info): (PathBuf, FileInfo)| {
+        let (letter, right) = match info.kind {
+            FileKind::Directory => ('d', SEARCH),
+            FileKind::Socket => ('s', WRITE),
+            _ => ('-', WRITE),
+        };
+        let acl = root.acl(&path).map(|acl| acl.rules((info.uid, info.gid), ids.uid, &ids.groups, right).entry);
+        let (mode, owner, label) = (format!("{letter}{}", mode(info.mode)), owner(&users, &groups, &info), root.label(&path));
+        PathPart { path, mode, owner, acl, label }
+    };
+    seen.into_iter().map(part).collect()
+}
+
+/// `user:group`.
+fn owner(users: &Users, groups: &Groups, info: &FileInfo) -> String {
+    let group = groups.name(info.gid).map_or_else(|| info.gid.to_string(), str::to_owned);
+    format!("{}:{group}", users.name(info.uid))
+}
+
+/// What came of a walk, and the sentence about it.
+fn told(root: &Root, who: &Identity, path: &Path, walked: Result<(PathBuf, FileInfo), Stop>) -> (Outcome, String) {
+    match walked {
+        Ok((_, info)) if info.kind == FileKind::Socket => (Outcome::Open, format!("{} may open {}", who.name, path.display())),
+        Ok((end, info)) if info.kind == FileKind::Directory => (Outcome::Refused, format!("{} is a directory", end.display())),
+        Ok((end, _)) => no_socket(&end),
+        Err(Stop::Denied(obstacle)) if !obstacle.directory && obstacle.info.kind != FileKind::Socket => no_socket(&obstacle.path),
+        Err(Stop::Denied(obstacle)) => (Outcome::Denied, lacks(root, who, &obstacle)),
+        Err(Stop::Missing(at)) => (Outcome::NotFound, format!("{} does not exist", at.display())),
+        Err(Stop::NoDirectory(at)) => (Outcome::NotFound, format!("{} is no directory", at.display())),
+        Err(Stop::Loop) => (Outcome::Os(rustix::io::Errno::LOOP.raw_os_error()), format!("{}: too many symlinks", path.display())),
+        // We may not look ourselves: nothing is known of the user's rights.
+        Err(Stop::Unseen(error)) => (Outcome::Skipped(error.to_string()), error.to_string()),
+    }
+}
+
+fn no_socket(at: &Path) -> (Outcome, String) {
+    (Outcome::Refused, format!("{} is no socket", at.display()))
+}
+
+/// `www-data lacks x on /run/app (drwxr-x--- app:app)`, with the entry of a list and the label where there are any.
+fn lacks(root: &Root, who: &Identity, obstacle: &Obstacle) -> String {
+    let Obstacle { path, directory, info, acl } = obstacle;
+    let (letter, kind) = if *directory { ('x', 'd') } else { ('w', 's') };
+    let owner = owner(&Users::read(root), &Groups::read(root), info);
+    let acl = acl.as_ref().map_or_else(String::new, |entry| format!(", its list says {entry}"));
+    let label = root.label(path).map_or_else(String::new, |label| format!(", label {label}"));
+    format!("{} lacks {letter} on {} ({kind}{} {owner}{acl}{label})", who.name, path.display(), mode(info.mode))
 }
 
 /// `rwxr-x---`.
 fn mode(bits: u32) -> String {
     let letter = |index: u32| if bits >> (8 - index) & 1 == 1 { ['r', 'w', 'x'][index as usize % 3] } else { '-' };
     (0..9).map(letter).collect()
-}
-
-/// The name of a group in the root's own group file, or its number.
-fn group_name(root: &Root, gid: u32) -> String {
-    let text = root.text("/etc/group").unwrap_or_default();
-    let names: BTreeMap<u32, &str> = text
-        .lines()
-        .filter_map(|line| {
-            let mut fields = line.split(':');
-            Some((fields.next()?, fields.nth(1)?)).and_then(|(name, gid)| Some((gid.parse().ok()?, name)))
-        })
-        .collect();
-    names.get(&gid).map_or_else(|| gid.to_string(), |name| (*name).to_owned())
 }
 
 #[cfg(test)]

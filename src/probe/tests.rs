@@ -1,6 +1,10 @@
 //! What each kind of peer comes out as, over real sockets.
 
+mod hostile;
+mod http2;
 pub(super) mod lab;
+mod patience;
+mod protocols;
 
 use std::{
     net::SocketAddr,
@@ -72,7 +76,11 @@ async fn refused_closed_reset_and_silent_are_told_apart() {
     .await;
     let report = upstream(closing, Protocol::Http).await;
     assert_eq!(report.outcome, Outcome::Closed(Phase::Head));
-    assert!(report.detail.contains("no answer to tls, fastcgi, uwsgi, proxy-protocol either"), "{}", report.detail);
+    assert!(
+        report.detail.contains("no answer to tls, fastcgi, http/2, uwsgi, scgi, proxy-protocol, postgresql either"),
+        "{}",
+        report.detail
+    );
 
     let resetting = serve(|mut stream| async move {
         read_some(&mut stream).await;
@@ -84,7 +92,7 @@ async fn refused_closed_reset_and_silent_are_told_apart() {
     let silent = serve(hang).await;
     let began = Instant::now();
     assert_eq!(within(silent, Protocol::Http, 200).await.outcome, Outcome::Timeout(Phase::Head));
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     assert_eq!(within(silent, Protocol::Https, 200).await.outcome, Outcome::Timeout(Phase::Tls));
 }
 
@@ -104,24 +112,6 @@ async fn bodies_that_end_early_are_truncated() {
     }
     let interim = upstream(answering(format!("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n{GOOD}")).await, Protocol::Http).await;
     assert_eq!(interim.outcome, Outcome::Status(200));
-}
-
-#[tokio::test]
-async fn answers_that_are_no_http_say_what_they_are() {
-    for (bytes, outcome) in [
-        (&b"hello world, this is no HTTP\n"[..], Outcome::Invalid(Garbage::StatusLine)),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", says("ssh")),
-        (b"-ERR unknown command\r\n", says("redis")),
-        (b"\x15\x03\x03\x00\x02\x02\x46", says("tls")),
-        (b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64", says("http/2")),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\nThe plain HTTP request was sent to HTTPS port", says("tls")),
-        (b"HTTP/1.1 two hundred\r\n\r\n", Outcome::Invalid(Garbage::StatusLine)),
-    ] {
-        let report = upstream(answering(bytes).await, Protocol::Http).await;
-        assert_eq!(report.outcome, outcome, "{}", bytes.escape_ascii());
-    }
-    let report = upstream(answering("HTTP/1.1 200 OK\r\nbroken line\r\n\r\n").await, Protocol::Http).await;
-    assert!(matches!(&report.outcome, Outcome::Invalid(Garbage::Header(why)) if why.contains("broken line")), "{report:?}");
 }
 
 #[tokio::test]
@@ -156,7 +146,7 @@ async fn endless_peers_are_bounded() {
     })
     .await;
     assert_eq!(upstream(endless_body, Protocol::Http).await.outcome, Outcome::Status(200));
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 
     let slow = serve(|mut stream| async move {
         for byte in GOOD.bytes() {
@@ -168,123 +158,6 @@ async fn endless_peers_are_bounded() {
     })
     .await;
     assert_eq!(within(slow, Protocol::Http, 300).await.outcome, Outcome::Timeout(Phase::Head));
-}
-
-#[tokio::test]
-async fn tls_where_it_is_and_where_it_is_not() {
-    let good = upstream(tls().await, Protocol::Https).await;
-    assert_eq!(good.outcome, Outcome::Status(200), "{}", good.detail);
-    assert!(
-        good.phases.tls.is_some() && good.detail.contains("TLSv1_3") && good.detail.contains("1 certificates"),
-        "{}",
-        good.detail
-    );
-
-    let plain_to_tls = upstream(tls().await, Protocol::Http).await;
-    assert_eq!(plain_to_tls.outcome, says("tls"), "{}", plain_to_tls.detail);
-
-    let not_tls = Outcome::Tls(TlsFault::NotTls);
-    let answers = answering("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
-    assert_eq!(upstream(answers, Protocol::Https).await.outcome, not_tls);
-    let closes = serve(|mut stream| async move {
-        // As many an application server: no request line, no answer.
-        let request = read_some(&mut stream).await;
-        if request.starts_with(b"GET ") {
-            let _ = stream.write_all(GOOD.as_bytes()).await;
-        }
-    })
-    .await;
-    let report = upstream(closes, Protocol::Https).await;
-    assert_eq!(report.outcome, not_tls);
-    assert!(report.detail.contains("it answered http/1"), "{}", report.detail);
-
-    let alert = answering(&b"\x15\x03\x03\x00\x02\x02\x28"[..]).await;
-    assert_eq!(upstream(alert, Protocol::Https).await.outcome, Outcome::Tls(TlsFault::Alert("handshake_failure".to_owned())));
-    let gone = serve(|mut stream| async move {
-        read_some(&mut stream).await;
-    })
-    .await;
-    assert_eq!(upstream(gone, Protocol::Https).await.outcome, Outcome::Closed(Phase::Tls));
-}
-
-#[tokio::test]
-async fn fastcgi_is_spoken_and_recognised() {
-    let good =
-        upstream(fastcgi("Status: 404 Not Found\r\nX-Powered-By: PHP/8.2\r\n\r\nFile not found.").await, Protocol::Fastcgi).await;
-    assert_eq!(good.outcome, Outcome::Status(404), "{}", good.detail);
-    assert_eq!(good.emitter.as_deref(), Some("php"));
-    assert!(good.detail.contains("PHP message: watch out"), "{}", good.detail);
-    let plain = upstream(fastcgi("Content-type: text/html\r\n\r\nhi").await, Protocol::Fastcgi).await;
-    assert_eq!(plain.outcome, Outcome::Status(200));
-
-    let http_to_fastcgi = upstream(fastcgi("").await, Protocol::Http).await;
-    assert_eq!(http_to_fastcgi.outcome, says("fastcgi"), "{}", http_to_fastcgi.detail);
-    let fastcgi_to_http = upstream(answering("HTTP/1.1 400 Bad Request\r\n\r\n").await, Protocol::Fastcgi).await;
-    assert_eq!(fastcgi_to_http.outcome, says("http/1"));
-    assert_eq!(
-        upstream(fastcgi("").await, Protocol::Fastcgi).await.outcome,
-        Outcome::Closed(Phase::Head),
-        "an end without a header"
-    );
-
-    let mut job = job("upstream", Address::Tcp(fastcgi(format!("X: {}\r\n\r\n", "x".repeat(5000))).await), Protocol::Fastcgi);
-    job.header_limit = Some(4096);
-    let outcome = make(&host(), &job).await.outcome;
-    assert!(matches!(outcome, Outcome::HeaderTooBig { bytes: 5000..5100, limit: 4096 }), "{outcome:?}");
-}
-
-#[tokio::test]
-async fn uwsgi_is_spoken_and_recognised() {
-    let behave = |mut stream: tokio::net::TcpStream| async move {
-        let request = read_some(&mut stream).await;
-        match request.first() {
-            Some(0) => drop(stream.write_all(GOOD.as_bytes()).await),
-            // uwsgi takes `GET ` for a length and waits for the rest.
-            _ => hang(stream).await,
-        }
-    };
-    assert_eq!(upstream(serve(behave).await, Protocol::Uwsgi).await.outcome, Outcome::Status(200));
-    assert_eq!(within(serve(behave).await, Protocol::Http, 200).await.outcome, says("uwsgi"));
-    let http = answering("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
-    assert_eq!(upstream(http, Protocol::Uwsgi).await.outcome, says("http/1"));
-    let scgi = answering("Status: 503 Busy\r\n\r\n").await;
-    assert_eq!(upstream(scgi, Protocol::Scgi).await.outcome, Outcome::Status(503));
-}
-
-#[tokio::test]
-async fn a_peer_that_waits_for_the_proxy_protocol_is_recognised() {
-    let at = serve(|mut stream| async move {
-        if read_some(&mut stream).await.starts_with(b"PROXY ") {
-            let _ = stream.write_all(GOOD.as_bytes()).await;
-        }
-    })
-    .await;
-    assert_eq!(upstream(at, Protocol::Http).await.outcome, says("proxy-protocol"));
-    let crashing = serve(|mut stream| async move {
-        // An HTTP server whose application dies with the request: all else is a bad request.
-        if !read_some(&mut stream).await.starts_with(b"GET ") {
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
-        }
-    })
-    .await;
-    assert_eq!(upstream(crashing, Protocol::Http).await.outcome, Outcome::Closed(Phase::Head));
-}
-
-#[tokio::test]
-async fn second_looks_are_not_made_at_every_repetition() {
-    let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let counted = std::sync::Arc::clone(&count);
-    let at = serve(move |mut stream| {
-        counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        async move {
-            read_some(&mut stream).await;
-        }
-    })
-    .await;
-    for _ in 0..5 {
-        assert_eq!(upstream(at, Protocol::Http).await.outcome, Outcome::Closed(Phase::Head));
-    }
-    assert_eq!(count.load(std::sync::atomic::Ordering::SeqCst), 5 + 4, "five requests, and one look at each of four protocols");
 }
 
 #[tokio::test]
@@ -312,6 +185,13 @@ async fn an_abstract_socket_is_reached() {
     job.request = None;
     assert_eq!(make(&host(), &job).await.outcome, Outcome::Open);
     drop(listener);
+    // As HAProxy binds `abns@`: 108 bytes with the first.
+    let padded = format!("{name}{}", "\0".repeat(107 - name.len()));
+    let address = <std::os::unix::net::SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(padded).expect("name");
+    let listener = std::os::unix::net::UnixListener::bind_addr(&address).expect("bind");
+    assert_eq!(make(&host(), &job).await.outcome, Outcome::Open);
+    drop(listener);
+    assert_eq!(make(&host(), &job).await.outcome, Outcome::Refused);
 }
 
 #[tokio::test]
@@ -337,7 +217,7 @@ async fn a_name_is_tried_by_all_its_addresses() {
     assert_eq!(report.outcome, Outcome::Status(200));
     assert!(report.detail.contains("127.0.0.9") && report.detail.contains("REFUSED"), "{}", report.detail);
     let name = make(&sys, &job("name", Address::Name("app".to_owned(), 80), Protocol::Http)).await;
-    assert_eq!((name.outcome, name.detail.as_str()), (Outcome::Open, "127.0.0.9, 127.0.0.1"));
+    assert_eq!((name.outcome, name.detail.as_str()), (Outcome::Open, "127.0.0.9, 127.0.0.1 from /etc/hosts:1"));
     let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("bind");
     std::fs::write(dir.path().join("etc/resolv.conf"), "nameserver 127.0.0.1\n").expect("resolv.conf");
     sys.dns = crate::sys::Dns::at_port(sys.root.clone(), silent.local_addr().expect("address").port());

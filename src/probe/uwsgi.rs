@@ -42,7 +42,13 @@ mod tests {
     use super::*;
 
     fn get() -> HttpRequest {
-        HttpRequest { method: "GET".to_owned(), path: "/x".to_owned(), host: "a".to_owned(), params: Vec::new() }
+        HttpRequest {
+            method: "GET".to_owned(),
+            path: "/x".to_owned(),
+            host: "a".to_owned(),
+            headers: Vec::new(),
+            params: Vec::new(),
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
@@ -13,8 +13,9 @@ use std::{
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
+use super::patience;
 use crate::{
-    model::{Outcome, Phase, TlsFault},
+    model::{Address, Outcome, Phase, TlsFault},
     sys::{ConnectError, Stopwatch, Stream},
 };
 
@@ -26,28 +27,45 @@ const FIRST_BYTES: usize = 64;
 /// Where a connection leads, with all names resolved.
 #[derive(Debug, Clone)]
 pub(super) enum Peer {
-    Tcp(SocketAddr),
+    /// From an address of ours, or as the kernel chooses.
+    Tcp(SocketAddr, Option<IpAddr>),
     Unix(PathBuf),
 }
 
 impl std::fmt::Display for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Tcp(at) => at.fmt(f),
+            Self::Tcp(at, _) => at.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
 
 impl Peer {
+    /// The same as the model has it.
+    pub(super) fn address(&self) -> Address {
+        match self {
+            Self::Tcp(at, _) => Address::Tcp(*at),
+            Self::Unix(path) => Address::Unix(path.clone()),
+        }
+    }
+
     /// Connects; an error is the outcome that it means.
     pub(super) async fn connect(&self, within: Duration) -> Result<Stream, Outcome> {
-        let stream = match self {
-            Self::Tcp(at) => Stream::tcp(*at, within).await,
-            Self::Unix(path) => Stream::unix(path, within).await,
+        let connected = async {
+            match self {
+                Self::Tcp(at, from) => Stream::tcp_from(*at, *from, within).await,
+                Self::Unix(path) => Stream::unix(path, within).await,
+            }
+        };
+        let stream = tokio::select! {
+            biased;
+            stream = connected => stream,
+            () = patience::cut() => return Err(Outcome::Timeout(Phase::Connect)),
         };
         stream.map_err(|error| match error {
             ConnectError::Timeout(_) => Outcome::Timeout(Phase::Connect),
+            ConnectError::Source(_) => Outcome::NoSource,
             // EAGAIN has this meaning on unix sockets only (unix(7)).
             ConnectError::Io(error) if matches!(self, Self::Unix(_)) && error.kind() == io::ErrorKind::WouldBlock => {
                 Outcome::QueueFull
@@ -196,7 +214,11 @@ impl Conn {
         }
         let mut chunk = (&mut self.io).take(READ_BYTES as u64);
         buf.reserve(READ_BYTES);
-        let read = tokio::time::timeout(within, chunk.read_buf(buf)).await;
+        let read = tokio::select! {
+            biased;
+            read = tokio::time::timeout(within, chunk.read_buf(buf)) => read,
+            () = patience::cut() => return Err(Outcome::Timeout(phase)),
+        };
         match read {
             Err(_) => Err(Outcome::Timeout(phase)),
             // A TLS peer that closes without close_notify: for HTTP/1.0 answers this is common, and the length decides.

@@ -1,7 +1,9 @@
 //! `why502 check`: one pass, no terminal.
 
 use std::{
+    fs::{self, OpenOptions},
     io::{self, Write as _},
+    path::Path,
     time::Duration,
 };
 
@@ -9,15 +11,16 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{
     collect::{self, Collectors},
-    effects,
+    effects, known_tests,
     record::Recorder,
+    vantage,
 };
 use crate::{
     app::{self, Event, Msg, State},
     cli::Check,
-    model::Observation,
+    model::{KnownTest, Observation, Verdict},
     report,
-    sys::Stamped,
+    sys::{Stamped, Sys},
 };
 
 /// How often conclusions are drawn when nothing urgent came.
@@ -25,17 +28,36 @@ const TICK: Duration = Duration::from_millis(50);
 /// What is kept of the time for drawing the last conclusions and printing them.
 const RESERVE: Duration = Duration::from_millis(300);
 
+/// Milliseconds that an exchange may take, so that a verdict comes within eight seconds: an application that has not begun to answer
+/// by then hangs for whoever asks.
+const PATIENCE_MS: u64 = 7_000;
+/// Upstream servers that one pass looks at: at 50 connections a second, as many as three seconds have room for.
+const UPSTREAMS: usize = 128;
 /// Milliseconds between the rounds of its few probes; the caps on requests hold all the same.
 const ROUND_MS: u64 = 100;
+
+/// Between two passes that wait for all to be well: a round of probes while something fails.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Passes in a row that find all well before it is believed: one may have met the good moment of an intermittent fault.
+const WELL: u32 = 2;
 
 /// Runs it. The value is the exit status.
 pub fn run(check: &Check) -> anyhow::Result<u8> {
     let sys = collect::sys(&check.target)?;
-    let recorder = check.record.as_deref().map(Recorder::create).transpose()?;
-    let runtime = super::runtime()?;
-    let (state, took) = runtime.block_on(pass(check, &sys, recorder));
+    let given = vantage::read(&check.vantage)?;
+    let known = known_tests::read();
+    let mut recorder = check.record.as_deref().map(Recorder::create).transpose()?;
+    let (clock, runtime) = super::runtime(super::ONE_ANSWER)?;
+    let sys = Sys { clock: collect::clock(clock, &sys, &check.target), ..sys };
+    let (state, took) = runtime.block_on(async {
+        match check.until_healthy {
+            None => pass(check, &sys, recorder.take(), given, &known).await,
+            Some(patience) => until_healthy(check, &sys, patience, &given, &known).await,
+        }
+    });
     // What still hangs in a system call must not hold the exit up.
     runtime.shutdown_background();
+    known_tests::keep(known, &state.scene.gateways, state.now.wall_s());
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let text = if check.json {
         report::json(&state, took_ms)
@@ -45,23 +67,87 @@ pub fn run(check: &Check) -> anyhow::Result<u8> {
         report::text(&state, took_ms)
     };
     print(&text)?;
-    Ok(report::exit_code(state.assessment.verdict))
+    if let Some(path) = &check.textfile {
+        replace(path, &report::metrics(&state, took_ms)).map_err(|error| {
+            anyhow::anyhow!("cannot write {}: {error}; name a file in a directory that you may write to", path.display())
+        })?;
+    }
+    let code = report::exit_code(state.assessment.verdict);
+    // The process ends: nobody needs what would be given back text by text.
+    std::mem::forget(state);
+    Ok(code)
+}
+
+/// Pass after pass until all is well, or the time is up. The last one is the result.
+async fn until_healthy(
+    check: &Check,
+    sys: &crate::sys::Sys,
+    patience: Duration,
+    given: &[Observation],
+    known: &[KnownTest],
+) -> (State, Duration) {
+    let deadline = Instant::now() + patience;
+    let (mut well, mut told) = (0, String::new());
+    loop {
+        let (state, took) = pass(check, sys, None, given.to_vec(), known).await;
+        well = if state.assessment.verdict == Verdict::Ok { well + 1 } else { 0 };
+        if well >= WELL || Instant::now() + AGAIN >= deadline {
+            return (state, took);
+        }
+        // What follows the bar are figures, which differ each time.
+        let line = report::text(&state, 0).lines().next().and_then(|line| line.split(" | ").next()).unwrap_or_default().to_owned();
+        if line != told {
+            super::remark(&format!("{} {line}", state.now.utc()));
+            told = line;
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// Puts a whole file in the place of another, so that nobody reads half of one (node_exporter: "Textfile Collector").
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let name = path.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
+    // Hidden, and without `.prom` at its end: the collector leaves it alone.
+    let draft = path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&draft)?;
+    let done = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&draft, path));
+    if done.is_err() {
+        // What is left of it is of no use; that it cannot be removed either adds nothing to the error.
+        let _ = fs::remove_file(&draft);
+    }
+    done
 }
 
 /// Collects until everything was looked at once, or the time is up.
-async fn pass(check: &Check, sys: &crate::sys::Sys, mut recorder: Option<Recorder>) -> (State, Duration) {
+async fn pass(
+    check: &Check,
+    sys: &crate::sys::Sys,
+    recorder: Option<Recorder>,
+    given: Vec<Observation>,
+    known: &[KnownTest],
+) -> (State, Duration) {
     let began = Instant::now();
     let deadline = began + check.within.saturating_sub(RESERVE).max(RESERVE);
     let mut options = collect::options(&check.target);
     // What is still pending shortly before the deadline must come back as an outcome, not as silence.
+    // And longer than this hardly a person waits for it.
     let patience = check.within.saturating_sub(3 * RESERVE).max(RESERVE);
-    options.limits.total_ms = options.limits.total_ms.min(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
+    options.limits.total_ms = PATIENCE_MS.min(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
     options.limits.period_ms = Some(ROUND_MS);
+    options.limits.one_pass = true;
+    options.limits.upstreams = UPSTREAMS;
     let mut state = State::new(options, "");
-    let mut collectors = Collectors::start(sys, &check.target);
+    let mut collectors = Collectors::start(sys, &check.target, false, Some(known.to_vec()));
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut waiting_for_catalog = true;
+    for observation in given {
+        let stamped = Stamped { at: sys.clock.now(), observation };
+        if let Some(recorder) = &recorder {
+            recorder.keep(&stamped);
+        }
+        app::update(&mut state, Event { at: stamped.at, msg: Msg::Observed(stamped.observation) });
+    }
     while !app::first_pass_complete(&state) {
         let msg = tokio::select! {
             biased;
@@ -75,7 +161,7 @@ async fn pass(check: &Check, sys: &crate::sys::Sys, mut recorder: Option<Recorde
             }
             seen = collectors.seen.recv() => match seen {
                 Some(stamped) => {
-                    if let Some(recorder) = &mut recorder {
+                    if let Some(recorder) = &recorder {
                         recorder.keep(&stamped);
                     }
                     Event { at: stamped.at, msg: Msg::Observed(stamped.observation) }
@@ -89,7 +175,7 @@ async fn pass(check: &Check, sys: &crate::sys::Sys, mut recorder: Option<Recorde
         }
     }
     let end = Stamped { at: sys.clock.now(), observation: Observation::End };
-    if let Some(recorder) = &mut recorder {
+    if let Some(recorder) = &recorder {
         recorder.keep(&end);
     }
     app::update(&mut state, Event { at: end.at, msg: Msg::Observed(end.observation) });

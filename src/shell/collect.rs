@@ -1,6 +1,6 @@
 //! Starts the collectors of a run and carries to them what `update` wants.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -8,14 +8,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::{confined, knowledge};
 use crate::{
     app::Options,
     catalog::Catalog,
     cli::Target,
     gateway,
-    model::{BlindSpot, LogSource, Observation, ProbePlan, RunInfo, SourceKind, SourceWish},
+    model::{BlindSpot, KnownTest, LogSource, Observation, ProbePlan, RunInfo, SourceKind, SourceWish},
     probe,
-    sys::{OUTBOX_CAPACITY, Outbox, Root, Stamped, Sys, Users},
+    sys::{Clock, FileKind, OUTBOX_CAPACITY, Outbox, Root, Stamped, Sys, Users},
     watch as watching,
 };
 
@@ -32,24 +33,34 @@ pub struct Collectors {
     wishes: watch::Sender<SourceWish>,
     sources: watch::Sender<Vec<LogSource>>,
     units: watch::Sender<Vec<(String, SourceKind)>>,
+    /// What a person brings, as if a collector had seen it: so it is recorded, too.
+    brought: Option<Outbox>,
     cancel: CancellationToken,
 }
 
 impl Collectors {
-    /// Starts all collectors on the current runtime.
-    pub fn start(sys: &Sys, target: &Target) -> Self {
+    /// Starts all collectors on the current runtime. `stays`: until a person leaves, so that others who do so are to be heeded. `known`:
+    /// tests of configurations that an earlier run made, where they may be used.
+    pub fn start(sys: &Sys, target: &Target, stays: bool, known: Option<Vec<KnownTest>>) -> Self {
         let (sender, seen) = mpsc::channel(OUTBOX_CAPACITY);
         let (plans, plans_in) = watch::channel(ProbePlan::default());
         let (wishes, wishes_in) = watch::channel(SourceWish::default());
+        let (changes_in, life_in) = (wishes.subscribe(), wishes.subscribe());
+        let served_in = wishes.subscribe();
         let (sources, sources_in) = watch::channel(Vec::new());
         let (units, units_in) = watch::channel(Vec::new());
         let cancel = CancellationToken::new();
         let outbox = Outbox::new("run", sys.clock, sender);
+        // Where nobody stays, nobody brings anything, and the end of all collectors is to be heard.
+        let brought = stays.then(|| outbox.named("a person"));
         let (ready, catalog) = tokio::sync::oneshot::channel();
         // Hundreds of patterns take their time to compile: never on the way to the first frame.
-        tokio::task::spawn_blocking(move || {
-            if let Ok(known) = Catalog::embedded() {
-                let _ = ready.send(Arc::new(known));
+        let own = outbox.named("knowledge");
+        tokio::spawn(async move {
+            let Ok(Ok((known, unused))) = tokio::task::spawn_blocking(knowledge::catalog).await else { return };
+            let _ = ready.send(Arc::new(known));
+            for spot in unused {
+                own.tell(Observation::Blind(spot)).await;
             }
         });
         let info = run_info(sys, target);
@@ -59,11 +70,15 @@ impl Collectors {
             logs: target.log.clone(),
             access_logs: target.access_log.clone(),
             upstreams: target.upstream.clone(),
+            known_tests: known,
         };
         let rate = target.rate.map_or_else(Default::default, |rate| probe::schedule::Rate::requests(f64::from(rate)));
         let (sys, stop) = (sys.clone(), cancel.clone());
         tokio::spawn(async move {
             outbox.tell(Observation::Run(info)).await;
+            if let Some(spot) = confined::not_given_up() {
+                outbox.tell(Observation::Blind(spot)).await;
+            }
             let mut tasks = JoinSet::new();
             let mut names = std::collections::BTreeMap::new();
             let mut spawn = |name: &'static str, task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
@@ -71,21 +86,36 @@ impl Collectors {
             };
             let given = |name| (sys.clone(), outbox.named(name), stop.clone());
             let (s, o, c) = given("gateways");
-            spawn("gateways", Box::pin(gateway::run(s, overrides, o, c)));
+            spawn("gateways", Box::pin(gateway::run(s, overrides, stays, o, c)));
             let (s, o, c) = given("listeners");
             spawn("listeners", Box::pin(watching::listeners::run(s, o, c, None)));
+            let (s, o, c) = given("services");
+            spawn("services", Box::pin(watching::services::run(s, wishes_in.clone(), plans_in.clone(), o, c)));
             let (s, o, c) = given("log sources");
             spawn("log sources", Box::pin(watching::sources::run(s, wishes_in, o, c)));
+            let (s, o, c) = given("workers");
+            spawn("workers", Box::pin(watching::workers::run(s, served_in, o, c)));
             let (s, o, c) = given("journal");
             spawn("journal", Box::pin(watching::journal::run(s, units_in, o, c)));
             let (s, o, c) = given("logs");
             spawn("logs", Box::pin(watching::logs::run(s, sources_in, o, c)));
+            let (s, o, c) = given("changes");
+            spawn("changes", Box::pin(watching::changes::run(s, changes_in, o, c)));
+            let (s, o, c) = given("services");
+            spawn("services", Box::pin(watching::life::run(s, life_in, o, c)));
             let (s, o, c) = given("kernel log");
             spawn("kernel log", Box::pin(watching::kernel::run(s, o, c)));
             let (s, o, c) = given("load");
             spawn("load", Box::pin(watching::load::run(s, o, c)));
+            let (s, o, c) = given("upkeep");
+            spawn("upkeep", Box::pin(watching::upkeep::run(s, o, c)));
+            let (count, others) = watch::channel(0);
+            if stays && sys.probing {
+                let (_, o, c) = given("other consoles");
+                spawn("other consoles", Box::pin(watching::instances::run(count, o, c)));
+            }
             let (s, o, c) = given("probes");
-            spawn("probes", Box::pin(probe::schedule::run(rate, s, plans_in, o, c)));
+            spawn("probes", Box::pin(probe::schedule::run(rate, s, plans_in, others, o, c)));
             while let Some(ended) = tasks.join_next_with_id().await {
                 // A collector that panics blinds us in one eye; it must not take the console with it.
                 if let Err(error) = ended
@@ -98,13 +128,28 @@ impl Collectors {
                 }
             }
         });
-        Self { seen, catalog, heal: None, plans, wishes, sources, units, cancel }
+        Self { seen, catalog, heal: None, plans, wishes, sources, units, brought, cancel }
     }
 
     /// Heal the demo. Asked twice at once, it is done once.
     pub fn heal(&self) {
         if let Some(heal) = &self.heal {
             let _ = heal.try_send(());
+        }
+    }
+
+    /// Takes in what a person brings.
+    pub fn tell(&self, observation: Observation) {
+        if let Some(outbox) = self.brought.clone() {
+            tokio::spawn(async move { outbox.tell(observation).await });
+        }
+    }
+
+    /// Reads what somebody elsewhere saw.
+    pub fn read_vantage(&self, path: &str) {
+        if let Some(outbox) = self.brought.clone() {
+            let path = path.to_owned();
+            tokio::spawn(async move { outbox.tell(super::vantage::named(path).await).await });
         }
     }
 
@@ -129,6 +174,9 @@ impl Collectors {
     }
 }
 
+/// How long a file system may take to say whether a file can be read.
+const ANSWERS: Duration = Duration::from_secs(1);
+
 impl Drop for Collectors {
     fn drop(&mut self) {
         self.cancel.cancel();
@@ -147,16 +195,48 @@ pub fn sys(target: &Target) -> anyhow::Result<Sys> {
             root
         }
     };
-    if let Some(config) = &target.config {
-        // Whoever names a file wants to hear that it cannot be read, and not what follows from that.
-        root.open(config).map_err(|error| anyhow::anyhow!("--config: {error}"))?;
+    if let Some(config) = target.config.clone() {
+        // HAProxy loads whole directories (management guide, 3: -f).
+        let directories = target.gateway.as_deref() == Some("haproxy");
+        readable(&root, config, directories)?;
     }
     Ok(Sys::new(root, !target.no_probe))
 }
 
+/// Whoever names a file wants to hear that it cannot be read, and not what follows from that. On a file system that does not answer
+/// that is left to those who read it.
+fn readable(root: &Root, config: PathBuf, directories: bool) -> anyhow::Result<()> {
+    let (told, answer) = std::sync::mpsc::channel();
+    let root = root.clone();
+    std::thread::spawn(move || {
+        let directory = root.stat(&config).is_ok_and(|info| info.kind == FileKind::Directory);
+        let opened = if directory && directories { Ok(()) } else { root.open(&config).map(drop) };
+        // Nobody waits for one that comes late.
+        let _ = told.send(opened);
+    });
+    match answer.recv_timeout(ANSWERS) {
+        Ok(opened) => opened.map_err(|error| anyhow::anyhow!("--config: {error}")),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The clock of a run: of a tree whose host does not run here it shows when its logs end.
+pub fn clock(clock: Clock, sys: &Sys, target: &Target) -> Clock {
+    if !sys.root.is_copy() {
+        return clock;
+    }
+    let named: Vec<PathBuf> = target.log.iter().chain(&target.access_log).cloned().collect();
+    let (root, today) = (sys.root.clone(), clock.now().wall_s());
+    let (told, answer) = std::sync::mpsc::channel();
+    std::thread::spawn(move || told.send(watching::ends::newest(&root, &named, today)));
+    // A tree on a dead server has no end that could be waited for.
+    let newest = answer.recv_timeout(ANSWERS).ok().flatten();
+    newest.map_or(clock, |second| clock.showing(second.saturating_mul(1_000)))
+}
+
 /// What `update` needs to know of the command line.
 pub fn options(target: &Target) -> Options {
-    Options { url: target.url.clone(), upstreams: target.upstream.clone(), ..Options::default() }
+    Options { url: target.url.clone(), via: target.via.clone(), upstreams: target.upstream.clone(), ..Options::default() }
 }
 
 fn run_info(sys: &Sys, target: &Target) -> RunInfo {
@@ -167,6 +247,7 @@ fn run_info(sys: &Sys, target: &Target) -> RunInfo {
         url: target.url.as_ref().map(ToString::to_string),
         probing: sys.probing,
         excerpt: false,
+        copied: sys.root.is_copy(),
         user: Users::read(&sys.root).name(rustix::process::geteuid().as_raw()),
     }
 }

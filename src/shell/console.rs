@@ -1,184 +1,190 @@
 //! The console on a real terminal and a real host.
 
-use std::io::{self, IsTerminal as _};
-
-use crossterm::{
-    clipboard::CopyToClipboard,
-    event::{Event as TerminalEvent, EventStream, KeyEventKind},
-    queue,
+use std::{
+    io::{self, IsTerminal as _},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
 };
+
 use futures_util::{Stream, StreamExt as _, stream};
-use ratatui::Terminal;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     collect::{self, Collectors},
-    effects,
-    record::Recorder,
-    run_loop::{Feed, Input, Ports, run_loop},
-    screen::Screen,
-    signals, term,
-    writer::{FrameWriter, Link},
+    live::{Session, on_terminal},
+    past::Past,
+    record::{Keeper, Recorder, Recording, end_of, newest},
+    run_loop::Feed,
+    settings::{self, Settings},
 };
 use crate::{
-    app::{Effect, State},
-    cli::Cli,
-    model::Stamp,
-    sys::{Clock, Stamped},
-    ui::{self, Ui},
+    app::{self, State, Told},
+    cli::{Cli, Look},
+    diagnose::Scene,
+    model::Observation,
+    sys::{Stamped, Sys},
+    ui,
 };
 
 /// Runs it. The value is the exit status: leaving the console is no verdict.
 pub fn run(cli: &Cli) -> anyhow::Result<u8> {
-    require_terminal()?;
+    let settings = Settings::read(&cli.look);
+    require_terminal(&settings.look)?;
     let sys = collect::sys(&cli.target)?;
-    let recorder = cli.record.as_deref().map(Recorder::create).transpose()?;
-    let mut state = State::new(collect::options(&cli.target), ui::first_pane());
-    let runtime = super::runtime()?;
+    let (clock, runtime) = super::runtime(super::CONSOLE)?;
+    let mut sys = Sys { clock: collect::clock(clock, &sys, &cli.target), ..sys };
+    let kept = Kept::begin(cli, settings.no_record, &mut sys)?;
+    let mut target = cli.target.clone();
+    if let Some((_, past)) = &kept.resumed
+        && target.url.is_none()
+    {
+        target.url = url_of(past);
+    }
+    let mut state = State::new(collect::options(&target), ui::first_pane());
+    state.options.mask = settings.look.hide_addresses.then(settings::mask);
+    let recorder = kept.recorder.map(Arc::new);
+    if let (Some(recorder), Some(mask)) = (&recorder, &state.options.mask) {
+        recorder.hide(Arc::clone(mask));
+    }
     let outcome = runtime.block_on(async {
-        let collectors = Collectors::start(&sys, &cli.target);
-        let (control, feed) = split(collectors, recorder);
-        on_terminal(cli.ascii, &mut state, sys.clock, Some(control), feed).await
+        let collectors = Collectors::start(&sys, &target, true, None);
+        let (control, feed) = split(collectors, recorder.clone());
+        let before = stream::iter(kept.said.map(|said| Feed::Told(Told::Recording(said))));
+        let past = kept.resumed.map(|(_, past)| Feed::Told(Told::Resumed(past)));
+        let file = Arc::clone(&kept.path);
+        let begun = stream::iter(kept.begun).then(move |begun| {
+            let file = Arc::clone(&file);
+            async move {
+                let begun = begun.await;
+                if let (Ok(Ok(path)), Ok(mut file)) = (&begun, file.lock()) {
+                    *file = Some(path.clone());
+                }
+                Feed::Told(Told::Recording(said(begun)))
+            }
+        });
+        let feed = before.chain(stream::iter(past)).chain(stream::select(feed, begun.boxed()));
+        let session = Session {
+            settings,
+            clock: sys.clock,
+            control: Some(control),
+            recorder: recorder.clone(),
+            past: Past::File(kept.path),
+            // What lies below another root is no file of this host.
+            rights: sys.root.is_host().then(|| sys.rights.clone()),
+            speed: None,
+        };
+        on_terminal(session, &mut state, feed.boxed_local()).await
     });
     // What still hangs in a system call must not hold the exit up.
     runtime.shutdown_background();
-    outcome.map(|()| 0)
+    // The terminal is given back by now; the last lines may take their time.
+    drop(recorder);
+    outcome?;
+    if let app::Recording::Kept(path) = &state.recording {
+        let command = crate::model::Command::new(["why502", "replay", path]);
+        let replay = command.map_or_else(String::new, |command| format!("; {command} shows it again"));
+        super::check::print(&format!("why502: recorded in {}{replay}\n", crate::model::text::printable(path)))?;
+    }
+    Ok(0)
+}
+
+/// What becomes of the recording of this run.
+#[derive(Default)]
+struct Kept {
+    recorder: Option<Recorder>,
+    /// What is known of it at once.
+    said: Option<app::Recording>,
+    /// The file, as soon as it is there.
+    path: Arc<Mutex<Option<PathBuf>>>,
+    /// Where it is told whether it could be begun.
+    begun: Option<oneshot::Receiver<Result<PathBuf, String>>>,
+    /// The recording that is gone on with, and what it tells.
+    resumed: Option<(PathBuf, Box<Scene>)>,
+}
+
+impl Kept {
+    fn begin(cli: &Cli, no_record: bool, sys: &mut Sys) -> anyhow::Result<Self> {
+        if let Some(named) = &cli.resume {
+            let path = named.clone().map_or_else(latest, Ok)?;
+            let recorder = Recorder::resume(&path)?;
+            let end = end_of(&path)?;
+            sys.clock = sys.clock.continuing(end.run_ms.saturating_add(1));
+            let past = fold(&path)?;
+            let said = Some(app::Recording::Kept(path.display().to_string()));
+            let file = Arc::new(Mutex::new(Some(path.clone())));
+            return Ok(Self { recorder: Some(recorder), said, path: file, resumed: Some((path, past)), ..Self::default() });
+        }
+        if let Some(path) = &cli.record {
+            let said = Some(app::Recording::Kept(path.display().to_string()));
+            let file = Arc::new(Mutex::new(Some(path.clone())));
+            return Ok(Self { recorder: Some(Recorder::create(path)?), said, path: file, ..Self::default() });
+        }
+        if cli.no_record || no_record {
+            return Ok(Self { said: Some(app::Recording::Off), ..Self::default() });
+        }
+        let root = sys.root.clone();
+        let at = jiff::Timestamp::from_second(sys.clock.now().wall_s())?.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let (recorder, begun) = Recorder::by_default(move || {
+            let host = root.text("/proc/sys/kernel/hostname").unwrap_or_default();
+            Keeper::of_operator()?.recording(host.trim(), &at)
+        })?;
+        Ok(Self { recorder: Some(recorder), begun: Some(begun), ..Self::default() })
+    }
+}
+
+/// The latest recording of whoever started this.
+fn latest() -> anyhow::Result<PathBuf> {
+    let keeper = Keeper::of_operator().map_err(|why| anyhow::anyhow!("there is no recording to go on with: {why}"))?;
+    let dir = keeper.dir();
+    newest(&keeper)?.ok_or_else(|| anyhow::anyhow!("there is no recording to go on with in {}", dir.display()))
+}
+
+/// What a recording tells at its end.
+fn fold(path: &Path) -> anyhow::Result<Box<Scene>> {
+    let mut scene = Box::<Scene>::default();
+    Recording::each(path, |Stamped { at, observation }| {
+        scene.observe(at, observation);
+        true
+    })?;
+    Ok(scene)
+}
+
+fn url_of(past: &Scene) -> Option<url::Url> {
+    past.run.as_ref()?.url.as_deref()?.parse().ok()
+}
+
+fn said(begun: Result<Result<PathBuf, String>, oneshot::error::RecvError>) -> app::Recording {
+    match begun {
+        Ok(Ok(path)) => app::Recording::Kept(path.display().to_string()),
+        Ok(Err(why)) => app::Recording::Refused(why),
+        Err(_) => app::Recording::Refused("it ended by a defect of this program".to_owned()),
+    }
 }
 
 /// Says what to do where there is no terminal to draw on.
-pub fn require_terminal() -> anyhow::Result<()> {
+pub fn require_terminal(look: &Look) -> anyhow::Result<()> {
+    // Lines can be read from anywhere.
+    if look.linear {
+        return Ok(());
+    }
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
         return Ok(());
     }
     anyhow::bail!("the console needs a terminal; in scripts and pipes use: why502 check")
 }
 
-/// Draws on the real terminal until the person leaves.
-pub async fn on_terminal(
-    ascii: bool,
-    state: &mut State,
-    clock: Clock,
-    control: Option<Collectors>,
-    feed: impl Stream<Item = Feed>,
-) -> anyhow::Result<()> {
-    let environment = |name| std::env::var(name).ok();
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| environment(name).filter(|value| !value.is_empty()));
-    let utf8 = locale.is_some_and(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8"));
-    let no_color = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let mut ui = Ui::choose(environment("TERM").as_deref(), no_color, utf8, ascii);
-    ui.zone = jiff::tz::TimeZone::system();
-    // crossterm's own reading of NO_COLOR resets bold and reverse along with the colours; the styles leave colours out instead.
-    crossterm::style::force_color_output(true);
-    term::install_panic_hook();
-    let guard = term::Guard::take()?;
-    let (drawn, frames_done) = mpsc::channel(1);
-    let (writer, link) = FrameWriter::new(io::stdout(), move || {
-        let _ = drawn.try_send(());
-    });
-    let mut terminal = Terminal::new(Screen::new(writer))?;
-    let mut ports = Live { clock, control, link: link.clone() };
-    let left = run_loop(&mut terminal, &ui, state, &mut ports, feed, input(frames_done, link.clone())?).await;
-    // The rest of a frame would land on the screen that is given back.
-    link.settled(term::PATIENCE).await;
-    match left {
-        Ok(keep) => {
-            if keep {
-                term::Guard::keep_screen();
-            }
-            drop(guard);
-            Ok(())
-        }
-        // The terminal went: nobody is there to be told.
-        Err(_) if link.broken() => Ok(()),
-        Err(error) => {
-            drop(guard);
-            Err(error.into())
-        }
-    }
-}
-
-/// Keys, sizes, signals, and word from the writer.
-fn input(frames_done: mpsc::Receiver<()>, link: Link) -> anyhow::Result<impl Stream<Item = Input>> {
-    let keys = EventStream::new().filter_map(|event| async move {
-        match event {
-            Ok(TerminalEvent::Key(key)) => (key.kind != KeyEventKind::Release).then_some(Input::Key(key)),
-            // The size comes by its signal.
-            Ok(
-                TerminalEvent::Resize(..)
-                | TerminalEvent::FocusGained
-                | TerminalEvent::FocusLost
-                | TerminalEvent::Mouse(_)
-                | TerminalEvent::Paste(_),
-            ) => None,
-            Err(_) => Some(Input::End),
-        }
-    });
-    // When the keys end, the terminal has gone.
-    let keys = keys.chain(stream::once(async { Input::End }));
-    let written = stream::unfold((frames_done, link), |(mut done, link)| async move {
-        done.recv().await.map(|()| (if link.broken() { Input::End } else { Input::Drawn }, (done, link)))
-    });
-    Ok(stream::select(keys, stream::select(written, signals::stream()?)))
-}
-
 /// Parts the collectors from what they send, and keeps a recording of it on the way.
-pub fn split(mut collectors: Collectors, mut recorder: Option<Recorder>) -> (Collectors, impl Stream<Item = Feed>) {
+pub fn split(mut collectors: Collectors, recorder: Option<Arc<Recorder>>) -> (Collectors, impl Stream<Item = Feed>) {
     let (_, nothing) = mpsc::channel(1);
     let seen = std::mem::replace(&mut collectors.seen, nothing);
-    let (_, never) = tokio::sync::oneshot::channel();
+    let (_, never) = oneshot::channel();
     let catalog = std::mem::replace(&mut collectors.catalog, never);
     let seen = stream::unfold(seen, |mut seen| async move { seen.recv().await.map(|stamped| (stamped, seen)) });
     let recorded = seen.flat_map(move |stamped| {
-        let told = recorder.as_mut().and_then(|recorder| recorder.keep(&stamped));
+        let told: Option<Observation> = recorder.as_ref().and_then(|recorder| recorder.keep(&stamped));
         let told = told.map(|observation| Stamped { at: stamped.at, observation });
         stream::iter(std::iter::once(stamped).chain(told).map(Feed::Seen))
     });
     let catalog = stream::once(catalog).filter_map(|known| async move { known.ok().map(Feed::Catalog) });
     (collectors, stream::select(recorded, catalog))
-}
-
-/// The real terminal and host.
-struct Live {
-    clock: Clock,
-    control: Option<Collectors>,
-    link: Link,
-}
-
-impl Ports for Live {
-    fn now(&self) -> Stamp {
-        self.clock.now()
-    }
-
-    #[cfg(debug_assertions)]
-    fn pressed(&self) {
-        // For tests/pty.rs: the thread that draws fails in the middle of its work.
-        assert!(std::env::var_os("WHY502_TEST_PANIC").is_none(), "as WHY502_TEST_PANIC asks");
-    }
-
-    fn carry_out(&mut self, effect: &Effect) {
-        if let Effect::Copy(text) = effect {
-            // Like a frame: it must neither fall into one nor block. A link with no room for it is stuck, and copies nothing.
-            let mut sequence = Vec::new();
-            if queue!(sequence, CopyToClipboard::to_clipboard_from(text)).is_ok() {
-                self.link.between_frames(sequence);
-            }
-        }
-        if let Some(collectors) = &self.control {
-            effects::collecting(effect, collectors);
-        }
-    }
-
-    fn can_draw(&self) -> bool {
-        self.link.idle()
-    }
-
-    fn suspend(&mut self) {
-        term::restore();
-        signals::stop_self();
-        // A terminal that cannot be taken again has gone; the next frame finds that out.
-        if let Ok(guard) = term::Guard::take() {
-            // The guard of the run restores at its end.
-            std::mem::forget(guard);
-        }
-    }
 }

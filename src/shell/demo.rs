@@ -3,9 +3,12 @@
 //! The demo differs from a real host only in what the console is pointed at: its configuration, and so no other gateway of
 //! this host is looked at.
 
-use std::io::{self, BufRead as _, Read as _};
+use std::{
+    io::{self, BufRead as _, Read as _},
+    sync::Arc,
+};
 
-use futures_util::future::BoxFuture;
+use futures_util::{StreamExt as _, future::BoxFuture};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -15,6 +18,9 @@ use super::{
     check,
     collect::{self, Collectors},
     console,
+    live::{Session, on_terminal},
+    past::Past,
+    settings::{self, Settings},
 };
 use crate::{
     app::{self, State},
@@ -22,7 +28,7 @@ use crate::{
     demo::{FAULTS, Fault, Instance, Stage},
     gateway::{self, Overrides},
     model::{Gateway, Identity, ProcessInfo},
-    sys::{Root, Sys, Users, ourselves},
+    sys::{Clock, Processes, Root, Sys, Users, ourselves},
     ui,
 };
 
@@ -36,13 +42,14 @@ pub fn run(demo: &cli::Demo) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let Some(fault) = demo.fault.or(FAULTS.first()) else { anyhow::bail!("there is nothing to show") };
+    let settings = Settings::read(&demo.look);
     if !demo.serve {
-        console::require_terminal()?;
+        console::require_terminal(&settings.look)?;
     }
-    let runtime = super::runtime()?;
+    let (clock, runtime) = super::runtime(super::CONSOLE)?;
     let outcome = runtime.block_on(async {
         let stage = Stage::start(fault).await?;
-        if demo.serve { serve(stage).await } else { look(stage, demo.ascii).await }
+        if demo.serve { serve(stage).await } else { look(stage, settings, clock).await }
     });
     runtime.shutdown_background();
     outcome.map(|()| 0)
@@ -56,17 +63,24 @@ fn list() -> String {
 }
 
 /// The console on it.
-async fn look(stage: Stage, ascii: bool) -> anyhow::Result<()> {
+async fn look(stage: Stage, settings: Settings, clock: Clock) -> anyhow::Result<()> {
     let fault = stage.fault();
     let target = Target { gateway: Some("nginx".to_owned()), config: Some(stage.config()), ..Target::default() };
-    let sys = collect::sys(&target)?;
+    let sys = Sys { clock, ..collect::sys(&target)? };
     let mut options = collect::options(&target);
+    options.mask = settings.look.hide_addresses.then(settings::mask);
     options.demo = Some(app::Demo { fault: fault.what.to_owned(), heal: fault.heal.to_owned() });
     let mut state = State::new(options, ui::first_pane());
-    let hint = format!("{}. H heals it, or edit {} and kill -HUP {}", fault.what, stage.config().display(), pid(&stage));
+    let hint = format!(
+        "{}. {} heals it, or edit {} and kill -HUP {}",
+        fault.what,
+        settings.keys.named("heal"),
+        stage.config().display(),
+        pid(&stage)
+    );
     state.view.message = Some((sys.clock.now(), hint));
     let (heal, mut asked) = mpsc::channel::<()>(1);
-    let (mut collectors, mut failed) = (Collectors::start(&sys, &target), None);
+    let (mut collectors, mut failed) = (Collectors::start(&sys, &target, false, None), None);
     collectors.heal = Some(heal);
     let (control, feed) = console::split(collectors, None);
     let healing = tokio::spawn(async move {
@@ -77,7 +91,16 @@ async fn look(stage: Stage, ascii: bool) -> anyhow::Result<()> {
         stage.end().await;
         failed
     });
-    let left = console::on_terminal(ascii, &mut state, sys.clock, Some(control), feed).await;
+    let session = Session {
+        settings,
+        clock: sys.clock,
+        control: Some(control),
+        recorder: None,
+        past: Past::File(Arc::default()),
+        rights: Some(sys.rights.clone()),
+        speed: None,
+    };
+    let left = on_terminal(session, &mut state, feed.boxed_local()).await;
     // With the console its sender has gone, so the task ends the demo.
     let failed = healing.await?;
     left?;
@@ -140,13 +163,15 @@ pub fn load(instance: Instance) -> BoxFuture<'static, Option<Gateway>> {
             exe: Some(instance.program.clone()),
             identity: Identity { name: Users::read(&sys.root).name(uid), uid, gid, groups },
             started: None,
+            start_ticks: None,
             state: 'S',
             cgroup: None,
             cwd: None,
+            threads: 1,
             net_ns: net_ns.and_then(|link| link.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()),
         };
         let overrides = Overrides { config: Some(instance.config.clone()), ..Overrides::default() };
         let kind = gateway::ALL.iter().find(|kind| kind.id() == "nginx")?;
-        kind.look(&sys, Some(&[master]), &overrides).await.gateways.into_iter().next()
+        kind.look(&sys, Some(Processes::new(vec![master])), &overrides).await.gateways.into_iter().next()
     })
 }

@@ -7,19 +7,34 @@
 //! To add a run mode: its command in `cli.rs`, a file here, and its arm in [`run`].
 
 mod check;
+mod clipboard;
 mod collect;
+mod confined;
 mod console;
 mod demo;
 mod effects;
 mod explain;
+#[doc(hidden)]
+pub mod foreign;
+mod generate;
 mod hand_over;
+mod handbook;
+mod keys;
+mod knowledge;
+mod known_tests;
+mod linear;
+mod live;
 mod pace;
+mod papers;
+mod past;
 mod record;
 mod replay;
 mod run_loop;
 mod screen;
+mod settings;
 mod signals;
 mod term;
+mod vantage;
 mod writer;
 
 use std::process::ExitCode;
@@ -27,13 +42,14 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 pub use hand_over::fold;
+pub use linear::run_linear;
 pub use record::{RecordError, Recorder, Recording};
 pub use run_loop::{Feed, Input, Ports, run_loop};
 
 use crate::{
     cli::{Cli, Command},
     probe,
-    sys::{CONFIG_TEST_MODE, PROBE_AS_MODE, serve_config_test},
+    sys::{BROKER_MODE, CONFIG_TEST_MODE, Clock, PROBE_AS_MODE, end_broker, serve_broker, serve_config_test},
 };
 
 /// Exit status of everything that could not be told or done (the monitoring plugins' UNKNOWN).
@@ -48,6 +64,9 @@ pub fn run() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|arg| arg == CONFIG_TEST_MODE) {
         return serve_config_test();
     }
+    if std::env::args_os().nth(1).is_some_and(|arg| arg == BROKER_MODE) {
+        return serve_broker();
+    }
     if let Some(mode) = crate::demo::mode(std::env::args_os(), std::env::current_exe().ok().as_deref()) {
         return crate::demo::serve(mode, demo::load);
     }
@@ -59,6 +78,7 @@ pub fn run() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(UNKNOWN) } else { ExitCode::SUCCESS };
         }
     };
+    confined::begin(&cli);
     // A panic is UNKNOWN too: 101 would be CRITICAL to no monitor and OK to none.
     let result = std::panic::catch_unwind(|| match cli.command {
         Some(Command::Check(check)) => check::run(&check),
@@ -66,8 +86,11 @@ pub fn run() -> ExitCode {
         Some(Command::Demo(demo)) => demo::run(&demo),
         Some(Command::Report(asked)) => hand_over::run(&asked),
         Some(Command::Replay(replay)) => replay::run(&replay),
+        Some(Command::Causes(asked)) => handbook::run(&asked),
+        Some(Command::Generate(asked)) => generate::run(&asked),
         None => console::run(&cli),
     });
+    end_broker();
     match result {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(error)) => {
@@ -78,22 +101,31 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// One line on standard error.
-#[expect(clippy::print_stderr, reason = "the one place at which the program says why it ends")]
+/// Says why it ends.
 fn complain(error: &anyhow::Error) {
-    eprintln!("why502: {}", crate::model::text::printable(&error.to_string()));
+    remark(&error.to_string());
 }
 
-/// Threads that collectors run on: one stuck in a long parse must not hold up the others, and the host needs its processors
-/// itself.
-const WORKERS: usize = 2;
+/// One line on standard error.
+#[expect(clippy::print_stderr, reason = "the one place that writes there")]
+fn remark(text: &str) {
+    eprintln!("why502: {}", crate::model::text::printable(text));
+}
+
+/// Threads that collectors run on for one answer: one that parses for long does not hold up the others, and the host needs its
+/// processors itself.
+const ONE_ANSWER: usize = 2;
+/// The same for a console, which has a thread of its own for the screen: two would hand the work to each other, and wake each other up
+/// for it, for as long as it is open.
+const CONSOLE: usize = 1;
 /// Threads that a run needs at least: those, the terminal's writer, and some for calls that may block.
 const THREADS: usize = 6;
 
-/// The runtime that collectors run on.
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+/// The runtime that collectors run on, and the clock of the run, which is best started with it.
+fn runtime(workers: usize) -> anyhow::Result<(Clock, tokio::runtime::Runtime)> {
     threads_can_be_had()?;
-    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?)
+    let clock = Clock::system();
+    Ok((clock, tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?))
 }
 
 /// Whether as many threads can be started as are needed. The runtime panics where they can't, or waits for one for ever; a host

@@ -13,6 +13,9 @@ const NEWS: Duration = Duration::from_millis(250);
 const NEWS_BURST: u32 = 3;
 /// The shortest time between two of them: what comes together is drawn together.
 const NEWS_GAP: Duration = Duration::from_millis(15);
+/// How long the first frame stands: what all collectors find in their first moments comes in one frame behind it. It would be three, which nobody
+/// reads, and each nearly a whole screen for the line.
+const FIRST: Duration = Duration::from_millis(100);
 /// The mean time between two frames that a key asked for: 20 a second are smooth.
 const KEYS: Duration = Duration::from_millis(50);
 /// So many of them may be ahead of that mean: a few keys in a row are answered one by one.
@@ -50,6 +53,8 @@ pub struct Pace {
     has_news: bool,
     /// A person waits.
     has_key: bool,
+    /// No news before.
+    not_before: Instant,
 }
 
 /// A frame that is to be drawn now.
@@ -62,7 +67,7 @@ pub enum Frame {
 }
 
 impl Pace {
-    /// A frame was drawn just now.
+    /// The first frame was drawn just now.
     pub fn new(now: Instant) -> Self {
         Self {
             last: now,
@@ -70,6 +75,7 @@ impl Pace {
             keys: Rate::new(now, KEYS, KEYS_BURST),
             has_news: false,
             has_key: false,
+            not_before: now + FIRST,
         }
     }
 
@@ -83,16 +89,20 @@ impl Pace {
         self.has_key = true;
     }
 
+    fn next_news(&self) -> Instant {
+        self.news.next().max(self.last + NEWS_GAP).max(self.not_before)
+    }
+
     /// When the next frame may be drawn. `None`: none is wanted.
     pub fn due(&self) -> Option<Instant> {
-        let news = self.has_news.then(|| self.news.next().max(self.last + NEWS_GAP));
+        let news = self.has_news.then(|| self.next_news());
         let key = self.has_key.then(|| self.keys.next());
         news.into_iter().chain(key).min()
     }
 
     /// The frame that is to be drawn at this time, which counts as drawn.
     pub fn frame(&mut self, now: Instant) -> Option<Frame> {
-        let news = self.has_news && self.news.next().max(self.last + NEWS_GAP) <= now;
+        let news = self.has_news && self.next_news() <= now;
         let key = self.has_key && self.keys.next() <= now;
         let frame = match (news, key) {
             (false, false) => return None,
@@ -133,7 +143,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flood_is_drawn_four_times_a_second_and_its_beginning_at_once() {
         let drawn = frames(Pace::news, 10_000);
-        assert!(drawn[0] <= 20 && drawn[2] <= 50, "{drawn:?}");
+        assert!(drawn[0] <= 100 && drawn[2] <= 130, "{drawn:?}");
         assert!(drawn.len() <= 43, "{} in ten seconds", drawn.len());
         assert!(drawn.windows(2).all(|pair| pair[1] - pair[0] <= 250), "never older than a quarter of a second");
     }
@@ -154,6 +164,7 @@ mod tests {
             }
             let frame = pace.frame(now);
             assert!(!pressed || frame.is_some(), "at {ms} ms");
+            assert!(ms >= 100 || frame != Some(Frame::Newest), "at {ms} ms");
             newest += u32::from(frame == Some(Frame::Newest));
         }
         assert!((20..=24).contains(&newest), "news are drawn all the same: {newest}");

@@ -13,11 +13,10 @@ pub fn stream() -> std::io::Result<impl Stream<Item = Input>> {
     };
     Ok(stream::select_all([
         each(SignalKind::terminate(), || Input::End)?,
-        each(SignalKind::interrupt(), || Input::End)?,
-        each(SignalKind::quit(), || Input::End)?,
+        each(SignalKind::interrupt(), || Input::Interrupt)?,
+        each(SignalKind::quit(), || Input::Interrupt)?,
         each(SignalKind::hangup(), || Input::End)?,
-        // Not by crossterm's events: its reader loses a resize that comes together with a key (mio's events are edge-triggered,
-        // and it returns at the key).
+        // Not by crossterm's events: its reader is asked only when there are keys.
         each(SignalKind::window_change(), || Input::Resize)?,
         // SIGTSTP from elsewhere; Ctrl-Z itself comes as a key in raw mode.
         each(SignalKind::from_raw(nix::sys::signal::Signal::SIGTSTP as i32), || Input::Stop)?,
@@ -29,4 +28,5 @@ pub fn stream() -> std::io::Result<impl Stream<Item = Input>> {
 pub fn stop_self() {
     // The whole group, so that the shell sees its job stopped even when something was started beside us.
     let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(0), nix::sys::signal::Signal::SIGSTOP);
+    crate::sys::broker_goes_on();
 }

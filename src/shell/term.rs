@@ -17,6 +17,7 @@ use crossterm::{
     cursor::{Hide, Show},
     event::{DisableBracketedPaste, EnableBracketedPaste},
     execute,
+    style::Print,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
 
@@ -27,6 +28,20 @@ pub const PATIENCE: Duration = Duration::from_millis(500);
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Whether the last screen is to stay when the terminal is given back.
 static KEEP: AtomicBool = AtomicBool::new(false);
+
+/// Whether the mouse is ours, too.
+static MOUSE: AtomicBool = AtomicBool::new(false);
+
+/// Presses and the wheel, with places of any size (xterm's "ctlseqs", modes 1000 and 1006). Not crossterm's own: it asks for every move of
+/// the mouse as well, which nobody here looks at.
+const MOUSE_ON: &str = "\u{1b}[?1000h\u{1b}[?1006h";
+const MOUSE_OFF: &str = "\u{1b}[?1006l\u{1b}[?1000l";
+
+/// What takes the mouse, or gives it back. It is given back with the terminal in any case.
+pub fn mouse(on: bool) -> &'static str {
+    MOUSE.store(on, Ordering::SeqCst);
+    if on { MOUSE_ON } else { MOUSE_OFF }
+}
 
 /// The terminal is ours as long as this lives.
 #[derive(Debug)]
@@ -40,6 +55,9 @@ impl Guard {
         // From here on the guard restores, whatever fails.
         let guard = Self(());
         execute!(io::stdout(), EnterAlternateScreen, Hide, EnableBracketedPaste)?;
+        if MOUSE.load(Ordering::SeqCst) {
+            execute!(io::stdout(), Print(MOUSE_ON))?;
+        }
         Ok(guard)
     }
 
@@ -62,6 +80,9 @@ pub fn restore() {
     }
     let write = || {
         let mut out = io::stdout();
+        if MOUSE.load(Ordering::SeqCst) {
+            let _ = execute!(out, Print(MOUSE_OFF));
+        }
         // A terminal that is gone cannot be restored, and need not be.
         let _ = if KEEP.load(Ordering::SeqCst) {
             execute!(out, DisableBracketedPaste, Show)

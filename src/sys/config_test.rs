@@ -13,7 +13,10 @@ use std::{
     ffi::OsString,
     fs,
     io::{self, Read as _},
-    os::unix::{ffi::OsStringExt as _, fs::MetadataExt as _, process::CommandExt as _},
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStringExt as _, fs::MetadataExt as _, process::CommandExt as _},
+    },
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
 };
@@ -26,7 +29,9 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::identity;
+mod confined;
+
+use super::{Way, identity};
 use crate::model::Identity;
 
 /// The hidden mode of this program that becomes a gateway's test.
@@ -59,10 +64,16 @@ pub struct ConfigTestJob {
     pub identity: Option<Identity>,
     /// The process whose environment and view of the files it gets. `None`: none of its own, and ours.
     pub like: Option<u32>,
+    /// Variables that it gets besides: those that its configuration names, where no process has them.
+    #[serde(default)]
+    pub environment: Vec<(String, String)>,
     /// Files that it opens for writing: covered by empty ones. What is no regular file is left alone.
     pub files: Vec<PathBuf>,
     /// Directories in which it makes something: covered by ones that show the same, read-only.
     pub dirs: Vec<PathBuf>,
+    /// The way into the namespaces in which it runs, where they are others than ours.
+    #[serde(default)]
+    pub way: Option<Way>,
     /// Whether it has no network: it then opens no port of the host, and finds no names but those of the hosts file.
     pub offline: bool,
 }
@@ -79,25 +90,61 @@ pub struct ConfigTested {
 /// Reads a job from standard input and becomes the test. Returns only when that cannot be done.
 #[expect(clippy::print_stderr, reason = "standard error is how the parent is told")]
 pub fn serve() -> ExitCode {
-    let Err(error) = become_test();
-    eprintln!("{error}");
-    ExitCode::from(NOT_MADE)
+    become_test().unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::from(NOT_MADE)
+    })
 }
 
-fn become_test() -> Result<std::convert::Infallible, String> {
+fn become_test() -> Result<ExitCode, String> {
     let says = |what: &str| {
         let what = what.to_owned();
         move |error: &dyn std::fmt::Display| format!("{what}: {error}")
     };
     let mut text = Vec::new();
     io::stdin().lock().take(JOB_BYTES).read_to_end(&mut text).map_err(|e| says("reading the job")(&e))?;
-    let job: ConfigTestJob = serde_json::from_slice(&text).map_err(|e| says("reading the job")(&e))?;
+    let mut job: ConfigTestJob = serde_json::from_slice(&text).map_err(|e| says("reading the job")(&e))?;
+    if !is_gateway(&job.program) {
+        return Err(format!("{} is no gateway's program", job.program.display()));
+    }
     let environment = job.like.map(environment).unwrap_or_default();
-
+    let way = job.way.as_ref();
+    if let Some(way) = way.filter(|way| way.files) {
+        let root = format!("/proc/{}/root", way.pid);
+        for path in job.files.iter_mut().chain(&mut job.dirs) {
+            if let Ok(inside) = path.strip_prefix(&root) {
+                *path = Path::new("/").join(inside);
+            }
+        }
+        // Its image is one of its own files, and the numbers of /proc are others there.
+        if job.program.starts_with("/proc") {
+            job.program = fs::read_link(&job.program).map_err(|e| says("the gateway's binary")(&e))?;
+        }
+    }
+    let strange = way.filter(|way| way.files).map(|way| confined::capabilities(way.pid));
+    let strange = strange.transpose().map_err(|e| says("the gateway's capabilities")(&e))?;
+    // Our own entry of /proc, for a container's shows other processes.
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let us = rustix::fs::open("/proc/self", flags, Mode::empty()).map_err(|e| says("/proc")(&e))?;
+    let root = match way {
+        Some(way) => {
+            let dir = way.open().map_err(|e| says("the gateway's process")(&e))?;
+            Some(rustix::fs::openat(&dir, "root", flags, Mode::empty()).map_err(|e| says("the gateway's root")(&e))?)
+        }
+        None => None,
+    };
+    if let Some(way) = way.filter(|_| !job.offline) {
+        way.enter_net().map_err(|e| says("the gateway's network")(&e))?;
+    }
     if let Some(pid) = job.like {
         // A service may have a /tmp of its own (systemd.exec(5), PrivateTmp=).
         let view = fs::File::open(format!("/proc/{pid}/ns/mnt")).map_err(|e| says("the gateway's mounts")(&e))?;
         setns(view, CloneFlags::CLONE_NEWNS).map_err(|e| says("the gateway's mounts")(&e))?;
+    }
+    if let Some(root) = &root {
+        // The copy of the mounts that is made next takes the working directory along (mount_namespaces(7)): by it we come below the
+        // gateway's root, and never back to where a write would last.
+        rustix::process::fchdir(root).map_err(|e| says("the gateway's root")(&e))?;
     }
     unshare(CloneFlags::CLONE_NEWNS).map_err(|e| says("a mount namespace")(&e))?;
     // Nothing that happens from here on may reach the host's own namespace (mount_namespaces(7)).
@@ -111,7 +158,12 @@ fn become_test() -> Result<std::convert::Infallible, String> {
             let _ = fs::write(format!("/proc/sys/net/{family}/ip_nonlocal_bind"), "1");
         }
     }
-    read_only().map_err(|e| says("making mounts read-only")(&e))?;
+    read_only(&us).map_err(|e| says("making mounts read-only")(&e))?;
+    if root.is_some() {
+        rustix::process::chroot(".").map_err(|e| says("the gateway's root")(&e))?;
+    }
+    // By it the descriptors of this process are reached, whatever is mounted on /proc.
+    rustix::process::fchdir(&us).map_err(|e| says("/proc")(&e))?;
     let mut dirs = job.dirs.clone();
     dirs.sort();
     dirs.dedup();
@@ -120,19 +172,36 @@ fn become_test() -> Result<std::convert::Infallible, String> {
     }
     cover_files(&job.files).map_err(|e| says("covering files")(&e))?;
 
+    match strange {
+        Some(kept) => confined::prepare(kept).map_err(|e| says("a process id namespace")(&e))?,
+        None => confined::bound(!confined::OF_THE_HOST.bits()).map_err(|e| says("giving up capabilities")(&e))?,
+    }
     if let Some(identity) = job.identity.as_ref().filter(|identity| identity.uid != 0) {
         identity::assume(identity).map_err(|e| says("becoming the gateway's user")(&e))?;
     }
     identity::die_with_parent().map_err(|e| says("the parent")(&e))?;
-    let error = Command::new(&job.program)
+    let mut command = Command::new(&job.program);
+    command
         .args(&job.args)
         .env_clear()
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .envs(job.environment)
         .envs(environment)
         .current_dir("/")
-        .stdin(Stdio::null())
-        .exec();
-    Err(says(&format!("running {}", job.program.display()))(&error))
+        .stdin(Stdio::null());
+    let ended = if strange.is_some() { confined::run(&mut command) } else { Err(command.exec()) };
+    ended.map_err(|error| says(&format!("running {}", job.program.display()))(&error))
+}
+
+/// What the names of programs hold that are gateways of a kind that has such a test.
+const GATEWAYS: &[&str] = &["nginx", "openresty", "angie", "tengine", "haproxy", "httpd", "apache", "caddy"];
+
+/// Whether a program is one whose test is asked for: whoever asks reads foreign bytes, and is not to have just anything run.
+fn is_gateway(program: &Path) -> bool {
+    // The image of a process by its link, as the kernel names it.
+    let image = program.starts_with("/proc").then(|| fs::read_link(program).ok()).flatten();
+    let name = image.as_deref().unwrap_or(program).file_name().map(|name| name.to_string_lossy().to_ascii_lowercase());
+    name.is_some_and(|name| GATEWAYS.iter().any(|known| name.contains(known)))
 }
 
 /// The environment of a process, as far as it may be read. nginx writes its title over the beginning of it, so what does not
@@ -146,15 +215,19 @@ fn environment(pid: u32) -> Vec<(OsString, OsString)> {
         let (name, value) = (&entry[..at], &entry[at + 1..]);
         let plain = name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
         let first = name.first().is_some_and(|byte| !byte.is_ascii_digit());
-        let hands_over = matches!(name, b"NGINX" | b"NOTIFY_SOCKET" | b"LISTEN_FDS" | b"LISTEN_PID" | b"WATCHDOG_PID");
+        // HAProxy's master tells itself by variables that it was executed again, and then reads nothing (src/haproxy.c).
+        let of_master = name.starts_with(b"HAPROXY_MWORKER") || name == b"HAPROXY_PROCESSES";
+        let hands_over = of_master || matches!(name, b"NGINX" | b"NOTIFY_SOCKET" | b"LISTEN_FDS" | b"LISTEN_PID" | b"WATCHDOG_PID");
         (plain && first && !hands_over).then(|| (OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec())))
     };
     bytes.split(|byte| *byte == 0).filter_map(variable).collect()
 }
 
 /// Makes every mount of this namespace read-only.
-fn read_only() -> io::Result<()> {
-    let text = fs::read("/proc/self/mountinfo")?;
+fn read_only(us: &OwnedFd) -> io::Result<()> {
+    let mut text = Vec::new();
+    let file = rustix::fs::openat(us, "mountinfo", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    fs::File::from(file).read_to_end(&mut text)?;
     let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
     if lines.len() > MOUNTS {
         return Err(io::Error::other(format!("there are more than {MOUNTS} mounts")));
@@ -201,7 +274,7 @@ fn unescaped(text: &[u8]) -> OsString {
 fn cover_dir(dir: &Path) -> io::Result<()> {
     let original = rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let info = fs::metadata(dir)?;
-    let inside = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&original)));
+    let inside = PathBuf::from(format!("fd/{}", std::os::fd::AsRawFd::as_raw_fd(&original)));
     let mut entries = Vec::new();
     for entry in fs::read_dir(&inside)? {
         if entries.len() == ENTRIES {
@@ -259,6 +332,20 @@ fn mount_scratch(at: &Path, data: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_gateways_are_tested() {
+        for (program, is) in [
+            ("/usr/sbin/nginx", true),
+            ("/opt/nginx-1.28/sbin/nginx.old", true),
+            ("/usr/local/apache2/bin/httpd", true),
+            ("/usr/bin/bash", false),
+            ("/usr/sbin/nginx/../../bin/bash", false),
+            ("/proc/self/exe", false),
+        ] {
+            assert_eq!(is_gateway(Path::new(program)), is, "{program}");
+        }
+    }
 
     #[test]
     fn paths_of_mountinfo_are_read_as_they_are_written() {

@@ -1,37 +1,34 @@
-//! Names to addresses, by the hosts file and the name servers below the root. getaddrinfo is never called: it blocks, and in
-//! a static binary it needs the host's own libc. Known gap: nsswitch.conf is not read, so names that only mDNS, NIS or
-//! `myhostname` know are not found.
+//! Names to addresses, by the hosts file and the name servers below the root, or by a gateway's own name servers. getaddrinfo is
+//! never called: it blocks, and in a static binary it needs the host's own libc. What it would ask beside files and DNS (NIS, LDAP,
+//! multicast DNS) cannot be asked from here, and is told as such.
 
-use std::{net::IpAddr, path::Path, time::Duration};
-
-use hickory_resolver::{
-    TokioResolver,
-    config::{ResolveHosts, ResolverConfig, ResolverOpts, ServerOrderingStrategy},
-    net::{DnsError, NetError, runtime::TokioRuntimeProvider},
-    proto::op::ResponseCode,
-    system_conf::parse_resolv_conf,
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
 };
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use thiserror::Error;
 
 use super::Root;
-use crate::model::NameFault;
+use crate::model::{NameFault, NamesView, OwnResolvers, Resolution, ServerAnswer, ServerOf};
 
-/// Bytes of /etc/hosts that are read: block lists of ten thousands of names are there on some hosts, and fit.
-const HOSTS_BYTES: u64 = 4 << 20;
-/// Bytes of /etc/resolv.conf that are read.
-const RESOLV_BYTES: u64 = 64 << 10;
-/// How long those two files may take: they are local, unless something is very wrong.
+mod again;
+pub(super) mod files;
+pub(super) mod server;
+
+use files::Files;
+use server::{Question, ask, no_answer};
+
+/// How long the host's files may take: they are local, unless something is very wrong.
 const FILES: Duration = Duration::from_secs(1);
-/// One name server's time for an answer. One try only: the probe is repeated anyway, and a fault must show at once.
-const SERVER: Duration = Duration::from_secs(1);
-/// Name servers that are asked, as glibc does (resolv.conf(5): MAXNS).
-const SERVERS: usize = 3;
-/// The whole of one lookup: all servers in turn, with room for search domains.
-const LOOKUP: Duration = Duration::from_secs(4);
-/// Addresses that are kept of one answer.
-const ADDRESSES: usize = 64;
+/// How much longer an earlier server is waited for once a later one has answered: who is merely slower decides, who is silent does
+/// not hold anybody up.
+const GRACE: Duration = Duration::from_millis(150);
 /// Characters of a name at most (RFC 1035 section 2.3.4).
 const NAME_CHARS: usize = 253;
+/// Name servers of a gateway's own that are asked.
+const OWN_SERVERS: usize = 8;
 
 /// Why a name has no address.
 #[derive(Debug, Error)]
@@ -45,20 +42,21 @@ pub struct NameError {
     pub detail: String,
 }
 
-/// Resolves names as the host would.
+/// Resolves names as the host, or as a gateway, would.
 #[derive(Debug, Clone)]
 pub struct Dns {
     root: Root,
-    /// Where name servers listen; 53, but in tests.
+    /// Where the host's name servers listen; 53, but in tests.
     port: u16,
 }
 
-/// What the files say about a name.
-struct Files {
-    /// Its addresses in the hosts file.
-    hosts: Vec<IpAddr>,
-    /// `/etc/resolv.conf`; `None`: not there, or not readable.
-    resolv: Option<Vec<u8>>,
+/// Who decides among several name servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// The first in order that answers, be it that there is no such name (resolv.conf(5): nameserver).
+    First,
+    /// Any that has addresses: nginx asks them in turn, HAProxy all at once.
+    Any,
 }
 
 impl Dns {
@@ -67,194 +65,228 @@ impl Dns {
         Self { root, port: 53 }
     }
 
-    /// With name servers that listen on another port than 53.
+    /// With name servers of the host that listen on another port than 53.
     #[cfg(test)]
     pub fn at_port(root: Root, port: u16) -> Self {
         Self { root, port }
     }
 
-    /// All addresses of a name, IPv4 first. Both files are read anew each time: mending them is a way out of an outage.
+    /// All addresses of a name as the host resolves it, IPv4 first.
     pub async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, NameError> {
-        let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
-        if let Ok(ip) = bare.parse() {
+        self.resolve(name, &Resolution::AtEachUse).await
+    }
+
+    /// All addresses of a name as the gateway resolves it, IPv4 first. The files are read anew each time: mending them is a way out
+    /// of an outage. A gateway that has no name server of its own, though it needs one, is looked at with the host's eyes.
+    pub async fn resolve(&self, name: &str, resolution: &Resolution) -> Result<Vec<IpAddr>, NameError> {
+        if let Some(ip) = literal(name) {
             return Ok(vec![ip]);
         }
-        let fail = |fault, detail: String| NameError { name: name.to_owned(), fault, detail };
+        let own = resolution.servers().filter(|own| !own.servers.is_empty());
+        let view = self.look(name, own, false).await.map_err(|(fault, detail)| error(name, fault, detail))?;
+        if view.ips.is_empty() { Err(failure(name, &view, own.is_some())) } else { Ok(view.ips) }
+    }
+
+    /// Everything that files and name servers say of a name, each server asked on its own and all side by side.
+    pub async fn view(&self, name: &str, resolution: &Resolution) -> Result<NamesView, NameError> {
+        let own = resolution.servers().filter(|own| !own.servers.is_empty());
+        let looked = self.look(name, own, true).await.map_err(|(fault, detail)| error(name, fault, detail))?;
+        Ok(NamesView { resolution: resolution.clone(), ..looked })
+    }
+
+    /// Why a view has no address.
+    pub fn fault(view: &NamesView) -> NameError {
+        failure(&view.name, view, view.resolution.servers().is_some_and(|own| !own.servers.is_empty()))
+    }
+
+    /// `all`: until each server has answered or its time is over, and the host's too where a gateway has its own; else until it is
+    /// clear what comes out.
+    async fn look(&self, name: &str, own: Option<&OwnResolvers>, all: bool) -> Result<NamesView, (NameFault, String)> {
         if name.is_empty() || name.len() > NAME_CHARS || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(fail(NameFault::NxDomain, "this can be nobody's name".to_owned()));
+            return Err((NameFault::NxDomain, "this can be nobody's name".to_owned()));
         }
         let (root, asked) = (self.root.clone(), name.to_owned());
-        let files = super::blocking(FILES, move || read_files(&root, &asked)).await;
-        let files =
-            files.ok_or_else(|| fail(NameFault::Silent, "/etc/hosts and /etc/resolv.conf could not be read in time".to_owned()))?;
-        if !files.hosts.is_empty() {
-            return Ok(files.hosts);
-        }
-        if is_localhost(name) {
-            return Ok(vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])]);
-        }
-        let resolver = self.resolver(files.resolv.as_deref()).map_err(|why| fail(NameFault::NoServer, why))?;
-        match tokio::time::timeout(LOOKUP, resolver.lookup_ip(name)).await {
-            Err(_) => Err(fail(NameFault::Silent, format!("no answer within {} s", LOOKUP.as_secs()))),
-            Ok(Err(error)) => Err(fail(fault(&error), error.to_string())),
-            Ok(Ok(answer)) => {
-                let mut found: Vec<IpAddr> = answer.iter().take(ADDRESSES).collect();
-                found.sort_by_key(IpAddr::is_ipv6);
-                found.dedup();
-                if found.is_empty() { Err(fail(NameFault::NoData, "an answer without an address".to_owned())) } else { Ok(found) }
+        let files = super::blocking(FILES, move || files::read(&root, &asked)).await;
+        let files = files.ok_or_else(|| (NameFault::Silent, "the files in /etc could not be read in time".to_owned()))?;
+        let mut view = NamesView {
+            name: name.to_owned(),
+            hosts: files.hosts.clone(),
+            modules: files.modules.clone(),
+            search: files.search.clone(),
+            ..NamesView::default()
+        };
+        let by_host = all || own.is_none();
+        // What the hosts file decides needs no server, unless somebody wants to know all.
+        let decided = without_dns(name, &files);
+        let ask_host = by_host && (all || decided.is_none());
+        let plain = [name.trim_end_matches('.').to_owned()];
+        let (host, gateway) = tokio::join!(async { if ask_host { self.of_host(&files, all).await } else { Vec::new() } }, async {
+            match own {
+                Some(own) => self.of_gateway(own, &plain, all).await,
+                None => Vec::new(),
             }
+        },);
+        if own.is_some() {
+            let from = chosen(&gateway, Rule::Any);
+            (view.ips, view.by) = from.map_or_else(Default::default, |answer| (answer.ips.clone(), answer.server.clone()));
+        } else if let Some((ips, by)) = decided {
+            (view.ips, view.by) = (ips, by);
+        } else {
+            let from = chosen(&host, Rule::First).filter(|answer| !answer.ips.is_empty());
+            (view.ips, view.by) = match from {
+                Some(answer) => (answer.ips.clone(), answer.server.clone()),
+                // The hosts file after DNS.
+                None if !files.hosts.is_empty() && files.modules.iter().any(|module| module == "files") => {
+                    let ips = files.hosts.iter().map(|line| line.ip).collect();
+                    (ips, format!("/etc/hosts:{}", files.hosts[0].line))
+                }
+                None if files.modules.iter().any(|module| module == "myhostname") && !files.own.is_empty() => {
+                    (files.own.clone(), "the host's own name".to_owned())
+                }
+                None => Default::default(),
+            };
+            view.unsure = unsure(&files, !view.ips.is_empty());
         }
+        view.servers = host.into_iter().chain(gateway).collect();
+        if files.none_named {
+            // glibc asks this host then, and who has a server here is well; the fault of others is that none is named.
+            let named = |answer: &mut ServerAnswer| {
+                if answer.of == ServerOf::Host && !answer.answered() {
+                    answer.fault = Some(NameFault::NoServer);
+                    "/etc/resolv.conf names no server".clone_into(&mut answer.error);
+                }
+            };
+            view.servers.iter_mut().for_each(named);
+        }
+        Ok(view)
     }
 
-    fn resolver(&self, resolv: Option<&[u8]>) -> Result<TokioResolver, String> {
-        let text = resolv.ok_or("/etc/resolv.conf cannot be read")?;
-        let (config, options) = parse_resolv_conf(text).map_err(|error| format!("/etc/resolv.conf: {error}"))?;
-        let (domain, search, mut servers) = config.into_parts();
-        servers.truncate(SERVERS);
-        for connection in servers.iter_mut().flat_map(|server| &mut server.connections) {
-            connection.port = self.port;
+    async fn of_host(&self, files: &Files, all: bool) -> Vec<ServerAnswer> {
+        let question = Question { names: &files.candidates, four: true, six: true };
+        let asked = files.servers.iter().map(|ip| ask(SocketAddr::new(*ip, self.port), ServerOf::Host, question));
+        gather(asked, Rule::First, all).await
+    }
+
+    async fn of_gateway(&self, own: &OwnResolvers, names: &[String], all: bool) -> Vec<ServerAnswer> {
+        let question = Question { names, four: !own.no_ipv4, six: !own.no_ipv6 };
+        let asked = own.servers.iter().take(OWN_SERVERS).map(|written| async move {
+            match self.place(written).await {
+                Some(at) => ask(at, ServerOf::Gateway, question).await,
+                None => no_answer(written, ServerOf::Gateway, NameFault::NoServer, "its own name does not resolve".to_owned()),
+            }
+        });
+        gather(asked, Rule::Any, all).await
+    }
+
+    /// Where a name server as written in a configuration is: `10.0.0.2`, `[::1]:5353`, `dns.internal`.
+    async fn place(&self, written: &str) -> Option<SocketAddr> {
+        /// Where name servers listen (RFC 1035 section 4.2).
+        const PORT: u16 = 53;
+        if let Ok(at) = written.parse::<SocketAddr>() {
+            return Some(at);
         }
-        let config = ResolverConfig::from_parts(domain, search, servers);
-        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        *builder.options_mut() = ours(options);
-        builder.build().map_err(|error| error.to_string())
+        if let Some(ip) = literal(written) {
+            return Some(SocketAddr::new(ip, PORT));
+        }
+        let (host, port) = match written.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().ok()?),
+            None => (written, PORT),
+        };
+        // As nginx has it resolved at start: by the host.
+        let found = Box::pin(self.look(host, None, false)).await.ok()?;
+        found.ips.first().map(|ip| SocketAddr::new(*ip, port))
     }
 }
 
-/// The host's options, with our own bounds: hickory counts `attempts` beyond the first try.
-fn ours(mut options: ResolverOpts) -> ResolverOpts {
-    options.timeout = SERVER;
-    options.attempts = 0;
-    options.cache_size = 0;
-    options.num_concurrent_reqs = 1;
-    options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
-    options.use_hosts_file = ResolveHosts::Never;
-    options
+fn literal(name: &str) -> Option<IpAddr> {
+    name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name).parse().ok()
 }
 
-fn is_localhost(name: &str) -> bool {
+/// Waits for answers; the result is in the order of the servers. Those that were not waited for are left out.
+async fn gather<F: Future<Output = ServerAnswer>>(asked: impl Iterator<Item = F>, rule: Rule, all: bool) -> Vec<ServerAnswer> {
+    let mut running: FuturesUnordered<_> = asked.enumerate().map(|(index, answer)| async move { (index, answer.await) }).collect();
+    let mut answers: Vec<(usize, ServerAnswer)> = Vec::new();
+    let mut deadline = None;
+    loop {
+        let patience = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            next = running.next() => match next {
+                Some(answer) => answers.push(answer),
+                None => break,
+            },
+            () = patience => break,
+        }
+        if all {
+            continue;
+        }
+        let settles = |answer: &ServerAnswer| final_for(rule, answer);
+        let first = answers.iter().filter(|(_, answer)| settles(answer)).map(|(index, _)| *index).min();
+        if let Some(first) = first {
+            let earlier = answers.iter().filter(|(index, _)| *index < first).count();
+            if earlier == first || rule == Rule::Any {
+                break;
+            }
+            deadline.get_or_insert_with(|| tokio::time::Instant::now() + GRACE);
+        }
+    }
+    answers.sort_by_key(|(index, _)| *index);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// Whether nobody is asked after this answer.
+fn final_for(rule: Rule, answer: &ServerAnswer) -> bool {
+    match rule {
+        Rule::Any => !answer.ips.is_empty(),
+        Rule::First => !matches!(answer.fault, Some(NameFault::ServFail | NameFault::Silent | NameFault::NoServer)),
+    }
+}
+
+/// The answer that counts.
+fn chosen(answers: &[ServerAnswer], rule: Rule) -> Option<&ServerAnswer> {
+    answers.iter().find(|answer| final_for(rule, answer))
+}
+
+/// What is decided before any name server is asked: the hosts file where it comes before DNS, and `localhost`.
+fn without_dns(name: &str, files: &Files) -> Option<(Vec<IpAddr>, String)> {
+    let place = |module: &str| files.modules.iter().position(|known| known == module).unwrap_or(usize::MAX);
+    if let Some(line) = files.hosts.first().filter(|_| place("files") < place("dns").min(place("resolve"))) {
+        let ips = files.hosts.iter().map(|line| line.ip).collect();
+        return Some((ips, format!("/etc/hosts:{}", line.line)));
+    }
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    name == "localhost" || name.ends_with(".localhost") // RFC 6761 section 6.3
+    let localhost = name == "localhost" || name.ends_with(".localhost"); // RFC 6761 section 6.3
+    localhost.then(|| (vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])], "RFC 6761".to_owned()))
 }
 
-fn read_files(root: &Root, name: &str) -> Files {
-    let read = |path, limit| root.read_at_most(Path::new(path), limit).ok().map(|(bytes, _)| bytes);
-    let hosts = read("/etc/hosts", HOSTS_BYTES).unwrap_or_default();
-    Files { hosts: in_hosts(&String::from_utf8_lossy(&hosts), name), resolv: read("/etc/resolv.conf", RESOLV_BYTES) }
+/// The modules that may have decided otherwise: those before DNS where that has the name, else all.
+fn unsure(files: &Files, found: bool) -> Vec<String> {
+    let dns = files.modules.iter().position(|module| module == "dns" || module == "resolve").unwrap_or(usize::MAX);
+    let before = |module: &String| files.modules.iter().position(|known| known == module).is_some_and(|at| at < dns);
+    files.opaque.iter().filter(|module| !found || before(module)).cloned().collect()
 }
 
-/// The addresses of a name in a hosts file (hosts(5)): those of all its lines, as glibc does it with `multi on`.
-fn in_hosts(text: &str, name: &str) -> Vec<IpAddr> {
-    let name = name.trim_end_matches('.');
-    let mut found: Vec<IpAddr> = Vec::new();
-    for line in text.lines() {
-        let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
-        let Some(ip) = words.next().and_then(|word| word.parse().ok()) else { continue };
-        if found.len() < ADDRESSES && !found.contains(&ip) && words.any(|word| word.eq_ignore_ascii_case(name)) {
-            found.push(ip);
+fn error(name: &str, fault: NameFault, detail: String) -> NameError {
+    NameError { name: name.to_owned(), fault, detail }
+}
+
+/// The worst of what the servers said that are asked: with the server's name, so that a person knows where to look.
+fn failure(name: &str, view: &NamesView, own: bool) -> NameError {
+    let of = if own { ServerOf::Gateway } else { ServerOf::Host };
+    let answers: Vec<&ServerAnswer> = view.servers.iter().filter(|answer| answer.of == of).collect();
+    let answered = answers.iter().find(|answer| final_for(Rule::First, answer)).or_else(|| answers.iter().find(|a| a.answered()));
+    match answered.or_else(|| answers.first()) {
+        Some(answer) => {
+            let fault = answer.fault.unwrap_or(NameFault::NoData);
+            error(name, fault, format!("{}: {}", answer.server, answer.words()))
         }
-    }
-    found.sort_by_key(IpAddr::is_ipv6);
-    found
-}
-
-fn fault(error: &NetError) -> NameFault {
-    let by_code = |code: ResponseCode| match code {
-        ResponseCode::NXDomain => NameFault::NxDomain,
-        ResponseCode::NoError => NameFault::NoData,
-        // SERVFAIL, REFUSED and whatever else a server says instead of an answer.
-        _ => NameFault::ServFail,
-    };
-    match error {
-        NetError::Dns(DnsError::NoRecordsFound(none)) => by_code(none.response_code),
-        NetError::Dns(DnsError::ResponseCode(code)) => by_code(*code),
-        NetError::Timeout | NetError::NoConnections | NetError::Io(_) | NetError::Busy => NameFault::Silent,
-        _ => NameFault::ServFail,
+        None => error(name, NameFault::NoServer, "no name server is configured".to_owned()),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use tokio::net::UdpSocket;
-
-    use super::*;
-
-    fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, Dns) {
-        let dir = tempfile::tempdir().expect("temporary directory");
-        std::fs::create_dir(dir.path().join("etc")).expect("directory");
-        for (name, text) in files {
-            std::fs::write(dir.path().join("etc").join(name), text).expect("file");
-        }
-        let dns = Dns::new(Root::below(dir.path()));
-        (dir, dns)
-    }
-
-    /// A name server on loopback that answers each question with this code and, when it is 0, with 192.0.2.7 for A.
-    async fn server(code: Option<u8>) -> u16 {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bind");
-        let port = socket.local_addr().expect("address").port();
-        tokio::spawn(async move {
-            let mut buf = [0_u8; 1500];
-            while let Ok((len, from)) = socket.recv_from(&mut buf).await {
-                let Some(code) = code else { continue };
-                // The question: a 12-byte header, the name, type and class; additional records of the query are left out.
-                let end = 12 + buf[12..len].iter().position(|b| *b == 0).expect("end of the name") + 5;
-                let is_a = buf[end - 4..end - 2] == [0, 1];
-                let mut answer = buf[..end].to_vec();
-                answer[2] |= 0x80;
-                answer[3] = 0x80 | code;
-                answer[6..12].fill(0);
-                if code == 0 && is_a {
-                    answer[7] = 1;
-                    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 7]);
-                }
-                socket.send_to(&answer, from).await.expect("answer");
-            }
-        });
-        port
-    }
-
-    async fn ask(code: Option<u8>) -> Result<Vec<IpAddr>, NameError> {
-        let (_dir, mut dns) = tree(&[("resolv.conf", "nameserver 127.0.0.1\n")]);
-        dns.port = server(code).await;
-        dns.lookup("app.example.com").await
-    }
-
-    #[tokio::test]
-    async fn the_hosts_file_comes_first_and_ipv4_before_ipv6() {
-        let (_dir, dns) =
-            tree(&[("hosts", "# x app\n::1 app\n10.0.0.9  web App app.internal # app2\nbad app\n127.0.0.1 localhost\n")]);
-        let found = dns.lookup("APP").await.expect("in the hosts file");
-        assert_eq!(found, ["10.0.0.9".parse::<IpAddr>().expect("ip"), "::1".parse().expect("ip")]);
-        assert_eq!(dns.lookup("localhost").await.expect("localhost").len(), 1, "the file's own localhost wins");
-        assert_eq!(dns.lookup("[::1]").await.expect("literal"), ["::1".parse::<IpAddr>().expect("ip")]);
-        assert_eq!(dns.lookup("app2").await.expect_err("only in a comment").fault, NameFault::NoServer);
-    }
-
-    #[tokio::test]
-    async fn localhost_needs_no_file_and_other_names_a_server() {
-        let (_dir, dns) = tree(&[]);
-        assert_eq!(dns.lookup("localhost").await.expect("RFC 6761").len(), 2);
-        assert_eq!(dns.lookup("app").await.expect_err("no resolv.conf").fault, NameFault::NoServer);
-        let (_dir, dns) = tree(&[("resolv.conf", "search example.com\n")]);
-        assert_eq!(dns.lookup("app").await.expect_err("no nameserver").fault, NameFault::NoServer);
-        assert_eq!(dns.lookup("a b\u{1b}").await.expect_err("no name").fault, NameFault::NxDomain);
-    }
-
-    #[tokio::test]
-    async fn each_answer_of_a_name_server_is_told_apart() {
-        assert_eq!(ask(Some(0)).await.expect("an address"), ["192.0.2.7".parse::<IpAddr>().expect("ip")]);
-        assert_eq!(ask(Some(3)).await.expect_err("NXDOMAIN").fault, NameFault::NxDomain);
-        assert_eq!(ask(Some(2)).await.expect_err("SERVFAIL").fault, NameFault::ServFail);
-        assert_eq!(ask(Some(5)).await.expect_err("REFUSED").fault, NameFault::ServFail);
-    }
-
-    #[tokio::test]
-    async fn a_silent_server_costs_a_second() {
-        let began = Instant::now();
-        assert_eq!(ask(None).await.expect_err("silence").fault, NameFault::Silent);
-        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
-    }
-}
+mod tests;

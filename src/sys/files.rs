@@ -4,12 +4,15 @@
 //! lead back into it, never out. The walk is made by hand with one directory descriptor per component, because openat2's
 //! RESOLVE_IN_ROOT needs Linux 5.6, and because a walk over descriptors cannot be raced by whoever owns the tree.
 
+mod walk;
+
 use std::{
+    collections::BTreeSet,
     ffi::OsStr,
     fs::File,
-    io::{self, Read as _},
+    io::{self, Read as _, Seek as _},
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -19,12 +22,14 @@ use rustix::{
 };
 use thiserror::Error;
 
+use super::acl::{ACL_BYTES, Acl};
+
 pub use rustix::fs::FileType as FileKind;
 
-/// Symlinks followed in one path at most: Linux's own limit (path_resolution(7)).
-const SYMLINKS: u32 = 40;
 /// Bytes of a file that is read whole at most: a configuration is far below, and a 10 MB line must not cost more.
 pub const FILE_BYTES: u64 = 32 << 20;
+/// Room for a file that tells no size, in bytes.
+const SIZELESS_BYTES: usize = 4 << 10;
 /// Names in one directory that are looked at, at most.
 const DIRECTORY_NAMES: usize = 20_000;
 
@@ -67,6 +72,8 @@ pub struct FileInfo {
     pub modified: i64,
     /// Nanoseconds of the modification: tells two writes of one second apart.
     pub modified_ns: u32,
+    /// Change of the inode: what was moved or copied with its times kept is told by this, in seconds since the Unix epoch.
+    pub changed: i64,
     /// Permission bits.
     pub mode: u32,
     /// Owner.
@@ -79,6 +86,13 @@ pub struct FileInfo {
     pub id: (u64, u64),
 }
 
+impl FileInfo {
+    /// The modification in nanoseconds since the Unix epoch: orders what was written within one second.
+    pub fn modified_order(&self) -> Option<u64> {
+        u64::try_from(self.modified).ok()?.checked_mul(1_000_000_000)?.checked_add(u64::from(self.modified_ns))
+    }
+}
+
 impl From<fs::Stat> for FileInfo {
     fn from(stat: fs::Stat) -> Self {
         Self {
@@ -86,6 +100,7 @@ impl From<fs::Stat> for FileInfo {
             size: u64::try_from(stat.st_size).unwrap_or(0),
             modified: stat.st_mtime,
             modified_ns: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+            changed: stat.st_ctime,
             mode: stat.st_mode & 0o7777,
             uid: stat.st_uid,
             gid: stat.st_gid,
@@ -95,21 +110,64 @@ impl From<fs::Stat> for FileInfo {
     }
 }
 
+/// What of /proc/PID is shown below the root of a process: plain files, and links that are only read or lead to its binary.
+const OF_PROCESS: &[&str] =
+    &["status", "stat", "cmdline", "environ", "exe", "cgroup", "comm", "fd/0", "fd/1", "fd/2", "ns/net", "ns/mnt"];
+
 /// The root of the tree that is looked at.
 #[derive(Debug, Clone)]
 pub struct Root {
     path: Arc<PathBuf>,
+    /// Whose root it is, where it is a process's.
+    process: Option<Arc<OfProcess>>,
+}
+
+/// A process whose root is looked at.
+#[derive(Debug)]
+struct OfProcess {
+    /// Its directory of /proc: it leads nowhere once the process has ended, whoever has its number then (proc(5)).
+    dir: OwnedFd,
+    /// The processes that may be asked for below its /proc by their numbers here.
+    pids: BTreeSet<u32>,
 }
 
 impl Root {
     /// The host's own `/`.
     pub fn host() -> Self {
-        Self { path: Arc::new(PathBuf::from("/")) }
+        Self { path: Arc::new(PathBuf::from("/")), process: None }
     }
 
     /// The tree below `path`.
     pub fn below(path: impl Into<PathBuf>) -> Self {
-        Self { path: Arc::new(path.into()) }
+        Self { path: Arc::new(path.into()), process: None }
+    }
+
+    /// The tree that a process of this host sees, by its directory of /proc. Below it, what that tells of these processes is found
+    /// under the numbers that they have here.
+    pub(super) fn of_process(pid: u32, dir: OwnedFd, pids: BTreeSet<u32>) -> Self {
+        Self { path: Arc::new(PathBuf::from(format!("/proc/{pid}/root"))), process: Some(Arc::new(OfProcess { dir, pids })) }
+    }
+
+    /// Where a path is to be looked for instead, and under which name: `/proc/PID/root/etc` is in the tree of that process, whose
+    /// links lead nowhere else, and what /proc tells of a process is the host's.
+    fn elsewhere(&self, path: &Path) -> Option<(Self, PathBuf)> {
+        let rest = path.strip_prefix("/proc").ok()?;
+        let mut parts = rest.components();
+        let pid: u32 = parts.next()?.as_os_str().to_str()?.parse().ok()?;
+        let rest = parts.as_path();
+        match &self.process {
+            Some(process) => {
+                let shown = process.pids.contains(&pid) && OF_PROCESS.iter().any(|name| rest.as_os_str() == *name);
+                shown.then(|| (Self::host(), path.to_owned()))
+            }
+            None if self.is_host() => {
+                let inside = rest.strip_prefix("root").ok().filter(|inside| inside.components().next().is_some())?;
+                let dir = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let dir = fs::open(format!("/proc/{pid}"), dir, Mode::empty()).ok()?;
+                Some((Self::of_process(pid, dir, BTreeSet::new()), inside.to_owned()))
+            }
+            None => None,
+        }
     }
 
     /// Where it is on the host: only for programs that have a root of their own to be told.
@@ -122,14 +180,49 @@ impl Root {
         self.path.as_os_str() == "/"
     }
 
+    /// The tree that a process sees, with its path on this host. `None`: it sees the same as we do, or it may not be told.
+    pub fn seen_by(&self, pid: u32) -> Option<(PathBuf, Self)> {
+        let at = PathBuf::from(format!("/proc/{pid}/root"));
+        let theirs = self.is_host().then(|| self.stat(&at).ok()).flatten()?.id;
+        if self.stat(Path::new("/")).ok()?.id == theirs {
+            return None;
+        }
+        let dir = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = fs::open(format!("/proc/{pid}"), dir, Mode::empty()).ok()?;
+        Some((at, Self::of_process(pid, dir, BTreeSet::from([pid]))))
+    }
+
+    /// Whether it is that of a system that runs: the host's own, or one of its processes'.
+    pub fn is_running(&self) -> bool {
+        self.is_host() || self.process.is_some()
+    }
+
+    /// Whether it is a tree of files of a host that does not run here, a copy or an image: its /proc, if it has one, is not the kernel's.
+    pub fn is_copy(&self) -> bool {
+        // magic.h: PROC_SUPER_MAGIC.
+        const PROC: i64 = 0x9fa0;
+        let kind = |path: PathBuf| rustix::fs::statfs(&path).ok().map(|info| info.f_type);
+        !self.is_running() && kind(self.path.join("proc")).is_none_or(|kind| kind != PROC)
+    }
+
+    /// The directory of a path with the last name in it, links followed: for calls that take a path, by `/proc/self/fd/N/NAME`.
+    pub(super) fn entry(&self, path: &Path) -> Result<(OwnedFd, std::ffi::OsString), FileError> {
+        let found = self.walk(path, true).and_then(|(dir, name)| name.map(|name| (dir, name)).ok_or(Errno::ISDIR));
+        found.map_err(|error| FileError::new("open", path, error))
+    }
+
     /// Opens a regular file for reading. Directories, FIFOs, sockets and devices are refused, and never waited for.
     pub fn open(&self, path: &Path) -> Result<File, FileError> {
+        self.open_sized(path).map(|(file, _)| file)
+    }
+
+    /// The same with its size in bytes, which files of /proc do not tell.
+    fn open_sized(&self, path: &Path) -> Result<(File, u64), FileError> {
         let file = self.open_any(path)?;
-        let kind =
-            fs::fstat(&file).map(|stat| FileType::from_raw_mode(stat.st_mode)).map_err(|e| FileError::new("stat", path, e))?;
+        let info = fs::fstat(&file).map(FileInfo::from).map_err(|e| FileError::new("stat", path, e))?;
         let refuse = |what: &str| Err(FileError::new("open", path, io::Error::new(io::ErrorKind::InvalidInput, what.to_owned())));
-        match kind {
-            FileType::RegularFile => Ok(file),
+        match info.kind {
+            FileType::RegularFile => Ok((file, info.size)),
             FileType::Directory => refuse("is a directory, not a file"),
             FileType::Fifo => refuse("is a FIFO, not a file"),
             FileType::Socket => refuse("is a socket, not a file"),
@@ -142,6 +235,9 @@ impl Root {
     pub fn open_any(&self, path: &Path) -> Result<File, FileError> {
         // NONBLOCK: a FIFO without writer must not hold us up. NOCTTY: a terminal must not become ours.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        if let Some((root, path)) = self.elsewhere(path) {
+            return root.open_any(&path);
+        }
         if self.is_host() {
             return fs::open(path, flags, Mode::empty()).map(File::from).map_err(|e| FileError::new("open", path, e));
         }
@@ -160,12 +256,25 @@ impl Root {
 
     /// Reads at most `limit` bytes of a file; `true`: there was more.
     pub fn read_at_most(&self, path: &Path, limit: u64) -> Result<(Vec<u8>, bool), FileError> {
-        let mut bytes = Vec::new();
-        let file = self.open(path)?;
+        let (file, size) = self.open_sized(path)?;
+        let size = size.min(limit);
+        // Files of /proc tell no size, and are made anew for each read that goes on: a page is enough for most of them.
+        let room = if size == 0 { SIZELESS_BYTES } else { usize::try_from(size).unwrap_or(0).saturating_add(1) };
+        let mut bytes = Vec::with_capacity(room);
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| FileError::new("read", path, e))?;
         let more = bytes.len() as u64 > limit;
         bytes.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok((bytes, more))
+    }
+
+    /// The last bytes of a file, at most so many; `true`: there was more before them. They may begin within a line.
+    pub fn tail(&self, path: &Path, limit: u64) -> Result<(Vec<u8>, bool), FileError> {
+        let (mut file, size) = self.open_sized(path)?;
+        let wrong = |e: io::Error| FileError::new("read", path, e);
+        file.seek(io::SeekFrom::Start(size.saturating_sub(limit))).map_err(wrong)?;
+        let mut bytes = Vec::new();
+        file.take(limit).read_to_end(&mut bytes).map_err(wrong)?;
+        Ok((bytes, size > limit))
     }
 
     /// Reads a small text file, as below /proc and /sys; bytes that are no UTF-8 become U+FFFD.
@@ -175,10 +284,15 @@ impl Root {
 
     /// The names in a directory, sorted.
     pub fn list(&self, path: &Path) -> Result<Vec<std::ffi::OsString>, FileError> {
+        self.list_at_most(path, DIRECTORY_NAMES)
+    }
+
+    /// The names in a directory, sorted: of the first so many that the file system gives.
+    pub fn list_at_most(&self, path: &Path, limit: usize) -> Result<Vec<std::ffi::OsString>, FileError> {
         let dir = self.open_any(path)?;
         let entries = fs::Dir::read_from(&dir).map_err(|e| FileError::new("list", path, e))?;
         let mut names = Vec::new();
-        for entry in entries.take(DIRECTORY_NAMES) {
+        for entry in entries.take(limit.saturating_add(2)) {
             let entry = entry.map_err(|e| FileError::new("list", path, e))?;
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name != "." && name != ".." {
@@ -201,6 +315,9 @@ impl Root {
 
     /// The text of a symlink.
     pub fn readlink(&self, path: &Path) -> Result<PathBuf, FileError> {
+        if let Some((root, path)) = self.elsewhere(path) {
+            return root.readlink(&path);
+        }
         let target = if self.is_host() {
             fs::readlink(path, Vec::new())
         } else {
@@ -209,18 +326,38 @@ impl Root {
         target.map(|target| PathBuf::from(OsStr::from_bytes(target.as_bytes()))).map_err(|e| FileError::new("readlink", path, e))
     }
 
-    /// Whether mode bits are not all that decides about access: a POSIX ACL is there (acl(5)). Unknown counts as no.
-    pub fn has_acl(&self, path: &Path) -> bool {
+    /// The access control list of a file or directory, where it has one that can be read.
+    pub fn acl(&self, path: &Path) -> Option<Acl> {
         const ACL: &str = "system.posix_acl_access";
-        let mut none = [0_u8; 0];
-        if self.is_host() {
-            return fs::getxattr(path, ACL, &mut none).is_ok_and(|size| size > 0);
+        let mut bytes = vec![0_u8; ACL_BYTES];
+        if let Some((root, path)) = self.elsewhere(path) {
+            return root.acl(&path);
         }
-        // Extended attributes need a path or a readable descriptor; below a root only what may be opened can be asked.
-        self.open_any(path).is_ok_and(|file| fs::fgetxattr(&file, ACL, &mut none).is_ok_and(|size| size > 0))
+        let size = if self.is_host() {
+            fs::getxattr(path, ACL, &mut bytes).ok()?
+        } else {
+            // Extended attributes need a path or a readable descriptor; below a root only what may be opened can be asked.
+            fs::fgetxattr(&self.open_any(path).ok()?, ACL, &mut bytes).ok()?
+        };
+        Acl::parse(bytes.get(..size)?)
+    }
+
+    /// Its label for SELinux, where it has one that can be read.
+    pub fn label(&self, path: &Path) -> Option<String> {
+        const BYTES: usize = 256;
+        if !self.is_host() || self.elsewhere(path).is_some() {
+            return None;
+        }
+        let mut bytes = [0_u8; BYTES];
+        let size = fs::getxattr(path, "security.selinux", &mut bytes).ok()?;
+        let text = String::from_utf8_lossy(bytes.get(..size)?).trim_end_matches('\0').to_owned();
+        (!text.is_empty()).then_some(text)
     }
 
     fn stat_with(&self, path: &Path, follow: bool) -> Result<FileInfo, FileError> {
+        if let Some((root, path)) = self.elsewhere(path) {
+            return root.stat_with(&path, follow);
+        }
         let stat = if self.is_host() {
             if follow { fs::stat(path) } else { fs::lstat(path) }
         } else {
@@ -231,113 +368,7 @@ impl Root {
         };
         stat.map(FileInfo::from).map_err(|e| FileError::new("stat", path, e))
     }
-
-    /// The directory that holds the last component, and its name; no name: the path is the directory itself.
-    fn walk(&self, path: &Path, follow_last: bool) -> Result<(OwnedFd, Option<std::ffi::OsString>), Errno> {
-        let dir_flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let mut dirs = vec![fs::open(self.path.as_path(), dir_flags, Mode::empty())?];
-        let mut rest: Vec<std::ffi::OsString> = components(path);
-        let mut links = 0;
-        while let Some(part) = rest.pop() {
-            let here = dirs.last().ok_or(Errno::NOENT)?;
-            if part == ".." {
-                if dirs.len() > 1 {
-                    dirs.pop();
-                }
-                continue;
-            }
-            let last = rest.is_empty();
-            if !last || follow_last {
-                match fs::readlinkat(here, &*part, Vec::new()) {
-                    Ok(target) => {
-                        links += 1;
-                        if links > SYMLINKS {
-                            return Err(Errno::LOOP);
-                        }
-                        let target = PathBuf::from(OsStr::from_bytes(target.as_bytes()));
-                        if target.is_absolute() {
-                            dirs.truncate(1);
-                        }
-                        rest.extend(components(&target));
-                        continue;
-                    }
-                    Err(Errno::INVAL) => {} // no symlink
-                    Err(Errno::NOENT) if last => return Ok((dirs.pop().ok_or(Errno::NOENT)?, Some(part))),
-                    Err(error) => return Err(error),
-                }
-            }
-            if last {
-                return Ok((dirs.pop().ok_or(Errno::NOENT)?, Some(part)));
-            }
-            let next = fs::openat(here, &*part, dir_flags | OFlags::NOFOLLOW, Mode::empty())?;
-            dirs.push(next);
-        }
-        Ok((dirs.pop().ok_or(Errno::NOENT)?, None))
-    }
-}
-
-/// The names of a path, last first, without `.` and the root.
-fn components(path: &Path) -> Vec<std::ffi::OsString> {
-    path.components()
-        .rev()
-        .filter_map(|part| match part {
-            Component::Normal(name) => Some(name.to_owned()),
-            Component::ParentDir => Some("..".into()),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-        })
-        .collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    fn tree() -> (tempfile::TempDir, Root) {
-        let dir = tempfile::tempdir().expect("temporary directory");
-        std::fs::create_dir_all(dir.path().join("etc/app")).expect("directory");
-        std::fs::write(dir.path().join("etc/app/conf"), "inside").expect("file");
-        std::fs::write(dir.path().join("etc/passwd"), "tree's own").expect("file");
-        let root = Root::below(dir.path());
-        (dir, root)
-    }
-
-    #[test]
-    fn no_link_leads_out_of_the_root() {
-        let (dir, root) = tree();
-        symlink("/etc/passwd", dir.path().join("absolute")).expect("symlink");
-        symlink("../../../../../../etc/passwd", dir.path().join("etc/app/dots")).expect("symlink");
-        symlink("/etc/app", dir.path().join("dir")).expect("symlink");
-        assert_eq!(root.text("/absolute").expect("absolute link"), "tree's own");
-        assert_eq!(root.text("/etc/app/dots").expect("dotted link"), "tree's own");
-        assert_eq!(root.text("/dir/../../../etc/passwd").expect("dots after a link"), "tree's own");
-        assert_eq!(root.text("/dir/conf").expect("through a linked directory"), "inside");
-        assert_eq!(root.readlink(Path::new("/absolute")).expect("link text"), Path::new("/etc/passwd"));
-        assert_eq!(root.lstat(Path::new("/absolute")).expect("link").kind, FileType::Symlink);
-        assert_eq!(root.stat(Path::new("/dir")).expect("linked directory").kind, FileType::Directory);
-        assert_eq!(root.list(Path::new("/dir")).expect("names"), ["conf", "dots"]);
-    }
-
-    #[test]
-    fn loops_fifos_and_directories_are_errors_at_once() {
-        let (dir, root) = tree();
-        symlink("/b", dir.path().join("a")).expect("symlink");
-        symlink("/a", dir.path().join("b")).expect("symlink");
-        rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("fifo"), FileType::Fifo, Mode::RUSR, 0).expect("fifo");
-        assert_eq!(root.open(Path::new("/a")).expect_err("loop").source.raw_os_error(), Some(Errno::LOOP.raw_os_error()));
-        assert!(root.open(Path::new("/fifo")).expect_err("fifo").to_string().contains("is a FIFO"));
-        assert!(Root::host().open(&dir.path().join("fifo")).expect_err("fifo").to_string().contains("is a FIFO"));
-        assert!(root.open(Path::new("/etc")).expect_err("directory").to_string().contains("is a directory"));
-        assert!(root.open(Path::new("/none")).expect_err("nothing").not_found());
-        assert!(root.stat(Path::new("/none/x")).expect_err("nothing").not_found());
-    }
-
-    #[test]
-    fn a_large_file_is_cut_and_says_so() {
-        let (dir, root) = tree();
-        std::fs::write(dir.path().join("big"), vec![b'x'; 100]).expect("file");
-        assert_eq!(root.read_at_most(Path::new("/big"), 10).expect("read"), (vec![b'x'; 10], true));
-        assert_eq!(root.read_at_most(Path::new("/big"), 100).expect("read"), (vec![b'x'; 100], false));
-    }
-}
+mod tests;

@@ -1,18 +1,15 @@
 //! systemd's journal, by its own reader: journalctl knows compression, sealing, several files and rotation, and stays right when the
 //! format changes.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::{io, path::Path, process::Command};
 
-use tokio::{
-    io::AsyncReadExt as _,
-    process::{Child, ChildStdout, Command},
-};
+use serde::{Deserialize, Serialize};
+use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 
-use super::{Refusal, Root};
+use super::{
+    Refusal, Root,
+    broker::{self, Running, Task},
+};
 
 /// Where the program is: never looked for in a PATH that somebody else made.
 const PROGRAMS: [&str; 2] = ["/usr/bin/journalctl", "/bin/journalctl"];
@@ -26,7 +23,7 @@ const PIECE_BYTES: usize = 64 << 10;
 pub const JOURNAL_UNITS: usize = 32;
 
 /// What is read of the journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalQuery {
     /// Units: `app.service`. Names that are no unit's are left out.
     pub units: Vec<String>,
@@ -40,8 +37,9 @@ pub struct JournalQuery {
 /// this is dropped; when we are killed it ends by the pipe that hangs up.
 #[derive(Debug)]
 pub struct JournalStream {
-    child: Child,
-    out: ChildStdout,
+    running: Running,
+    out: pipe::Receiver,
+    complaints: pipe::Receiver,
 }
 
 /// Whether a directory of journals is there, or one that may not be looked into. Where none is, no journal is kept, and there is
@@ -51,20 +49,20 @@ pub fn has_journal(root: &Root) -> bool {
 }
 
 /// Whether a name can be a unit's (systemd.unit(5)): nothing that journalctl would take for an option or a pattern.
-fn is_unit(name: &str) -> bool {
+pub(super) fn is_unit(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
     !name.starts_with('-') && name.contains('.') && name.len() <= 255 && name.chars().all(plain)
 }
 
 /// The arguments.
-fn arguments(root: &Root, query: &JournalQuery) -> Vec<String> {
+fn arguments(place: &Path, query: &JournalQuery) -> Vec<String> {
     let mut arguments: Vec<String> = ["--output=export", "--no-pager"].map(str::to_owned).to_vec();
     arguments.push(format!("--lines={}", query.lines));
     if query.follow {
         arguments.push("--follow".to_owned());
     }
-    if !root.is_host() {
-        arguments.push(format!("--root={}", root.place().display()));
+    if place != Path::new("/") {
+        arguments.push(format!("--root={}", place.display()));
     }
     arguments.extend(query.units.iter().filter(|unit| is_unit(unit)).take(JOURNAL_UNITS).map(|unit| format!("--unit={unit}")));
     arguments
@@ -73,19 +71,17 @@ fn arguments(root: &Root, query: &JournalQuery) -> Vec<String> {
 /// Starts the program.
 pub(super) fn start(root: &Root, query: &JournalQuery) -> Result<JournalStream, Refusal> {
     let os = |source| Refusal::Os { operation: "reading the journal", source };
-    let program = PROGRAMS.iter().map(PathBuf::from).find(|path| Root::host().stat(path).is_ok());
-    let program = program.ok_or_else(|| os(io::ErrorKind::NotFound.into()))?;
-    let mut child = Command::new(program)
-        .args(arguments(root, query))
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(os)?;
-    let out = child.stdout.take().ok_or(Refusal::Confused("reading the journal"))?;
-    Ok(JournalStream { child, out })
+    broker::first_of(PROGRAMS).map_err(os)?;
+    let mut started = broker::start(Task::Journal(root.place().to_owned(), query.clone())).map_err(os)?;
+    let (out, complaints) = (started.output().map_err(os)?, started.errors().map_err(os)?);
+    Ok(JournalStream { running: started.running, out, complaints })
+}
+
+/// The program with its arguments, for the journal below this place.
+pub(super) fn command(place: &Path, query: &JournalQuery) -> io::Result<Command> {
+    let mut command = Command::new(broker::first_of(PROGRAMS)?);
+    command.args(arguments(place, query)).env_clear();
+    Ok(command)
 }
 
 impl JournalStream {
@@ -98,14 +94,12 @@ impl JournalStream {
     }
 
     /// What it complained about, after it ended.
-    pub async fn complaint(mut self) -> String {
+    pub async fn complaint(self) -> String {
         let mut text = Vec::new();
-        if let Some(stderr) = self.child.stderr.take() {
-            // What can't be read of a complaint is none.
-            let _ = stderr.take(COMPLAINT_BYTES).read_to_end(&mut text).await;
-        }
+        // What can't be read of a complaint is none.
+        let _ = self.complaints.take(COMPLAINT_BYTES).read_to_end(&mut text).await;
         // It has ended, or is ended by the drop; its status adds nothing to its words.
-        let _ = self.child.start_kill();
+        drop(self.running);
         String::from_utf8_lossy(&text).trim().to_owned()
     }
 }
@@ -123,7 +117,7 @@ mod tests {
             lines: 10,
             follow: true,
         };
-        let arguments = arguments(&Root::host(), &query);
+        let arguments = arguments(Path::new("/"), &query);
         let units: Vec<_> = arguments.iter().filter(|argument| argument.starts_with("--unit")).collect();
         assert_eq!(units, ["--unit=app.service", "--unit=app@1:2.service"]);
         assert!(arguments.iter().all(|argument| !argument.starts_with("--vacuum")));

@@ -16,7 +16,11 @@ const RECORD_BYTES: usize = 8192;
 
 /// The kernel's log, opened at its oldest record.
 #[derive(Debug)]
-pub struct KernelLog(File);
+pub struct KernelLog {
+    device: File,
+    /// What a record is read into: most have a hundred bytes, and there are thousands.
+    room: Vec<u8>,
+}
 
 /// What one read gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,19 +36,15 @@ pub enum KernelRead {
 impl KernelLog {
     /// Opens it. It takes CAP_SYSLOG where `kernel.dmesg_restrict` is set.
     pub fn open(root: &Root) -> Result<Self, FileError> {
-        root.open_any(Path::new("/dev/kmsg")).map(Self)
+        root.open_any(Path::new("/dev/kmsg")).map(|device| Self { device, room: vec![0; RECORD_BYTES] })
     }
 
     /// The next record. Never waits: the device is opened non-blocking.
     pub fn read(&mut self) -> io::Result<KernelRead> {
-        let mut record = vec![0; RECORD_BYTES];
         loop {
-            return match self.0.read(&mut record) {
+            return match self.device.read(&mut self.room) {
                 Ok(0) => Ok(KernelRead::End),
-                Ok(count) => {
-                    record.truncate(count);
-                    Ok(KernelRead::Record(record))
-                }
+                Ok(count) => Ok(KernelRead::Record(self.room.get(..count).unwrap_or_default().to_vec())),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(KernelRead::End),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.raw_os_error() == Some(Errno::PIPE.raw_os_error()) => Ok(KernelRead::Overwritten),

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{FileError, Root};
@@ -72,6 +73,19 @@ pub(super) fn all(root: &Root) -> Result<Vec<ProcessInfo>, FileError> {
     Ok(pids(root)?.into_iter().filter_map(|pid| one(root, pid, &users, boot)).collect())
 }
 
+/// These processes and their children. An error: the kernel does not list children.
+pub(super) fn family(root: &Root, pids: &[u32]) -> Result<Vec<ProcessInfo>, FileError> {
+    let users = Users::read(root);
+    let boot = boot_time(root);
+    let mut all = BTreeSet::new();
+    for pid in pids {
+        let children = root.text(format!("/proc/{pid}/task/{pid}/children"))?;
+        all.insert(*pid);
+        all.extend(children.split_ascii_whitespace().filter_map(|child| child.parse::<u32>().ok()).take(PROCESSES));
+    }
+    Ok(all.into_iter().filter_map(|pid| one(root, pid, &users, boot)).collect())
+}
+
 /// Which process holds which socket.
 pub(super) fn socket_owners(root: &Root) -> Result<SocketOwners, FileError> {
     let mut owners = SocketOwners { complete: true, ..SocketOwners::default() };
@@ -117,17 +131,76 @@ fn boot_time(root: &Root) -> Option<u64> {
     root.text("/proc/stat").ok()?.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())
 }
 
+/// Processes from which on a scan is made of what is known already, and how old in seconds one must be for that: by then it has become
+/// the user, and has executed the program, that it is to be.
+const MANY: usize = 500;
+const SETTLED_S: i64 = 30;
+/// Every so many scans each process is read whole again all the same.
+const WHOLE_EVERY: u32 = 8;
+
+/// All processes, where an earlier list of them is known: of one that is settled only its one line is read, and the rest only now and
+/// then. On a host of 10,000 processes seven files of each would cost a tenth of a processor.
+pub(super) fn again(root: &Root, before: Arc<Vec<ProcessInfo>>, scan: u32, now_s: i64) -> Result<Vec<ProcessInfo>, FileError> {
+    if before.len() < MANY {
+        return all(root);
+    }
+    let (users, boot) = (Users::read(root), boot_time(root));
+    let same = |known: ProcessInfo| -> Option<ProcessInfo> {
+        if known.pid.wrapping_add(scan).is_multiple_of(WHOLE_EVERY) {
+            return None;
+        }
+        known.started.filter(|started| now_s.saturating_sub(*started) >= SETTLED_S)?;
+        let line = Line::read(root, known.pid)?;
+        let is = line.name == known.name && line.ppid == known.ppid && line.started == known.start_ticks;
+        is.then_some(ProcessInfo { state: line.state, threads: line.threads, ..known })
+    };
+    let pids = pids(root)?;
+    let mut now = Vec::with_capacity(pids.len());
+    // Both in the order of the ids. A list that nobody else holds is taken apart, so that there are never two of it.
+    let mut known = Arc::unwrap_or_clone(before).into_iter().peekable();
+    for pid in pids {
+        while known.next_if(|known| known.pid < pid).is_some() {}
+        let known = known.next_if(|known| known.pid == pid);
+        now.extend(known.and_then(same).or_else(|| one(root, pid, &users, boot)));
+    }
+    Ok(now)
+}
+
+/// Of /proc/PID/stat, what is looked at.
+struct Line {
+    name: String,
+    state: char,
+    ppid: u32,
+    threads: u32,
+    /// In ticks since boot.
+    started: Option<u64>,
+}
+
+impl Line {
+    fn read(root: &Root, pid: u32) -> Option<Self> {
+        let stat = root.text(format!("/proc/{pid}/stat")).ok()?;
+        // The name stands in parentheses and may hold blanks and parentheses itself: the last one ends it (proc(5)).
+        let (open, close) = (stat.find('(')?, stat.rfind(')')?);
+        let name = stat.get(open + 1..close)?.to_owned();
+        let mut fields = stat.get(close + 1..)?.split_ascii_whitespace();
+        let state = fields.next()?.chars().next()?;
+        let ppid = fields.next()?.parse().ok()?;
+        let threads = fields.nth(15).and_then(|count| count.parse().ok()).unwrap_or(0);
+        let started = fields.nth(1).and_then(|ticks| ticks.parse().ok());
+        Some(Self { name, state, ppid, threads, started })
+    }
+
+    /// In seconds since the Unix epoch.
+    fn started_s(&self, boot: Option<u64>) -> Option<i64> {
+        boot.zip(self.started).and_then(|(boot, ticks)| i64::try_from(boot + ticks / TICKS_PER_SECOND).ok())
+    }
+}
+
 /// One process. `None`: it ended meanwhile, or its files make no sense.
 fn one(root: &Root, pid: u32, users: &Users, boot: Option<u64>) -> Option<ProcessInfo> {
     let dir = PathBuf::from(format!("/proc/{pid}"));
-    let stat = root.text(dir.join("stat")).ok()?;
-    // The name stands in parentheses and may hold blanks and parentheses itself: the last one ends it (proc(5)).
-    let (open, close) = (stat.find('(')?, stat.rfind(')')?);
-    let name = stat.get(open + 1..close)?.to_owned();
-    let mut fields = stat.get(close + 1..)?.split_ascii_whitespace();
-    let state = fields.next()?.chars().next()?;
-    let ppid = fields.next()?.parse().ok()?;
-    let started: Option<u64> = fields.nth(17).and_then(|ticks| ticks.parse().ok());
+    let line = Line::read(root, pid)?;
+    let started = line.started_s(boot);
     let status = root.text(dir.join("status")).unwrap_or_default();
     let ids = |key: &str| -> Vec<u32> {
         let line = status.lines().find_map(|line| line.strip_prefix(key));
@@ -140,16 +213,18 @@ fn one(root: &Root, pid: u32, users: &Users, boot: Option<u64>) -> Option<Proces
     let net_ns = root.readlink(&dir.join("ns/net")).ok();
     Some(ProcessInfo {
         pid,
-        ppid,
-        name,
+        ppid: line.ppid,
+        name: line.name,
         argv: argv.map(|arg| String::from_utf8_lossy(arg).into_owned()).collect(),
         exe: root.readlink(&dir.join("exe")).ok(),
         identity: Identity { name: users.name(uid), uid, gid: *gids.get(1)?, groups: ids("Groups:") },
-        started: boot.zip(started).and_then(|(boot, ticks)| i64::try_from(boot + ticks / TICKS_PER_SECOND).ok()),
-        state,
+        start_ticks: line.started,
+        started,
+        state: line.state,
         cgroup: root.text(dir.join("cgroup")).ok().and_then(|text| cgroup(&text)),
         cwd: root.readlink(&dir.join("cwd")).ok(),
         net_ns: net_ns.and_then(|link| link.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()),
+        threads: line.threads,
     })
 }
 
@@ -182,6 +257,41 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].name.as_str(), found[0].ppid, found[0].state, found[0].started), ("a) b (c)", 1, 'S', Some(1005)));
         assert_eq!((found[0].identity.uid, &found[0].identity.groups[..], found[0].exe.as_ref()), (33, &[4, 33][..], None));
+    }
+
+    /// Of many that are settled one line is read; one that became another is read whole.
+    #[test]
+    fn of_many_processes_what_is_known_is_not_read_again() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let proc = dir.path().join("proc");
+        let write = |pid: u32, name: &str, uid: u32| {
+            std::fs::create_dir_all(proc.join(pid.to_string())).expect("directory");
+            let at = proc.join(pid.to_string());
+            std::fs::write(at.join("stat"), format!("{pid} ({name}) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 500 0 0"))
+                .expect("file");
+            std::fs::write(at.join("status"), format!("Uid:\t{uid}\t{uid}\t0\t0\nGid:\t0\t33\t0\t0\n")).expect("file");
+        };
+        std::fs::create_dir_all(&proc).expect("directory");
+        std::fs::write(proc.join("stat"), "btime 1000\n").expect("file");
+        let count = u32::try_from(MANY).expect("small") + 100;
+        (1..=count).for_each(|pid| write(pid, "app", 33));
+        let root = Root::below(dir.path());
+        let before = all(&root).expect("scan");
+        write(9, "app", 34);
+        write(10, "other", 34);
+        write(11, "app", 34);
+        // The scan that reads the last of them whole.
+        let scan = WHOLE_EVERY - 11 % WHOLE_EVERY;
+        let found = again(&root, Arc::new(before.clone()), scan, 1_005 + SETTLED_S).expect("scan");
+        let uid = |pid: u32| found.iter().find(|process| process.pid == pid).expect("listed").identity.uid;
+        assert_eq!((found.len(), uid(9), uid(10), uid(11)), (before.len(), 33, 34, 34));
+        // Some ended.
+        (20..40).for_each(|pid| std::fs::remove_dir_all(proc.join(pid.to_string())).expect("directory"));
+        let left = again(&root, Arc::new(found.clone()), scan, 1_005 + SETTLED_S).expect("scan");
+        assert_eq!((left.len(), left.iter().any(|process| (20..40).contains(&process.pid))), (before.len() - 20, false));
+        assert!(found.iter().all(|process| process.threads == 3));
+        let young = again(&root, Arc::new(before), scan, 1_006).expect("scan");
+        assert_eq!(young.iter().find(|process| process.pid == 9).expect("listed").identity.uid, 34, "it may still change");
     }
 
     #[test]

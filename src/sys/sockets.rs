@@ -6,6 +6,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -19,15 +20,35 @@ use netlink_packet_sock_diag::{
     },
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tokio::io::AsyncReadExt as _;
 
-use super::{FileError, Root};
+use super::{
+    FileError, Root, Stopwatch, Way,
+    aside::aside,
+    broker::{self, Task},
+};
 use crate::model::{Address, Queue};
 
-mod procfs;
+mod accepted;
+mod losses;
+mod peers;
+pub(super) mod procfs;
+mod towards;
+mod unanswered;
+
+pub use accepted::accepted;
+pub use losses::{Sent, sent_to};
+pub use towards::towards;
+pub use unanswered::{Unanswered, unanswered};
+
+pub use peers::{Connection, connections_to};
 
 /// Sockets that are told, at most. A host with more has one per container or test, and nobody reads them.
 pub const LISTENERS: usize = 10_000;
+/// Bytes of a list of them that comes from another process: each has an address, a path at most.
+const TOLD_BYTES: u64 = 4 << 20;
 /// How long one look may take before it is given up.
 const DEADLINE: Duration = Duration::from_secs(2);
 /// The kernel fills dumps up to 32 KiB at a time (`NLMSG_GOODSIZE`, `netlink_dump`); a shorter buffer would cut them.
@@ -35,8 +56,13 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// Dumps end; this many parts of one are some 500 MB, and mean that something is wrong.
 const PARTS: usize = 16_384;
 
+/// Milliseconds in which the kernel tells of the sockets of most hosts.
+const SHORT_MS: f64 = 2.0;
+/// Whether it told of them within that time when it was asked last. The first question may have the kernel load a module for the answer.
+static SHORT: AtomicBool = AtomicBool::new(false);
+
 /// A listening stream socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListeningSocket {
     /// Where.
     pub address: Address,
@@ -63,10 +89,23 @@ pub enum SocketsError {
 /// All listening TCP sockets and bound unix stream sockets, at most [`LISTENERS`]. The host's own are those of our network
 /// namespace; below another root, those of the process that its /proc/net stands for.
 pub async fn listening(root: &Root) -> Result<Vec<ListeningSocket>, SocketsError> {
+    // Three short answers of the kernel need no other thread to be woken for them, once they are known to be short.
+    if root.is_host() && SHORT.load(Ordering::Relaxed) {
+        let watch = Stopwatch::start();
+        if let Ok(mut found) = by_netlink() {
+            SHORT.store(watch.ms() < SHORT_MS, Ordering::Relaxed);
+            found.truncate(LISTENERS);
+            return Ok(found);
+        }
+    }
     let root = root.clone();
-    let look = tokio::task::spawn_blocking(move || {
+    let look = aside(move || {
+        let watch = Stopwatch::start();
         let mut found = match root.is_host().then(by_netlink) {
-            Some(Ok(found)) => found,
+            Some(Ok(found)) => {
+                SHORT.store(watch.ms() < SHORT_MS, Ordering::Relaxed);
+                found
+            }
             // An old or locked-down kernel: the text files tell less, but the same sockets.
             Some(Err(_)) | None => procfs::read(&root)?,
         };
@@ -74,8 +113,8 @@ pub async fn listening(root: &Root) -> Result<Vec<ListeningSocket>, SocketsError
         Ok(found)
     });
     match tokio::time::timeout(DEADLINE, look).await {
-        Ok(Ok(found)) => found,
-        Ok(Err(join)) => Err(SocketsError::Failed(join.to_string())),
+        Ok(Some(found)) => found,
+        Ok(None) => Err(SocketsError::Failed("the look itself broke".to_owned())),
         Err(_) => Err(SocketsError::Slow),
     }
 }
@@ -87,8 +126,18 @@ pub fn listen_overflows(root: &Root) -> Option<u64> {
 
 /// The host's own addresses besides loopback's: local routes of /proc/net/fib_trie, and /proc/net/if_inet6.
 pub fn local_addresses(root: &Root) -> Vec<IpAddr> {
+    addresses(root, "/proc/net")
+}
+
+/// Those of the network namespace of a process.
+pub fn local_addresses_of(root: &Root, pid: u32) -> Vec<IpAddr> {
+    addresses(root, &format!("/proc/{pid}/net"))
+}
+
+fn addresses(root: &Root, dir: &str) -> Vec<IpAddr> {
     let mut found = BTreeSet::new();
-    let (trie, six) = (root.text("/proc/net/fib_trie").unwrap_or_default(), root.text("/proc/net/if_inet6").unwrap_or_default());
+    let text = |name: &str| root.text(format!("{dir}/{name}")).unwrap_or_default();
+    let (trie, six) = (text("fib_trie"), text("if_inet6"));
     let mut leaf = None;
     for line in trie.lines().map(str::trim) {
         if let Some(address) = line.strip_prefix("|-- ") {
@@ -104,6 +153,44 @@ pub fn local_addresses(root: &Root) -> Vec<IpAddr> {
     found.into_iter().collect()
 }
 
+/// All listening sockets of another network namespace.
+pub async fn listening_in(way: &Way) -> Result<Vec<ListeningSocket>, SocketsError> {
+    if !broker::brokered() {
+        return entered(way).await;
+    }
+    let asked = async {
+        let mut started = broker::start(Task::Listening(way.clone()))?;
+        let mut told = Vec::new();
+        started.output()?.take(TOLD_BYTES).read_to_end(&mut told).await?;
+        started.running.ended().await?;
+        io::Result::Ok(serde_json::from_slice(&told)?)
+    };
+    let told = tokio::time::timeout(DEADLINE, asked).await.map_err(|_| SocketsError::Slow)?;
+    told.map_err(|error| SocketsError::Failed(error.to_string()))
+}
+
+/// The same by this process, in a thread that enters it and ends there.
+pub(super) async fn entered(way: &Way) -> Result<Vec<ListeningSocket>, SocketsError> {
+    let (way, (done, answer)) = (way.clone(), tokio::sync::oneshot::channel());
+    let look = move || {
+        let _ = done.send(way.enter_net().and_then(|()| by_netlink()));
+    };
+    // None of the pool's: a thread stays where it is, and would serve others from there.
+    std::thread::Builder::new()
+        .name("namespace".to_owned())
+        .spawn(look)
+        .map_err(|error| SocketsError::Failed(error.to_string()))?;
+    match tokio::time::timeout(DEADLINE, answer).await {
+        Ok(Ok(Ok(mut found))) => {
+            found.truncate(LISTENERS);
+            Ok(found)
+        }
+        Ok(Ok(Err(error))) => Err(SocketsError::Failed(error.to_string())),
+        Ok(Err(_)) => Err(SocketsError::Failed("the look ended without an answer".to_owned())),
+        Err(_) => Err(SocketsError::Slow),
+    }
+}
+
 fn by_netlink() -> io::Result<Vec<ListeningSocket>> {
     let mut found = Vec::new();
     for (family, socket_id) in [(AF_INET, SocketId::new_v4()), (AF_INET6, SocketId::new_v6())] {
@@ -114,7 +201,7 @@ fn by_netlink() -> io::Result<Vec<ListeningSocket>> {
             states: inet::StateFlags::LISTEN,
             socket_id,
         });
-        match dump(request, &mut found) {
+        match dump(request, PARTS, &mut |message| found.extend(listener(message))) {
             Ok(()) => {}
             // A kernel without IPv6 has no such family to ask for.
             Err(error) if family == AF_INET6 && error.raw_os_error() == Some(rustix::io::Errno::NOENT.raw_os_error()) => {}
@@ -127,13 +214,13 @@ fn by_netlink() -> io::Result<Vec<ListeningSocket>> {
         show_flags: unix::ShowFlags::NAME | unix::ShowFlags::RQLEN,
         cookie: [0xff; 8],
     });
-    dump(request, &mut found)?;
+    dump(request, PARTS, &mut |message| found.extend(listener(message)))?;
     Ok(found)
 }
 
 /// Asks, and takes all parts of the answer. The kernel fills the next part of a dump within the receive call that takes the
 /// part before (`netlink_recvmsg`), so an empty socket means that no more will come, and waiting is never needed.
-fn dump(request: SockDiagMessage, found: &mut Vec<ListeningSocket>) -> io::Result<()> {
+fn dump(request: SockDiagMessage, parts: usize, found: &mut dyn FnMut(SockDiagMessage)) -> io::Result<()> {
     let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
@@ -146,7 +233,7 @@ fn dump(request: SockDiagMessage, found: &mut Vec<ListeningSocket>) -> io::Resul
     message.serialize(&mut packet);
     socket.send(&packet, 0)?;
     let mut buffer: Vec<u8> = Vec::with_capacity(BUFFER_BYTES);
-    for _ in 0..PARTS {
+    for _ in 0..parts {
         buffer.clear();
         socket.recv(&mut buffer, 0)?;
         if take(&buffer, found)? {
@@ -157,7 +244,7 @@ fn dump(request: SockDiagMessage, found: &mut Vec<ListeningSocket>) -> io::Resul
 }
 
 /// Takes the messages of one part; `true`: it was the last.
-fn take(mut bytes: &[u8], found: &mut Vec<ListeningSocket>) -> io::Result<bool> {
+pub(super) fn take(mut bytes: &[u8], found: &mut dyn FnMut(SockDiagMessage)) -> io::Result<bool> {
     while let Some(length) = bytes.first_chunk::<4>().map(|length| u32::from_ne_bytes(*length) as usize) {
         let Some(message) = bytes.get(..length).filter(|message| !message.is_empty()) else {
             break;
@@ -167,7 +254,7 @@ fn take(mut bytes: &[u8], found: &mut Vec<ListeningSocket>) -> io::Result<bool> 
             match message.payload {
                 NetlinkPayload::Done(_) => return Ok(true),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
-                NetlinkPayload::InnerMessage(message) => found.extend(listener(message)),
+                NetlinkPayload::InnerMessage(message) => found(message),
                 _ => {}
             }
         }
@@ -177,7 +264,7 @@ fn take(mut bytes: &[u8], found: &mut Vec<ListeningSocket>) -> io::Result<bool> 
     Ok(false)
 }
 
-fn listener(message: SockDiagMessage) -> Option<ListeningSocket> {
+pub(super) fn listener(message: SockDiagMessage) -> Option<ListeningSocket> {
     match message {
         SockDiagMessage::InetResponse(answer) => {
             let header = answer.header;
@@ -190,7 +277,9 @@ fn listener(message: SockDiagMessage) -> Option<ListeningSocket> {
         SockDiagMessage::UnixResponse(answer) if answer.header.kind == SOCK_STREAM => {
             let name = match answer.name()? {
                 UnixDiagName::Pathname(path) => PathBuf::from(path),
-                UnixDiagName::Abstract(name) => PathBuf::from(format!("@{}", String::from_utf8_lossy(name))),
+                UnixDiagName::Abstract(name) => {
+                    PathBuf::from(format!("@{}", String::from_utf8_lossy(super::net::without_padding(name))))
+                }
             };
             let queue = answer.nlas.iter().find_map(|nla| match nla {
                 Nla::ReceiveQueueLength(waiting, limit) => Some(Queue { waiting: *waiting, limit: *limit }),
@@ -242,8 +331,8 @@ mod tests {
     fn garbage_from_the_kernel_is_survived() {
         let mut found = Vec::new();
         for bytes in [&[][..], &[1], &[0; 64], &[0xff; 64], &[16, 0, 0, 0, 20, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
-            assert!(!take(bytes, &mut found).expect("no error"));
+            assert!(!take(bytes, &mut |message| found.extend(listener(message))).expect("no error"));
         }
-        assert_eq!(found, []);
+        assert!(found.is_empty());
     }
 }

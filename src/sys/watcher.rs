@@ -28,7 +28,7 @@ use rustix::{
 };
 use tokio::{io::unix::AsyncFd, sync::Notify, task::AbortHandle, time::Instant};
 
-use super::OpenFile;
+use super::{OpenFile, aside::aside};
 
 /// The first pause after events were read. Each further one doubles it as long as they keep coming.
 const PAUSE_FIRST: Duration = Duration::from_millis(4);
@@ -142,20 +142,26 @@ impl Shared {
     }
 
     async fn pump(&self) {
-        let mut pause = PAUSE_FIRST;
+        let (mut pause, mut taken) = (PAUSE_FIRST, None::<Instant>);
         loop {
-            let idle = Instant::now();
-            let Ok(mut ready) = self.events.readable().await else { return };
-            if idle.elapsed() > pause {
-                pause = PAUSE_FIRST;
+            if self.events.readable().await.is_err() {
+                return;
             }
+            // Only what comes soon after the last waits: an event by itself would else wake us twice, for it and for the end of a pause.
+            pause = match taken.map(|taken| taken + pause) {
+                Some(end) if Instant::now() < end => {
+                    tokio::time::sleep_until(end).await;
+                    (pause * 2).min(PAUSE_LAST)
+                }
+                Some(_) | None => PAUSE_FIRST,
+            };
+            // Still so: nothing was read since.
+            let Ok(mut ready) = self.events.readable().await else { return };
             if self.take().is_err() {
                 return;
             }
+            taken = Some(Instant::now());
             ready.clear_ready();
-            drop(ready);
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_LAST);
         }
     }
 
@@ -240,7 +246,7 @@ impl Subscription {
         let before: Vec<i32> = self.held.values().map(|(watch, _)| *watch).collect();
         let id = self.id;
         let held = std::mem::take(&mut self.held);
-        let work = tokio::task::spawn_blocking(move || {
+        let work = aside(move || {
             let mut now = BTreeMap::new();
             let mut all = true;
             for (what, file) in wanted {
@@ -262,8 +268,8 @@ impl Subscription {
         });
         // Those of a call that hangs are lost, and with them the trust.
         (self.held, self.all) = match tokio::time::timeout(DEADLINE, work).await {
-            Ok(Ok(done)) => done,
-            Ok(Err(_)) | Err(_) => (BTreeMap::new(), false),
+            Ok(Some(done)) => done,
+            Ok(None) | Err(_) => (BTreeMap::new(), false),
         };
         let moved = self.held.values().any(|(watch, _)| !before.contains(watch));
         Watch { all: self.all, moved }

@@ -82,8 +82,12 @@ impl<'a> Doc<'a> {
             self.item("*", self.ui.styles.text, &advice.text, "");
         }
         if let Some(command) = &advice.command {
-            let style = self.ui.styles.command;
-            self.lines.push(line([span("    $ ", self.ui.styles.quiet), span(command.to_string(), style)]));
+            self.command(&command.to_string());
         }
+    }
+
+    /// A command, quoted for the shell already.
+    pub fn command(&mut self, command: &str) {
+        self.lines.push(line([span("    $ ", self.ui.styles.quiet), span(command, self.ui.styles.command)]));
     }
 }

@@ -1,5 +1,7 @@
 //! The last line: what is being typed, a message to the person, or the keys that do something now.
 
+use std::ops::Range;
+
 use ratatui::{
     buffer::Buffer,
     layout::{Rect, Size},
@@ -8,7 +10,9 @@ use ratatui::{
 };
 
 use super::{
-    MESSAGE_S, Ui, focus, keymap, pane,
+    MESSAGE_S, Ui, focus,
+    keymap::{self, Hint},
+    pane,
     text::{clean, line, span, width},
 };
 use crate::{
@@ -23,9 +27,16 @@ fn asked(state: &State, ui: &Ui, prompt: &Prompt, columns: usize) -> Line<'stati
         Ask::Find => "find: ",
         Ask::Only => "show only: ",
         Ask::Hide => "hide: ",
+        Ask::Note => "note: ",
+        Ask::Skip => "skipped because: ",
+        Ask::Command => ":",
+        Ask::Vantage => "seen elsewhere, file: ",
     };
     let told = match (&prompt.pattern, prompt.ask) {
+        (_, Ask::Vantage) => "or paste the JSON".to_owned(),
         _ if prompt.bad() => "no regular expression".to_owned(),
+        (_, Ask::Note | Ask::Skip) => prompt.about.as_ref().map_or_else(String::new, |step| format!("about {step}")),
+        (_, Ask::Command) => "Tab completes, Up and Down pick".to_owned(),
         (Some(pattern), Ask::Find) => {
             let found = pane::ALL.get(focus(state)).map_or(0, |pane| pane.hits(state, pattern).len());
             format!("{} found", thousands(found as u64))
@@ -66,18 +77,28 @@ pub fn draw(state: &State, ui: &Ui, screen: Size, area: Rect, buf: &mut Buffer) 
         return;
     }
     let mut out = Vec::new();
-    let mut used = 0;
-    for (key, hint) in keymap::hints(state, ui, screen) {
-        let needs = width(key) + 1 + width(hint) + if out.is_empty() { 0 } else { 2 };
-        if used + needs > usize::from(area.width) {
-            break;
-        }
+    for (_, hint) in placed(state, ui, screen, area.width) {
         if !out.is_empty() {
             out.push(span("  ", Style::new()));
         }
-        used += needs;
-        out.push(span(key, ui.styles.key));
-        out.push(span(format!(" {hint}"), ui.styles.text));
+        out.push(span(&hint.label, ui.styles.key));
+        out.push(span(format!(" {}", hint.hint), ui.styles.text));
     }
     buf.set_line(area.x, area.y, &line(out), area.width);
+}
+
+/// The keys that there is room for, each with the columns in which it stands.
+pub fn placed(state: &State, ui: &Ui, screen: Size, columns: u16) -> Vec<(Range<u16>, Hint)> {
+    let mut out = Vec::new();
+    let mut next = 0_usize;
+    for hint in keymap::hints(state, ui, screen) {
+        let end = next + width(&hint.label) + 1 + width(hint.hint);
+        if end > usize::from(columns) {
+            break;
+        }
+        let column = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+        out.push((column(next)..column(end), hint));
+        next = end + 2;
+    }
+    out
 }

@@ -7,11 +7,11 @@ use ratatui::{
 };
 
 use super::{
-    Ui,
+    Ui, pane,
     text::{cut, line, span, width},
 };
 use crate::{
-    app::State,
+    app::{Recording, State},
     diagnose::Scene,
     model::{Gateway, Hop, HopState, Stage, Verdict, text as figures},
 };
@@ -51,6 +51,9 @@ pub fn gateway(scene: &Scene) -> Option<&Gateway> {
 
 /// Parts of the first pass that are not complete.
 pub fn pending(scene: &Scene) -> Vec<&'static str> {
+    if before_us(scene) {
+        return Vec::new();
+    }
     let probing = scene.run.as_ref().is_none_or(|run| run.probing);
     let probed = scene.done.iter().any(|stage| matches!(stage, Stage::Probes { .. }));
     let done = |stage| scene.done.contains(&stage);
@@ -64,6 +67,11 @@ pub fn pending(scene: &Scene) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(done, name)| (!done).then_some(name))
     .collect()
+}
+
+/// Whether a time is looked at before this program ran: nothing was looked at then, and nothing will be.
+pub fn before_us(scene: &Scene) -> bool {
+    scene.run.is_some() && scene.began.is_none()
 }
 
 /// Lines and observations that were dropped.
@@ -125,7 +133,7 @@ fn place(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
     let symptom = &assessment.symptom;
     if !symptom.words.is_empty() {
         let since = symptom.since.map_or_else(String::new, |since| {
-            let lasts = figures::duration(state.now.wall_s() - since);
+            let lasts = figures::duration((state.shown_now().wall_s() - since).max(0));
             if wide { format!(" since {} ({lasts})", symptom.since_words(&ui.clock(state, since))) } else { format!(" {lasts}") }
         });
         parts.push((1, span(format!("{}{since}", symptom.words), styles.verdict(assessment.verdict))));
@@ -133,15 +141,27 @@ fn place(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
     if !assessment.blind.is_empty() {
         parts.push((4, span(format!("{} not seen", assessment.blind.len()), styles.unknown)));
     }
+    if pane::not_reloaded(state) {
+        parts.push((2, span(format!("NOT RELOADED ({})", ui.keys.named("watch-config")), styles.warn)));
+    }
+    if state.paused {
+        parts.push((1, span(format!("probing stopped ({})", ui.keys.named("probing")), styles.warn)));
+    }
     if dropped(scene) > 0 {
         parts.push((4, span(format!("{} dropped", figures::thousands(dropped(scene))), styles.warn)));
+    }
+    if matches!(state.recording, Recording::Kept(_)) {
+        parts.push((6, span("REC", styles.quiet)));
     }
     if wide && let Some(load) = scene.load() {
         let cpu = load.self_cpu.map_or_else(|| "?".to_owned(), |cpu| format!("{cpu:.1}%"));
         let rss = load.self_rss.map_or_else(|| "?".to_owned(), figures::bytes);
         parts.push((6, span(format!("self {cpu} {rss}"), styles.quiet)));
     }
-    let clock = if state.view.frozen.is_some() {
+    let clock = if let Some(past) = state.view.past {
+        let ago = figures::duration((state.now.wall_s() - past).max(0));
+        span(format!("PAST {} (-{ago}, {}: now)", ui.clock(state, past), ui.keys.named("now")), styles.warn)
+    } else if state.view.frozen.is_some() {
         span(format!("FROZEN at {}", ui.clock(state, scene.now.wall_s())), styles.warn)
     } else if state.now.wall_ms == 0 {
         // Before the first message there is no time.
@@ -159,6 +179,7 @@ fn verdict(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
     let styles = &ui.styles;
     let open = pending(scene);
     let word = match assessment.verdict {
+        Verdict::Ok if assessment.recovery.as_ref().is_some_and(|recovery| !recovery.clear()) => "RECOVERING",
         Verdict::Ok => "OK",
         Verdict::Warning => "WARNING",
         Verdict::Critical => "CRITICAL",
@@ -167,7 +188,8 @@ fn verdict(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
     };
     let style = styles.verdict(assessment.verdict).add_modifier(ratatui::style::Modifier::BOLD);
     let mut left = vec![span(word, style), span("  ", styles.text)];
-    let Some(cause) = assessment.causes.first() else {
+    let recovered = assessment.verdict == Verdict::Ok && assessment.recovery.is_some();
+    let Some(cause) = assessment.causes.first().filter(|_| !recovered) else {
         let mut said = assessment.headline.clone();
         if assessment.verdict == Verdict::Unknown && !open.is_empty() {
             said = format!("{}{}not yet looked at: {}", said, if said.is_empty() { "" } else { "; " }, open.join(", "));
@@ -226,9 +248,9 @@ fn path(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
     }
     let symptom = &assessment.symptom;
     let failing = symptom.share.is_some_and(|share| share > 0.0);
-    let share = symptom.share.map_or_else(String::new, |share| {
-        if failing { format!("  {:.0}% of {}", share * 100.0, symptom.tried) } else { format!("  0% of {} fail", symptom.tried) }
-    });
+    let share = symptom
+        .share_words()
+        .map_or_else(String::new, |share| if failing { format!("  {share}") } else { format!("  0% of {} fail", symptom.tried) });
     let room = columns.saturating_sub(width(&share));
     let broken = assessment.hops.iter().position(|hop| hop.state == HopState::Broken);
     let mut hops: Vec<(usize, String, &Hop)> = assessment

@@ -4,10 +4,15 @@
 //! small             medium 80x24            large 120x36             wide 160x45
 //! header            header                  header                   header
 //! focused pane      checklist | probes      checklist | causes       checklist | causes | load
-//! others, if any    causes    | load        probes    | load         probes
-//! footer            logs                    logs                     logs
+//! others, if any    causes    | load        probes    | load         probes    | changes
+//! footer            config                  config                   logs
+//!                   logs                    logs                     timeline
 //!                   footer                  footer                   footer
 //! ```
+//!
+//! Where there is no room for both, the changes stand in the place of the load while they have the focus, and the line of time in that of
+//! the logs; on a wide screen the
+//! configuration stands in theirs while somebody mends it.
 //!
 //! A pane says which [`Slot`] it belongs to; a slot without a pane leaves its room to its neighbours. To add a slot: a
 //! variant, and its place in the bands of each class.
@@ -25,8 +30,14 @@ pub enum Slot {
     Try,
     /// How the host is: load.
     Host,
+    /// What is being mended: the configuration.
+    Mend,
     /// What is told: logs.
     Tell,
+    /// What was before: changes.
+    Past,
+    /// When it was: the line of time.
+    Time,
 }
 
 /// A row of slots: each with its share of the width, and the row with its share of the height.
@@ -38,17 +49,20 @@ struct Band {
 const MEDIUM: &[Band] = &[
     Band { slots: &[(Slot::Work, 38), (Slot::Try, 41)], share: 8 },
     Band { slots: &[(Slot::Find, 38), (Slot::Host, 41)], share: 7 },
+    Band { slots: &[(Slot::Mend, 1)], share: 6 },
     Band { slots: &[(Slot::Tell, 1)], share: 5 },
 ];
 const LARGE: &[Band] = &[
     Band { slots: &[(Slot::Work, 56), (Slot::Find, 63)], share: 14 },
     Band { slots: &[(Slot::Try, 66), (Slot::Host, 53)], share: 9 },
+    Band { slots: &[(Slot::Mend, 1)], share: 6 },
     Band { slots: &[(Slot::Tell, 1)], share: 9 },
 ];
 const WIDE: &[Band] = &[
     Band { slots: &[(Slot::Work, 48), (Slot::Find, 58), (Slot::Host, 52)], share: 20 },
-    Band { slots: &[(Slot::Try, 1)], share: 8 },
-    Band { slots: &[(Slot::Tell, 1)], share: 13 },
+    Band { slots: &[(Slot::Try, 88), (Slot::Past, 71)], share: 8 },
+    Band { slots: &[(Slot::Tell, 1)], share: 8 },
+    Band { slots: &[(Slot::Time, 1)], share: 6 },
 ];
 /// One below the other: the rest beside the focused pane when there is no room for columns.
 const SMALL: &[Band] = &[
@@ -56,7 +70,10 @@ const SMALL: &[Band] = &[
     Band { slots: &[(Slot::Find, 1)], share: 1 },
     Band { slots: &[(Slot::Try, 1)], share: 1 },
     Band { slots: &[(Slot::Host, 1)], share: 1 },
+    Band { slots: &[(Slot::Mend, 1)], share: 1 },
     Band { slots: &[(Slot::Tell, 1)], share: 1 },
+    Band { slots: &[(Slot::Past, 1)], share: 1 },
+    Band { slots: &[(Slot::Time, 1)], share: 1 },
 ];
 
 /// From here on there are two columns: the 80x24 of every default terminal, less a frame of tmux.
@@ -98,9 +115,9 @@ fn shares(total: u16, parts: &[u16]) -> Vec<u16> {
         .collect()
 }
 
-/// The places on a screen of this size for panes with these slots. `focus`: index of the focused pane, always among those that
+/// The places on a screen of this size for panes with these slots; without one a pane is not shown. `focus`: index of the focused pane, always among those that
 /// are shown. `zoom`: it alone.
-pub fn places(screen: Rect, panes: &[Slot], focus: usize, zoom: bool) -> Places {
+pub fn places(screen: Rect, panes: &[Option<Slot>], focus: usize, zoom: bool) -> Places {
     let header = Rect { height: HEADER.min(screen.height), ..screen };
     let footer_height = u16::from(screen.height > HEADER);
     let footer = Rect { y: screen.bottom() - footer_height, height: footer_height, ..screen };
@@ -121,11 +138,24 @@ pub fn places(screen: Rect, panes: &[Slot], focus: usize, zoom: bool) -> Places 
         // Panes one below the other need a little more each to be worth the rule.
         () => (SMALL, PANE_MIN + 3),
     };
+    let has = |wanted: Slot| bands.iter().any(|band| band.slots.iter().any(|(slot, _)| *slot == wanted));
+    let (past, mend, time) = (has(Slot::Past), has(Slot::Mend), has(Slot::Time));
+    let in_time = panes.get(focus) == Some(&Some(Slot::Time));
+    let looks_back = panes.get(focus) == Some(&Some(Slot::Past));
+    let mends = panes.contains(&Some(Slot::Mend));
+    let place = move |slot: Slot| match slot {
+        Slot::Host if looks_back && !past => Slot::Past,
+        Slot::Past if mends && !mend && !looks_back => Slot::Mend,
+        // Who goes along the line of time wants to see what the others showed then.
+        Slot::Tell if in_time && !time => Slot::Time,
+        Slot::Work | Slot::Find | Slot::Try | Slot::Host | Slot::Mend | Slot::Tell | Slot::Past | Slot::Time => slot,
+    };
     let mut rows: Vec<(u16, Vec<(usize, u16)>)> = bands
         .iter()
         .map(|band| {
             let members = band.slots.iter().flat_map(|(slot, share)| {
-                panes.iter().enumerate().filter(move |(_, of)| *of == slot).map(move |(index, _)| (index, *share))
+                let here = move |of: &Option<Slot>| *of == Some(place(*slot));
+                panes.iter().enumerate().filter(move |(_, of)| here(of)).map(move |(index, _)| (index, *share))
             });
             (band.share, members.collect::<Vec<_>>())
         })
@@ -156,14 +186,22 @@ pub fn places(screen: Rect, panes: &[Slot], focus: usize, zoom: bool) -> Places 
 mod tests {
     use super::*;
 
-    const PANES: &[Slot] = &[Slot::Work, Slot::Find, Slot::Try, Slot::Host, Slot::Tell];
+    const PANES: &[Option<Slot>] = &[
+        Some(Slot::Work),
+        Some(Slot::Find),
+        Some(Slot::Try),
+        Some(Slot::Host),
+        Some(Slot::Tell),
+        Some(Slot::Mend),
+        Some(Slot::Past),
+    ];
 
     #[test]
     fn nothing_overlaps_or_leaves_the_screen_at_any_size() {
         for width in 1..200 {
             for height in 1..60 {
                 let screen = Rect::new(0, 0, width, height);
-                for (focus, zoom) in [(0, false), (4, false), (2, true)] {
+                for (focus, zoom) in [(0, false), (4, false), (5, false), (2, true)] {
                     let at = places(screen, PANES, focus, zoom);
                     let all: Vec<Rect> = at
                         .panes
@@ -185,7 +223,25 @@ mod tests {
     #[test]
     fn a_default_terminal_shows_every_pane() {
         for (width, height) in [(80, 24), (120, 36), (160, 45), (240, 70)] {
-            assert_eq!(places(Rect::new(0, 0, width, height), PANES, 0, false).panes.len(), PANES.len());
+            // What was before has the place of the load, or of the configuration on a wide screen, while it is looked at.
+            for focus in 0..PANES.len() {
+                let at = places(Rect::new(0, 0, width, height), PANES, focus, false);
+                assert_eq!(at.panes.len(), PANES.len() - 1);
+                assert!(at.panes.iter().any(|(index, _)| *index == focus), "{width}x{height} {focus}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_nothing_to_say_leaves_its_room() {
+        let quiet: Vec<Option<Slot>> = PANES.iter().map(|slot| slot.filter(|slot| *slot != Slot::Mend)).collect();
+        for (width, height) in [(80, 24), (120, 36), (160, 45)] {
+            let screen = Rect::new(0, 0, width, height);
+            let (all, less) = (places(screen, PANES, 0, false), places(screen, &quiet, 0, false));
+            let cells = |places: &Places| places.panes.iter().map(|(_, rect)| rect.area()).sum::<u32>();
+            let past = usize::from(width >= WIDE_FROM.width);
+            assert_eq!(less.panes.len(), PANES.len() - 2 + past);
+            assert!(cells(&all).abs_diff(cells(&less)) <= u32::from(height), "but for the column between two");
         }
     }
 

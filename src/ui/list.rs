@@ -51,6 +51,7 @@ impl<T> List<'_, T> {
             if *start >= offset + room {
                 break;
             }
+            ui.trace.drawn(index, area.y + u16::try_from(start.saturating_sub(offset)).unwrap_or(0));
             for (row, line) in lines(item).into_iter().take(height(item).max(1)).enumerate() {
                 let Some(y) = (start + row).checked_sub(offset).filter(|y| *y < room).and_then(|y| u16::try_from(y).ok()) else {
                     continue;
@@ -64,7 +65,7 @@ impl<T> List<'_, T> {
                 }
             }
         }
-        if overflow {
+        if overflow && !ui.trace.on() {
             let x = area.right() - 1;
             let sign = |on: bool, sign: &str| text::line([text::span(if on { sign } else { " " }, ui.styles.key)]);
             buf.set_line(x, area.y, &sign(offset > 0, "^"), 1);

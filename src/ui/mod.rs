@@ -19,17 +19,22 @@
 //!
 //! To add a pane: one file in `pane/` and its line in [`pane::ALL`]. To add a key: one entry in `keymap.rs` or in the file of its pane below `keymap/`.
 
+mod compare;
 mod doc;
 mod footer;
 mod header;
 pub mod keymap;
 mod layout;
+pub mod linear;
 mod list;
 mod overlay;
+mod palette;
 pub mod pane;
+mod paper;
 mod spark;
 mod style;
 mod text;
+mod trace;
 
 use jiff::{Timestamp, tz::TimeZone};
 use ratatui::{
@@ -38,10 +43,12 @@ use ratatui::{
     layout::{Rect, Size},
 };
 
+pub use keymap::Keys;
 pub use layout::{Places, Slot};
-pub use style::Styles;
+pub use style::{Styles, THEMES, Theme};
 
-use crate::app::State;
+use self::trace::Trace;
+use crate::app::{Ask, State};
 
 /// Seconds for which a message to the person stays.
 const MESSAGE_S: i64 = 6;
@@ -67,6 +74,10 @@ pub struct Ui {
     pub charset: Charset,
     /// The host's zone, for those who asked for it; UTC until `shell/` sets it.
     pub zone: TimeZone,
+    /// The keys of this person.
+    pub keys: Keys,
+    /// Where a list tells which rows it drew; nobody asks as long as it is off.
+    trace: Trace,
 }
 
 impl Ui {
@@ -83,7 +94,18 @@ impl Ui {
         Self {
             styles: if no_color || colourless { Styles::mono() } else { Styles::colour() },
             charset: if plain { Charset::Ascii } else { Charset::Unicode },
+            ..Self::plain()
+        }
+    }
+
+    /// For texts that are searched and not shown.
+    pub fn plain() -> Self {
+        Self {
+            styles: Styles::mono(),
+            charset: Charset::Unicode,
             zone: TimeZone::UTC,
+            keys: Keys::default(),
+            trace: Trace::default(),
         }
     }
 
@@ -94,6 +116,11 @@ impl Ui {
     fn format(&self, state: &State, second: i64, format: &str) -> String {
         Timestamp::from_second(second)
             .map_or_else(|_| "?".to_owned(), |at| at.to_zoned(self.zone(state)).strftime(format).to_string())
+    }
+
+    /// The time of the state, with its zone.
+    pub fn clock_of(&self, state: &State) -> String {
+        self.clock(state, state.now.wall_s())
     }
 
     /// `02:31:07Z`, or `03:31:07 CET`: the time with its zone.
@@ -147,8 +174,10 @@ fn focus(state: &State) -> usize {
 
 /// Where everything stands on a screen of this size.
 fn places(state: &State, screen: Size) -> Places {
-    let slots: Vec<Slot> = pane::ALL.iter().map(|pane| pane.slot()).collect();
-    layout::places(Rect::new(0, 0, screen.width, screen.height), &slots, focus(state), state.view.zoom)
+    let focus = focus(state);
+    let slot = |(index, pane): (usize, &&dyn pane::Pane)| (index == focus || pane.wanted(state)).then(|| pane.slot());
+    let slots: Vec<Option<Slot>> = pane::ALL.iter().enumerate().map(slot).collect();
+    layout::places(Rect::new(0, 0, screen.width, screen.height), &slots, focus, state.view.zoom)
 }
 
 /// Draws the whole screen.
@@ -170,6 +199,9 @@ fn draw_to(state: &State, ui: &Ui, area: Rect, buf: &mut Buffer) {
             }
         }
     }
+    if let Some(prompt) = state.view.prompt.as_ref().filter(|prompt| prompt.ask == Ask::Command) {
+        palette::draw(state, ui, prompt, area.as_size(), at.body, buf);
+    }
     footer::draw(state, ui, area.as_size(), at.footer, buf);
     guard(ui.charset, buf);
 }
@@ -178,14 +210,18 @@ fn draw_to(state: &State, ui: &Ui, area: Rect, buf: &mut Buffer) {
 fn guard(charset: Charset, buf: &mut Buffer) {
     for cell in &mut buf.content {
         if !text::showable(cell.symbol(), charset) {
-            // What our own sentences use has a near relative in ASCII.
-            cell.set_char(match cell.symbol() {
-                "\u{d7}" => 'x',
-                "\u{2026}" => '~',
-                "\u{2013}" | "\u{2014}" => '-',
-                _ => '?',
-            });
+            cell.set_char(relative(cell.symbol()));
         }
+    }
+}
+
+/// What stands for a character that cannot be shown: what our own sentences use has a near relative in ASCII.
+fn relative(symbol: &str) -> char {
+    match symbol {
+        "\u{d7}" => 'x',
+        "\u{2026}" => '~',
+        "\u{2013}" | "\u{2014}" => '-',
+        _ => '?',
     }
 }
 

@@ -1,4 +1,4 @@
-//! What lies over the panes: the explanation of a row, or the keys.
+//! What lies over the panes: the explanation of a row, the keys, or what was seen elsewhere.
 
 use ratatui::{
     buffer::Buffer,
@@ -15,9 +15,15 @@ use super::{
 use crate::app::{Overlay, State};
 
 /// Title and lines, wrapped to the width.
-fn content(state: &State, ui: &Ui, columns: u16, screen: Size) -> Option<(String, Vec<Line<'static>>)> {
+pub fn content(state: &State, ui: &Ui, columns: u16, screen: Size) -> Option<(String, Vec<Line<'static>>)> {
     let (title, lines) = match state.view.overlay.as_ref()? {
         Overlay::Help => ("KEYS".to_owned(), keymap::help(state, ui, screen)),
+        Overlay::Paper(paper) => {
+            let at = state.view.past.map_or_else(String::new, |past| format!(", as of {}", ui.full(state, past)));
+            (format!("PREVIEW: {}{at}", paper.name()), super::paper::lines(state, ui, *paper))
+        }
+        Overlay::Compare => ("SEEN ELSEWHERE".to_owned(), super::compare::lines(state, ui)),
+        Overlay::Guide => pane::guide(state, ui),
         Overlay::Explain { pane, key } => {
             let found = pane::by_id(pane);
             let lines = found.and_then(|pane| pane.explain(state, ui, key)).unwrap_or_else(|| {

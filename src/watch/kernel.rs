@@ -4,10 +4,10 @@
 //! signatures; here only noise is left out: of what is no warning, all but what can be about trouble ([`TROUBLE`]), because a boot
 //! alone leaves hundreds of such records. A warning or worse is never left out.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use jiff::tz::TimeZone;
-use tokio::time::MissedTickBehavior;
+use regex::bytes::Regex;
 use tokio_util::sync::CancellationToken;
 
 use super::logs::batch::Batcher;
@@ -73,12 +73,12 @@ pub async fn run(sys: Sys, outbox: Outbox, cancel: CancellationToken) {
     let mut told: Option<BlindSpot> = None;
     let source = LogSource { path: "/dev/kmsg".into(), kind: SourceKind::Kernel, format: LogFormat::Kernel };
     let mut batcher = Batcher::named(SOURCE.to_owned(), source, TimeZone::UTC);
-    let mut tick = tokio::time::interval(EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut again = false;
     loop {
         tokio::select! {
             () = cancel.cancelled() => return,
-            _ = tick.tick() => {}
+            () = sys.clock.rest(EVERY), if again => {}
+            () = std::future::ready(()), if !again => again = true,
         }
         if log.is_none() {
             match KernelLog::open(&sys.root) {
@@ -126,7 +126,7 @@ pub async fn run(sys: Sys, outbox: Outbox, cancel: CancellationToken) {
                 log = None;
                 blind(&outbox, &mut told, &fault).await
             }
-            None if told.take().is_some() => outbox.tell(Observation::Seen { source: SOURCE.to_owned() }).await,
+            None if told.take().is_some() || first => outbox.tell(Observation::Seen { source: SOURCE.to_owned() }).await,
             None => true,
         };
         if !listening {
@@ -159,7 +159,7 @@ fn booted_us(sys: &Sys) -> Option<i64> {
 
 /// Level, microseconds since boot and message of a record: `6,1234,5678901,-,caller=T1;message\n KEY=value\n`. The first number
 /// is facility and level as in syslog(3), the level in its three lowest bits. Bytes that are not printable are `\x..` in it already.
-fn parse(record: &[u8]) -> Option<(u16, u64, &[u8])> {
+pub(super) fn parse(record: &[u8]) -> Option<(u16, u64, &[u8])> {
     let semicolon = memchr::memchr(b';', record)?;
     let (head, message) = record.split_at_checked(semicolon)?;
     let mut head = std::str::from_utf8(head).ok()?.split(',');
@@ -170,8 +170,13 @@ fn parse(record: &[u8]) -> Option<(u16, u64, &[u8])> {
 }
 
 /// Whether a record can be about trouble.
-fn matters(level: u16, message: &[u8]) -> bool {
-    level <= WARNING || TROUBLE.iter().any(|word| memchr::memmem::find(message, word.as_bytes()).is_some())
+pub(super) fn matters(level: u16, message: &[u8]) -> bool {
+    // One pass for all words: each `check` looks at thousands of records.
+    static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        let words: Vec<String> = TROUBLE.iter().map(|word| regex::escape(word)).collect();
+        Regex::new(&words.join("|")).ok()
+    });
+    level <= WARNING || WORDS.as_ref().is_none_or(|words| words.is_match(message))
 }
 
 #[cfg(test)]
@@ -221,7 +226,7 @@ mod tests {
         }
     }
 
-    // Paused: the ring is read without waiting, so when time goes on all of it was told. A ring without trouble tells nothing.
+    // Paused: the ring is read without waiting, so when time goes on all of it was told.
     #[tokio::test(start_paused = true)]
     async fn the_ring_is_told_as_a_look_back_or_a_blind_spot() {
         let (outbox, mut inbox) = channel();
@@ -238,9 +243,11 @@ mod tests {
                     let span = now - LOOK_BACK_US / 1_000_000 - 60..=now + 60;
                     assert!(batch.counts.iter().all(|count| count.second.is_some_and(|second| span.contains(&second))));
                 }
+                Observation::Seen { source } => assert_eq!(source, SOURCE),
                 other => panic!("{other:?}"),
             }
         }
+        assert!(!inbox.seen.is_empty(), "whether it can be read is told, also where it holds no trouble");
         cancel.cancel();
     }
 

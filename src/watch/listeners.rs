@@ -4,7 +4,9 @@
 //! all processes, so that is done only when a socket has appeared whose owner is unknown or an owner has gone, and at most
 //! every 10 s.
 //!
-//! A socket in another network namespace is not reachable under the address that it shows, and is not listed.
+//! A socket in another network namespace is not reachable under the address that it shows: its address is one inside of that
+//! ([`Address::Inside`](crate::model::Address::Inside)), and so is that of a socket whose path leads elsewhere for us than for its owner. Where all processes are
+//! in our namespaces, that costs a comparison of numbers that the scan of processes has read anyway.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +14,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, time::MissedTickBehavior};
+mod abroad;
+
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -40,13 +44,13 @@ pub const OWNERS: &str = "owners of listening sockets";
 pub async fn run(sys: Sys, outbox: Outbox, cancel: CancellationToken, again: Option<watch::Receiver<u64>>) {
     let mut watcher = Watcher::new(sys);
     let mut again = again;
-    let mut tick = tokio::time::interval(EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let clock = watcher.sys.clock;
     let mut first = true;
     loop {
         tokio::select! {
             () = cancel.cancelled() => return,
-            _ = tick.tick() => {}
+            () = clock.rest(EVERY), if !first => {}
+            () = std::future::ready(()), if first => {}
             asked = asked(&mut again) => {
                 if !asked {
                     again = None;
@@ -68,7 +72,8 @@ pub async fn run(sys: Sys, outbox: Outbox, cancel: CancellationToken, again: Opt
         }
         tokio::select! {
             () = cancel.cancelled() => return,
-            () = tokio::time::sleep(REST) => {}
+            () = tokio::time::sleep(REST), if again.is_some() => {}
+            () = std::future::ready(()), if again.is_none() => {}
         }
     }
 }
@@ -89,18 +94,31 @@ struct Watcher {
     /// When all processes were looked into last, on the clock of this run.
     scanned_ms: Option<u64>,
     told: Option<ListenerTable>,
+    /// When the processes were looked at for their namespaces.
+    listed_ms: Option<u64>,
+    /// Sockets that are not reached under the address that they show.
+    abroad: abroad::Watched,
     /// The blind spots that were told, by source, with their reason.
     blind: BTreeMap<&'static str, String>,
 }
 
 impl Watcher {
     fn new(sys: Sys) -> Self {
-        Self { sys, owners: BTreeMap::new(), owners_complete: false, scanned_ms: None, told: None, blind: BTreeMap::new() }
+        Self {
+            sys,
+            owners: BTreeMap::new(),
+            owners_complete: false,
+            scanned_ms: None,
+            told: None,
+            listed_ms: None,
+            abroad: abroad::Watched::default(),
+            blind: BTreeMap::new(),
+        }
     }
 
     async fn look(&mut self) -> Vec<Observation> {
         let mut out = Vec::new();
-        let sockets = match listening(&self.sys.root).await {
+        let mut sockets = match listening(&self.sys.root).await {
             Ok(sockets) => sockets,
             Err(error) => {
                 // No table at all: an empty one would say that nobody listens.
@@ -118,7 +136,10 @@ impl Watcher {
         } else {
             self.visible(&mut out, SOCKETS);
         }
+        self.find_namespaces().await;
+        sockets.extend(self.abroad.sockets(&self.sys).await);
         self.find_owners(&sockets, &mut out).await;
+        let inodes: Vec<u64> = sockets.iter().map(|socket| socket.inode).collect();
         let mut listeners: Vec<Listener> = sockets
             .into_iter()
             .map(|socket| Listener {
@@ -127,11 +148,14 @@ impl Watcher {
                 queue: socket.queue,
             })
             .collect();
+        self.abroad.paths(&self.sys, &mut listeners, &inodes).await;
         // The kernel lists by hash: sorted, so that equal tables are equal. SO_REUSEPORT gives several of one address.
         listeners.sort_by(|a, b| (&a.address, a.owner.as_ref().map(|o| o.pid)).cmp(&(&b.address, b.owner.as_ref().map(|o| o.pid))));
         let table = ListenerTable {
             listeners,
             local: local_addresses(&self.sys.root),
+            abroad: self.abroad.table(),
+            redirects: self.abroad.redirects(),
             owners_complete: self.owners_complete,
             overflows: listen_overflows(&self.sys.root),
         };
@@ -140,6 +164,19 @@ impl Watcher {
             self.told = Some(table);
         }
         out
+    }
+
+    /// Looks which namespaces there are, by the processes.
+    async fn find_namespaces(&mut self) {
+        let now = self.sys.clock.now().run_ms;
+        let rested = self.listed_ms.is_none_or(|listed| now.saturating_sub(listed) >= OWNERS_EVERY_MS);
+        if !rested || !self.sys.root.is_host() {
+            return;
+        }
+        if let Ok(processes) = self.sys.rights.recent_processes(Duration::from_millis(OWNERS_EVERY_MS)).await {
+            self.listed_ms = Some(now);
+            self.abroad.processes(&self.sys, &processes).await;
+        }
     }
 
     /// Looks for the owners of sockets that are new, and of those whose owner has gone.
@@ -214,6 +251,8 @@ fn worth_telling(told: &ListenerTable, table: &ListenerTable) -> bool {
         a.address == b.address && a.owner == b.owner && limit(a) == limit(b) && !waits(a) && !waits(b)
     };
     told.owners_complete != table.owners_complete
+        || told.abroad != table.abroad
+        || told.redirects != table.redirects
         || told.overflows != table.overflows
         || told.listeners.len() != table.listeners.len()
         || !told.listeners.iter().zip(&table.listeners).all(|(a, b)| same(a, b))
@@ -288,8 +327,10 @@ mod tests {
             queue: Some(crate::model::Queue { waiting, limit: 128 }),
         };
         let table = |waiting, overflows| ListenerTable {
+            redirects: Vec::new(),
             listeners: vec![listener(waiting)],
             local: vec![],
+            abroad: vec![],
             owners_complete: true,
             overflows: Some(overflows),
         };

@@ -1,11 +1,10 @@
-//! How loaded the host is, every 2 s. Of the real host, sysinfo tells what it knows; the rest, and all of another root, is read
+//! How loaded the host is, every 2 s, and half as often where it has nothing to spare. Of the real host, sysinfo tells what it knows; the rest, and all of another root, is read
 //! from the files below the root's /proc. What a kernel does not tell stays `None`.
 //!
 //! To add a gauge: a field of [`HostLoad`] with its unit, its reader in `parse.rs`, and its line in [`Sampler::sample`].
 
-use std::time::Duration;
+use std::{ffi::OsString, path::Path, time::Duration};
 
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -13,12 +12,20 @@ use crate::{
     sys::{HostMetrics, Outbox, Sys, disk_use},
 };
 
-mod parse;
+pub(super) mod parse;
 
-use parse::{CpuTicks, OwnTicks};
+use parse::{Counters, CpuTicks, OwnTicks};
 
 /// How often a sample is taken.
 const EVERY: Duration = Duration::from_secs(2);
+/// How often it is where the host has nothing to spare: reading the kernel's files takes its locks, too.
+const SELDOM: Duration = Duration::from_secs(5);
+/// Share of the last 10 s in which tasks waited, in percent, from which on the host has nothing to spare: of a processor, and of memory.
+const PRESSED: (f32, f32) = (50.0, 20.0);
+/// The same of the time that a kernel without pressure tells: busy processors.
+const BUSY: f32 = 95.0;
+/// Threads of ours whose wake-ups are counted, at most.
+const OWN_THREADS: usize = 64;
 /// Whose file systems matter: what gateways and applications write to.
 const PLACES: [&str; 5] = ["/", "/var/log", "/var/lib", "/run", "/tmp"];
 /// How often the file systems are asked, in samples: they fill slowly.
@@ -30,17 +37,13 @@ const DISKS_REST: u32 = 300;
 pub async fn run(sys: Sys, outbox: Outbox, cancel: CancellationToken) {
     let mut sampler = Sampler::new(sys);
     let mut first = true;
-    let mut tick = tokio::time::interval(EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            _ = tick.tick() => {}
-        }
-        let load = tokio::select! {
+        let mut load = tokio::select! {
             () = cancel.cancelled() => return,
             load = sampler.sample() => load,
         };
+        let pause = pace(&load);
+        load.pace_ms = Some(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
         let observation = Observation::Load(Box::new(load));
         // The first is waited for by the first pass; a later one is soon followed by a newer.
         let listening = if std::mem::take(&mut first) {
@@ -51,25 +54,39 @@ pub async fn run(sys: Sys, outbox: Outbox, cancel: CancellationToken) {
         if !listening {
             return;
         }
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = sampler.sys.clock.rest(pause) => {}
+        }
     }
 }
 
-struct Sampler {
+/// Time to the next sample.
+fn pace(load: &HostLoad) -> Duration {
+    let pressed = match (load.psi_cpu, load.psi_mem) {
+        (None, None) => load.cpu.is_some_and(|cpu| cpu >= BUSY),
+        (cpu, memory) => cpu.is_some_and(|psi| psi.some >= PRESSED.0) || memory.is_some_and(|psi| psi.some >= PRESSED.1),
+    };
+    if pressed { SELDOM } else { EVERY }
+}
+
+pub(super) struct Sampler {
     sys: Sys,
     metrics: HostMetrics,
     cpu: Option<CpuTicks>,
     own: Option<OwnTicks>,
+    counters: Option<Counters>,
     disks: Vec<(String, f32, Option<f32>)>,
     /// Samples until the file systems are asked.
     disks_in: u32,
 }
 
 impl Sampler {
-    fn new(sys: Sys) -> Self {
-        Self { sys, metrics: HostMetrics::default(), cpu: None, own: None, disks: Vec::new(), disks_in: 0 }
+    pub(super) fn new(sys: Sys) -> Self {
+        Self { sys, metrics: HostMetrics::default(), cpu: None, own: None, counters: None, disks: Vec::new(), disks_in: 0 }
     }
 
-    async fn sample(&mut self) -> HostLoad {
+    pub(super) async fn sample(&mut self) -> HostLoad {
         // What /proc and /sys hold is made by the kernel on the spot: reading it does not wait for a disk.
         let text = |path: &str| self.sys.root.text(path).ok();
         let number = |path: &str| text(path).and_then(|text| text.trim().parse::<u64>().ok());
@@ -82,6 +99,7 @@ impl Sampler {
             self.cpu = now;
             load.cores = parse::cores(&stat);
             load.runnable = parse::runnable(&stat);
+            load.blocked = parse::named(&stat, "procs_blocked").and_then(|count| u32::try_from(count).ok());
         }
         if self.sys.root.is_host() {
             let host = self.metrics.sample();
@@ -99,10 +117,32 @@ impl Sampler {
         load.psi_cpu = text("/proc/pressure/cpu").and_then(|text| parse::pressure(&text));
         load.psi_mem = text("/proc/pressure/memory").and_then(|text| parse::pressure(&text));
         load.psi_io = text("/proc/pressure/io").and_then(|text| parse::pressure(&text));
-        load.oom_kills = text("/proc/vmstat").and_then(|text| parse::named(&text, "oom_kill"));
+        let vmstat = text("/proc/vmstat").unwrap_or_default();
+        load.oom_kills = parse::named(&vmstat, "oom_kill");
+        let most = number("/proc/sys/kernel/pid_max").into_iter().chain(number("/proc/sys/kernel/threads-max")).min();
+        load.tasks = text("/proc/loadavg").and_then(|text| parse::tasks(&text)).zip(most);
+        let pages = text("/proc/net/sockstat").and_then(|text| parse::tcp_pages(&text));
+        load.tcp_mem =
+            pages.zip(text("/proc/sys/net/ipv4/tcp_mem").and_then(|text| text.split_ascii_whitespace().nth(2)?.parse().ok()));
         load.files = text("/proc/sys/fs/file-nr").and_then(|text| parse::files(&text));
         load.conntrack =
             number("/proc/sys/net/netfilter/nf_conntrack_count").zip(number("/proc/sys/net/netfilter/nf_conntrack_max"));
+        let now = Counters {
+            at_ms: self.sys.clock.now().run_ms,
+            swapped: parse::named(&vmstat, "pswpin")
+                .zip(parse::named(&vmstat, "pswpout"))
+                .map(|(read, wrote)| read.saturating_add(wrote)),
+            net: parse::net(
+                &text("/proc/net/snmp").unwrap_or_default(),
+                &text("/proc/net/netstat").unwrap_or_default(),
+                &text("/proc/net/dev").unwrap_or_default(),
+            ),
+            wakeups: self.sys.root.is_host().then(|| self.wakeups()).flatten(),
+        };
+        if let Some(before) = &self.counters {
+            now.since(before, &mut load);
+        }
+        self.counters = Some(now);
         if self.sys.root.is_host() {
             load.self_rss = text("/proc/self/status").and_then(|text| parse::kilobytes(&text, "VmRSS"));
             let at_ms = self.sys.clock.now().run_ms;
@@ -115,6 +155,17 @@ impl Sampler {
             load.disks.clone_from(&self.disks);
         }
         load
+    }
+
+    /// How often our threads were given a processor: with little to do, that is how often they were woken.
+    fn wakeups(&self) -> Option<u64> {
+        let dir = Path::new("/proc/self/task");
+        let count = |name: OsString| {
+            let text = self.sys.root.text(dir.join(name).join("schedstat")).ok()?;
+            text.split_ascii_whitespace().nth(2)?.parse::<u64>().ok()
+        };
+        let threads = self.sys.root.list(dir).ok()?;
+        threads.into_iter().take(OWN_THREADS).map(count).try_fold(0_u64, |sum, count| Some(sum.saturating_add(count?)))
     }
 
     async fn look_at_disks(&mut self) {
@@ -134,42 +185,4 @@ impl Sampler {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{sys::Root, watch::testing::channel};
-
-    fn samples(seen: &[Observation]) -> Vec<&HostLoad> {
-        seen.iter()
-            .filter_map(|observation| match observation {
-                Observation::Load(load) => Some(&**load),
-                _ => None,
-            })
-            .collect()
-    }
-
-    #[tokio::test]
-    async fn the_host_is_told_at_once_and_shares_of_time_with_the_second_sample() {
-        let (outbox, mut inbox) = channel();
-        let cancel = CancellationToken::new();
-        tokio::spawn(run(Sys::new(Root::host(), false), outbox, cancel.clone()));
-        inbox.until("the first sample", |seen| seen.contains(&Observation::Done(Stage::Load))).await;
-        let load = samples(&inbox.seen)[0].clone();
-        assert_eq!((load.cpu, load.self_cpu), (None, None));
-        assert!(load.cores.is_some_and(|cores| cores > 0) && load.load.is_some() && load.files.is_some());
-        assert!(load.mem_total.zip(load.mem_available).is_some_and(|(total, available)| total > available));
-        assert!(load.self_rss.is_some_and(|rss| rss > 1 << 20) && !load.disks.is_empty());
-        inbox.until("a second sample", |seen| samples(seen).len() == 2).await;
-        let load = samples(&inbox.seen)[1];
-        assert!(load.cpu.is_some_and(|cpu| (0.0..=100.0).contains(&cpu)) && load.self_cpu.is_some());
-        cancel.cancel();
-    }
-
-    #[tokio::test]
-    async fn of_another_root_only_its_own_files_are_told() {
-        let dir = tempfile::tempdir().expect("directory");
-        std::fs::create_dir(dir.path().join("proc")).expect("directory");
-        std::fs::write(dir.path().join("proc/loadavg"), "8.50 4.00 2.00 3/400 999\n").expect("file");
-        let load = Sampler::new(Sys::new(Root::below(dir.path()), false)).sample().await;
-        assert_eq!(load, HostLoad { load: Some([8.5, 4.0, 2.0]), ..HostLoad::default() });
-    }
-}
+mod tests;

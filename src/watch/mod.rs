@@ -1,4 +1,4 @@
-//! Layer 2: what is watched on the host: listening sockets, logs, the kernel's log, load.
+//! Layer 2: what is watched on the host: listening sockets, logs, the kernel's log, load, workers of application servers.
 //!
 //! Each source is an async function that is given [`Sys`](crate::sys::Sys), an [`Outbox`](crate::sys::Outbox) and a
 //! cancellation token. It tells what it sees as [`Observation`](crate::model::Observation)s, and ends when it is cancelled
@@ -12,13 +12,23 @@
 //! the first pass has to wait for it, it gets a variant of [`Stage`](crate::model::Stage) and tells `Done` after its first
 //! look, even where that look saw nothing.
 
+pub mod changes;
+pub mod ends;
+#[doc(hidden)]
+pub mod foreign;
+pub mod instances;
 pub mod journal;
 pub mod kernel;
+pub mod life;
 pub mod listeners;
 pub mod load;
 pub mod logs;
 pub mod paste;
+pub mod services;
 pub mod sources;
+pub mod upkeep;
+pub mod workers;
 
+mod again;
 #[cfg(test)]
 mod testing;

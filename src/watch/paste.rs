@@ -18,9 +18,11 @@ use crate::model::{
     logline::{self, Dialect, Writer},
 };
 
+mod status;
 mod wrap;
+mod zone;
 
-use wrap::{Mender, continues, join, unquoted};
+use wrap::{Mender, continues, join, plain_quotes, uncoloured, unquoted};
 
 /// Bytes of the beginning from which it is told whether a terminal cut the lines: more than anybody pastes.
 const HEAD_BYTES: usize = 256 << 10;
@@ -56,6 +58,7 @@ impl Paste {
             now,
             mender: Mender::default(),
             cut: false,
+            colours: Colours::Nowhere,
             alone: false,
             stamp: [0; STAMP_BYTES],
             whole: Vec::new(),
@@ -63,6 +66,7 @@ impl Paste {
             open: Joiner::any(),
             wraps: false,
             sources: BTreeMap::new(),
+            status: status::Status::default(),
         };
         Self { head: Some(Vec::new()), export: None, lines: Lines::default(), reader }
     }
@@ -102,8 +106,17 @@ impl Paste {
             if EXPORT_BEGINS.iter().any(|begin| head.starts_with(begin)) {
                 self.export = Some(JournalExport::default());
             } else {
-                self.reader.mender = Mender::of(&String::from_utf8_lossy(&head));
+                let text = String::from_utf8_lossy(&head);
+                self.reader.colours = match uncoloured(text.as_bytes()) {
+                    Cow::Owned(_) => Colours::Somewhere,
+                    Cow::Borrowed(_) => Colours::Nowhere,
+                };
+                self.reader.mender = Mender::of(&text);
                 self.reader.cut = self.reader.mender.mends();
+                if let Some(zone) = zone::zone_of(&text, self.reader.now) {
+                    self.reader.nginx = batcher(Dialect::NginxError, None, &zone, self.reader.now);
+                    self.reader.zone = zone;
+                }
             }
             self.take(&head);
         }
@@ -117,6 +130,14 @@ impl Paste {
     }
 }
 
+/// Where something in a paste is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Colours {
+    /// Not where it begins, so that only what is escaped in full is looked for.
+    Nowhere,
+    Somewhere,
+}
+
 /// The lines of a paste, by the program that wrote them.
 #[derive(Debug)]
 struct Reader {
@@ -125,6 +146,8 @@ struct Reader {
     mender: Mender,
     /// A terminal cut the lines: those that are read are whole.
     cut: bool,
+    /// Of millions of lines without any, each would be searched for what a colour may look like.
+    colours: Colours,
     /// Lines of nginx's error log, which are told by their raw bytes.
     nginx: Batcher,
     /// Whether the line behind the next begins with a stamp of its own, so that it is no part of it.
@@ -139,11 +162,15 @@ struct Reader {
     /// The open line is one of a program that is known: it may have been wrapped.
     wraps: bool,
     sources: BTreeMap<Dialect, Batcher>,
+    status: status::Status,
 }
 
 impl Sink for Reader {
     fn line(&mut self, line: &[u8], length: u64, _: bool) {
-        let line = unquoted(line);
+        let coloured = self.colours == Colours::Somewhere || memchr::memchr(0x1b, line).is_some();
+        let uncoloured = if coloured { uncoloured(line) } else { Cow::Borrowed(line) };
+        let plain = plain_quotes(unquoted(&uncoloured));
+        let line = plain.as_ref();
         if !self.cut {
             return self.logical(line, length);
         }
@@ -207,11 +234,22 @@ impl Reader {
             return;
         }
         let text = String::from_utf8_lossy(line);
+        if let Some(said) = self.status.said(&text) {
+            self.close();
+            return self.add(said.as_bytes(), length);
+        }
         if let Some(entry) = logline::journal_json(&text) {
             return self.entry(&entry);
         }
-        let unpacked = logline::docker_json(&text).unwrap_or(Cow::Borrowed(&text));
-        self.text(&unpacked);
+        let unpacked = logline::docker_json(&text).or_else(|| logline::enveloped(&text).map(Cow::Owned));
+        match unpacked {
+            Some(entry) if entry.contains('\n') => {
+                self.close();
+                self.add(&condense(entry.as_bytes(), 0), entry.len() as u64);
+            }
+            Some(line) => self.text(&line),
+            None => self.text(&text),
+        }
     }
 
     /// Counts a line that its raw bytes tell whole. `false`: they don't.
@@ -248,7 +286,7 @@ impl Reader {
         let length = raw.len() as u64;
         let known = line_of(raw);
         // Somebody indented what he quoted.
-        let quoted = raw.starts_with([' ', '\t']) && known.is_some() && !self.open.goes_on();
+        let quoted = raw.starts_with([' ', '\t']) && known.is_some() && (!self.open.goes_on() || logline::is_listed(raw));
         let wrapped = self.open.single().filter(|_| self.wraps && known.is_none()).map(String::from_utf8_lossy);
         let anew = skeleton::stamped(raw.as_bytes()) || common::begins(raw.as_bytes());
         let wrapped = wrapped.filter(|line| !anew && continues(line, raw)).map(Cow::into_owned);

@@ -21,7 +21,12 @@ pub(super) struct Inbox {
 
 /// A channel with its two ends.
 pub(super) fn channel() -> (Outbox, Inbox) {
-    let (sender, receiver) = mpsc::channel(OUTBOX_CAPACITY);
+    channel_for(OUTBOX_CAPACITY)
+}
+
+/// A channel that holds so many observations until its sources wait.
+pub(super) fn channel_for(observations: usize) -> (Outbox, Inbox) {
+    let (sender, receiver) = mpsc::channel(observations);
     (Outbox::new("test", Clock::system(), sender), Inbox { receiver, seen: Vec::new() })
 }
 

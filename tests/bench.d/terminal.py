@@ -4,8 +4,6 @@ import fcntl, os, pty, re, select, signal, struct, subprocess, sys, termios, tim
 
 # A first pass and its burst of probes are over by then.
 SETTLE_S, IDLE_S = 15, 20
-# No program pauses for so long within one frame, and none begins the next one sooner.
-FRAME_GAP_S = 0.04
 
 
 def say(*words):
@@ -35,17 +33,6 @@ class Terminal:
             return os.read(self.main, 1 << 16)
         except OSError:
             return b""
-
-    def first_frame(self):
-        """Milliseconds until the last byte before the first pause, once something like a screen was written."""
-        seen, last = 0, self.began
-        while time.monotonic() - self.began < 10:
-            got = self.read(FRAME_GAP_S)
-            if got:
-                seen, last = seen + len(got), time.monotonic()
-            elif seen > 400:
-                break
-        return (last - self.began) * 1000
 
     def idle(self):
         until = time.monotonic() + SETTLE_S

@@ -3,8 +3,8 @@
 use why502::{
     app::State,
     model::{
-        Address, Advice, BlindSpot, Cause, Confidence, Evidence, Finding, HostLoad, Observation, Outcome, RuledOut, RunInfo, Stage,
-        Subject,
+        Address, Advice, BlindSpot, Cause, Change, ChangeKind, Changes, Confidence, ConfigEdit, Evidence, FileFate, Finding,
+        HostLoad, Observation, Outcome, RuledOut, RunInfo, Stage, Subject, WayBack,
     },
 };
 
@@ -17,8 +17,10 @@ pub fn hostile(text: &str) -> State {
     gateway.version = Some(text.into());
     gateway.config = text.into();
     gateway.blind = vec![BlindSpot { source: text.into(), reason: text.into(), remedy: text.into() }];
-    gateway.sites[0].names = vec![text.into()];
-    gateway.sites[0].routes[0].servers[0].address = Address::Unix(text.into());
+    let mut sites = gateway.sites.to_vec();
+    sites[0].names = vec![text.into()];
+    sites[0].routes[0].servers[0].address = Address::Unix(text.into());
+    gateway.sites = sites.into();
     incident.observe(Observation::Run(RunInfo {
         version: text.into(),
         host: text.into(),
@@ -26,6 +28,7 @@ pub fn hostile(text: &str) -> State {
         probing: true,
         user: text.into(),
         excerpt: false,
+        copied: false,
     }));
     incident.observe(Observation::Gateways(vec![gateway]));
     let mut table = listeners(true);
@@ -35,6 +38,17 @@ pub fn hostile(text: &str) -> State {
             owner.name = text.into();
         }
     }
+    incident.observe(Observation::Edited(vec![ConfigEdit {
+        kind: "nginx".into(),
+        config: text.into(),
+        file: text.into(),
+        fate: FileFate::Changed,
+        modified: None,
+        diff: vec![format!("-{text}"), format!("+{text}")],
+        left_out: 1,
+        opaque: Some(text.into()),
+        back: WayBack::Write { text: text.into(), bytes: false, to: "/etc/shop.conf".into(), made: None },
+    }]));
     incident.observe(Observation::Listeners(table));
     incident.observe(Observation::Load(Box::new(HostLoad { disks: vec![(text.into(), 99.0, None)], ..load() })));
     let mut batch = error_log(10, true);
@@ -45,6 +59,17 @@ pub fn hostile(text: &str) -> State {
     }
     incident.observe(Observation::Log(batch));
     incident.observe(Observation::Dropped { collector: text.into(), count: 1 });
+    let now = incident.state.now.wall_s();
+    let deploy = Change {
+        kind: ChangeKind::Deploy,
+        what: text.into(),
+        at: now - 600,
+        source: text.into(),
+        by: Some(text.into()),
+        concerns: Vec::new(),
+        first: false,
+    };
+    incident.observe(Observation::Changes(Box::new(Changes { from: now - 86_400, list: vec![deploy], ..Changes::default() })));
     incident.done(&[Stage::Gateways, Stage::Listeners, Stage::Load, Stage::Logs]);
     incident.rounds(3, |job| if job.probe == "gateway" { Outcome::Status(502) } else { Outcome::Speaks(text.into()) });
     let mut state = incident.state;
@@ -73,7 +98,13 @@ pub fn hostile(text: &str) -> State {
             verify: vec![advice],
         },
     );
-    state.assessment.findings.push(Finding { id: "x".into(), text: text.into(), place: text.into(), fix: text.into() });
+    state.assessment.findings.push(Finding {
+        id: "x".into(),
+        text: text.into(),
+        place: text.into(),
+        fix: text.into(),
+        cause: None,
+    });
     state.assessment.ruled_out.push(RuledOut { id: "x".into(), because: text.into() });
     state.assessment.headline = text.into();
     state.assessment.url = Some(text.into());

@@ -6,9 +6,10 @@ use why502::{
     app::{Event, Msg, Options, State, update},
     catalog::Catalog,
     model::{
-        Address, BlindSpot, Gateway, HostLoad, Identity, Listen, Listener, ListenerTable, LogBatch, LogCount, LogFormat, LogSource,
-        Observation, Outcome, Phases, Place, Pool, Pressure, ProbeJob, ProbeReport, ProcessInfo, Protocol, Queue, Role, Route,
-        RunInfo, RunState, Server, Site, SourceKind, Stage, Stamp,
+        Address, BlindSpot, FileUse, Gateway, HostLoad, Identity, Listen, Listener, ListenerTable, LogBatch, LogCount, LogFormat,
+        LogSource, NetLoss, Observation, Outcome, OwnerRole, Phases, Place, PlaceUse, Pool, Pressure, ProbeJob, ProbeReport,
+        ProcessInfo, Protocol, Queue, Resolution, Role, Route, RouteChoice, RunInfo, RunState, Server, ServiceLoad, ServicePlace,
+        Site, SourceKind, Stage, Stamp, Subject,
     },
     sys::Stamped,
 };
@@ -43,8 +44,15 @@ impl Incident {
     pub fn begun(probing: bool, user: &str) -> Self {
         let mut incident = Self::first_frame();
         incident.feed(Msg::Catalog(catalog()));
-        let run =
-            RunInfo { version: "0.1.0".into(), host: "gw1.fra".into(), url: None, probing, user: user.into(), excerpt: false };
+        let run = RunInfo {
+            version: "0.1.0".into(),
+            host: "gw1.fra".into(),
+            url: None,
+            probing,
+            user: user.into(),
+            excerpt: false,
+            copied: false,
+        };
         incident.observe(Observation::Run(run));
         incident
     }
@@ -55,6 +63,7 @@ impl Incident {
         incident.observe(Observation::Gateways(vec![nginx()]));
         incident.observe(Observation::Listeners(listeners(false)));
         incident.observe(Observation::Load(Box::new(load())));
+        incident.observe(Observation::Services(vec![service(OwnerRole::Gateway)]));
         incident.observe(Observation::Log(error_log(1204, true)));
         incident.observe(Observation::Log(access_log(502, 1198)));
         incident.done(&[Stage::Gateways, Stage::Listeners, Stage::Load, Stage::Logs]);
@@ -68,6 +77,7 @@ impl Incident {
         incident.observe(Observation::Gateways(vec![nginx()]));
         incident.observe(Observation::Listeners(listeners(true)));
         incident.observe(Observation::Load(Box::new(load())));
+        incident.observe(Observation::Services(vec![service(OwnerRole::Gateway), service(OwnerRole::Upstream)]));
         incident.observe(Observation::Log(error_log(12, false)));
         incident.observe(Observation::Log(access_log(200, 3411)));
         incident.done(&[Stage::Gateways, Stage::Listeners, Stage::Load, Stage::Logs]);
@@ -152,7 +162,10 @@ impl Incident {
         for round in 1..=rounds {
             let plan = self.state.plan.clone();
             for job in plan.jobs {
-                self.observe(Observation::Probe(Box::new(report(&job, outcome(&job)))));
+                // Another view of the same request gets what the request gets.
+                let view = ["client", "no-cache", "as-browser", "http2", "other-family"].contains(&job.probe.as_str());
+                let asked = if view { ProbeJob { probe: "gateway".into(), ..job.clone() } } else { job.clone() };
+                self.observe(Observation::Probe(Box::new(report(&job, outcome(&asked)))));
             }
             self.observe(Observation::Done(Stage::Probes { plan: plan.number, round }));
             self.at_ms += 1_800;
@@ -167,7 +180,8 @@ pub fn catalog() -> Arc<Catalog> {
     CATALOG.get_or_init(|| Arc::new(Catalog::embedded().expect("the embedded catalogue is whole"))).clone()
 }
 
-fn report(job: &ProbeJob, outcome: Outcome) -> ProbeReport {
+/// What a probe of this job tells that ended so.
+pub fn report(job: &ProbeJob, outcome: Outcome) -> ProbeReport {
     let phases = match outcome {
         Outcome::Status(_) => Phases { connect: Some(0.1), first_byte: Some(2.6), total: 3.1, ..Phases::default() },
         _ => Phases { total: 0.2, ..Phases::default() },
@@ -178,14 +192,20 @@ fn report(job: &ProbeJob, outcome: Outcome) -> ProbeReport {
         phases,
         detail: if answered { "HTTP/1.1 502 Bad Gateway".into() } else { "connect: Connection refused (os error 111)".into() },
         emitter: answered.then(|| "nginx".into()),
+        peer: None,
+        own_page: answered,
+        flaws: Vec::new(),
         head_bytes: answered.then_some(155),
         as_gateway: job.identity.is_some() && !matches!(outcome, Outcome::Skipped(_)),
+        retry_after_s: None,
+        proxy_fault: None,
+        view: None,
         outcome,
     }
 }
 
 fn place(line: u32) -> Place {
-    Place { file: "/etc/nginx/conf.d/shop.conf".into(), line }
+    Place { file: std::path::PathBuf::from("/etc/nginx/conf.d/shop.conf").into(), line }
 }
 
 fn address(text: &str) -> Address {
@@ -194,24 +214,9 @@ fn address(text: &str) -> Address {
 
 /// nginx with one site and one upstream.
 pub fn nginx() -> Gateway {
-    let server = Server { address: address(UPSTREAM), role: Role::Primary, at: place(14) };
-    let route = Route {
-        pattern: "/".into(),
-        sample_path: "/".into(),
-        protocol: Protocol::Http,
-        pool: None,
-        servers: vec![server],
-        rewrite: None,
-        host_header: None,
-        sni: None,
-        params: Vec::new(),
-        connect_ms: 60_000,
-        read_ms: 60_000,
-        header_limit: Some(4096),
-        settings: std::collections::BTreeMap::default(),
-        dynamic: None,
-        at: place(14),
-    };
+    let server =
+        Server { name: None, address: address(UPSTREAM), role: Role::Primary, names: Resolution::default(), at: place(14) };
+    let route = Route { takes: None, servers: vec![server], header_limit: Some(4096), ..Route::new(Protocol::Http, place(14)) };
     let listen = Listen { address: address("0.0.0.0:80"), tls: false, proxy_protocol: false, default: false, at: place(3) };
     let log = |path: &str, kind, format| LogSource { path: path.into(), kind, format };
     Gateway {
@@ -224,18 +229,31 @@ pub fn nginx() -> Gateway {
         files: vec![("/etc/nginx/nginx.conf".into(), None), ("/etc/nginx/conf.d/shop.conf".into(), None)],
         problems: Vec::new(),
         test: None,
-        sites: vec![Site { names: vec!["shop.example.com".into()], listens: vec![listen], routes: vec![route], at: place(1) }],
-        pools: Vec::<Pool>::new(),
+        tested: None,
+        per_request: Vec::new(),
+        draining: Vec::new(),
+        generation: None,
+        sites: vec![Site {
+            names: vec!["shop.example.com".into()],
+            listens: vec![listen],
+            routes: vec![route],
+            choice: RouteChoice::Location,
+            at: place(1),
+        }]
+        .into(),
+        pools: Vec::<Pool>::new().into(),
         logs: vec![
             log("/var/log/nginx/error.log", SourceKind::Error, LogFormat::NginxError),
             log("/var/log/nginx/access.log", SourceKind::Access, LogFormat::NginxAccess(String::new())),
         ],
+        settings: std::collections::BTreeMap::new(),
         resolvers: Vec::new(),
         unit: Some("nginx.service".into()),
         commands: [("test", &["nginx", "-t"][..]), ("reload", &["systemctl", "reload", "nginx"])]
             .map(|(name, words)| (name.to_owned(), words.iter().map(ToString::to_string).collect()))
             .into(),
         blind: Vec::new(),
+        inside: None,
     }
 }
 
@@ -249,10 +267,12 @@ pub fn listeners(app: bool) -> ListenerTable {
         exe: None,
         identity: Identity { name: "root".into(), uid: 0, gid: 0, groups: Vec::new() },
         started: None,
+        start_ticks: None,
         state: 'S',
         cgroup: None,
         cwd: None,
         net_ns: None,
+        threads: 1,
     };
     let listener = |at: &str, pid, name: &str| Listener {
         address: address(at),
@@ -287,6 +307,48 @@ pub fn load() -> HostLoad {
         conntrack: None,
         self_cpu: Some(0.4),
         self_rss: Some(21 << 20),
+        tasks: Some((212, 32_768)),
+        blocked: Some(0),
+        tcp_mem: Some((26, 94_000)),
+        swapping: Some(0.0),
+        net: Some(NetLoss { retransmitted: Some(0.1), ..NetLoss::default() }),
+        self_wakeups: Some(6.0),
+        pace_ms: Some(2_000),
+    }
+}
+
+/// How loaded the gateway or the application is, on a quiet day.
+pub fn service(role: OwnerRole) -> ServiceLoad {
+    let (name, pid, serves, memory) = match role {
+        OwnerRole::Gateway => ("nginx", 811, "nginx", 14 << 20),
+        OwnerRole::Upstream => ("gunicorn", 4242, UPSTREAM, 212 << 20),
+    };
+    ServiceLoad {
+        role,
+        serves: vec![Subject(serves.into())],
+        name: name.into(),
+        pid,
+        unit: Some(format!("{name}.service")),
+        cgroup: Some(format!("/sys/fs/cgroup/system.slice/{name}.service")),
+        processes: 5,
+        workers: 4,
+        cpu: Some(1.5),
+        memory: Some(memory),
+        memory_limit: (role == OwnerRole::Upstream).then_some((memory, 512 << 20)),
+        oom_kills: Some(0),
+        oom_kills_seen: Some(0),
+        files: Some(FileUse { pid, open: 24, limit: 1024 }),
+        places: vec![ServicePlace {
+            path: format!("/var/log/{name}/error.log").into(),
+            how: PlaceUse::Open,
+            mount: "/var/log".into(),
+            kind: "ext4".into(),
+            used: Some(93.4),
+            free: Some(4 << 30),
+            inodes: Some(2.0),
+            read_only: false,
+        }],
+        ..ServiceLoad::default()
     }
 }
 

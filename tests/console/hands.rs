@@ -28,6 +28,9 @@ const BEGIN: Stamp = Stamp { run_ms: 60_000, wall_ms: 1_795_141_618_000 + 60_000
 /// How long anything may take, on the clock of the test.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What names of files begin with, and the end of each with its text.
+pub type Exported = (String, Vec<(&'static str, String)>);
+
 /// What the loop and the hands share.
 struct Shared {
     terminal: RefCell<TestBackend>,
@@ -35,6 +38,8 @@ struct Shared {
     clears: Cell<usize>,
     stops: Cell<usize>,
     busy: Cell<bool>,
+    lent: Cell<bool>,
+    papers: RefCell<Vec<Exported>>,
     ended: Cell<bool>,
     effects: RefCell<Vec<Effect>>,
 }
@@ -98,10 +103,20 @@ impl Ports for TestPorts {
         self.0.effects.borrow_mut().push(effect.clone());
     }
     fn can_draw(&self) -> bool {
-        !self.0.busy.get()
+        !self.0.busy.get() && !self.0.lent.get()
     }
     fn suspend(&mut self) {
         self.0.stops.set(self.0.stops.get() + 1);
+    }
+    fn export(&mut self, begin: String, papers: Vec<(&'static str, String)>) {
+        self.0.papers.borrow_mut().push((begin, papers));
+    }
+    fn edit(&mut self, file: std::path::PathBuf, line: u32) {
+        self.0.lent.set(true);
+        self.0.effects.borrow_mut().push(Effect::Edit { file, line });
+    }
+    fn lent(&self) -> bool {
+        self.0.lent.get()
     }
 }
 
@@ -232,6 +247,17 @@ impl Hands {
         self.shared.stops.get()
     }
 
+    /// What was exported.
+    pub fn exported(&self) -> Vec<Exported> {
+        self.shared.papers.borrow().clone()
+    }
+
+    /// The editor ends.
+    pub fn leave_editor(&self) {
+        self.shared.lent.set(false);
+        self.input(Input::Edited(Ok(())));
+    }
+
     /// What was handed out to be done.
     pub fn effects(&self) -> Vec<Effect> {
         self.shared.effects.borrow().clone()
@@ -246,6 +272,8 @@ pub async fn loop_with(script: impl AsyncFnOnce(Hands)) -> (Result<bool, String>
         clears: Cell::new(0),
         stops: Cell::new(0),
         busy: Cell::new(false),
+        lent: Cell::new(false),
+        papers: RefCell::default(),
         ended: Cell::new(false),
         effects: RefCell::default(),
     });
@@ -256,7 +284,7 @@ pub async fn loop_with(script: impl AsyncFnOnce(Hands)) -> (Result<bool, String>
     let feed = stream::unfold(feed, |mut feed| async move { feed.recv().await.map(|fed| (fed, feed)) });
     let hands = Hands { began, shared: Rc::clone(&shared), keys: RefCell::new(Some(keys)), feed: feeder };
     let ui = Ui::choose(Some("xterm-256color"), false, true, false);
-    let mut state = State::new(Options::default(), first_pane());
+    let mut state = State::new(Options { edits: true, ..Options::default() }, first_pane());
     let mut terminal = Terminal::new(Screen(Rc::clone(&shared))).expect("a terminal of memory");
     let mut ports = TestPorts(Rc::clone(&shared), began);
     let looping = async {

@@ -70,6 +70,8 @@ fn unshare() -> Command {
     command.args(["unshare", "--pid", "--mount", "--net", "--uts", "--fork", "--kill-child", "--mount-proc", "--"]);
     // Nothing of the caller's session gets in: proxies, locales, cargo's own variables.
     command.env_clear().env("PATH", path()).env("HOME", "/root").env("LANG", "C.UTF-8");
+    // What `check` keeps from one run to the next is kept for this host alone.
+    command.env("XDG_STATE_HOME", "/media/lab/state");
     command
 }
 
@@ -102,6 +104,8 @@ pub(crate) fn run(scenario: &Scenario, only_faults: bool) -> Result<Seen, String
         .env("LAB_PROGRAM", program)
         .env("LAB_URL", &scenario.url)
         .env("LAB_STATUS", scenario.status.join(" "))
+        .env("LAB_OPTIONS", scenario.options.join(" "))
+        .env("LAB_USER", &scenario.user)
         .env("LAB_TRIES", scenario.tries.to_string())
         .env("LAB_TRAFFIC", scenario.traffic.to_string())
         .env("LAB_WAYS", ways.join(" "))

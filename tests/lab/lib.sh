@@ -3,7 +3,7 @@
 #
 # Everything here returns when what it started can be used (or is gone), and fails after WAIT_S: scenarios never sleep.
 
-WAIT_S=20
+WAIT_S=60
 PYTHON=/usr/bin/python3
 PHP_FPM=$(compgen -G '/usr/sbin/php-fpm[0-9]*' | sort -V | tail -n 1 || true)
 # Debian's name of the version that is installed, 8.2: it stands in paths and socket names.

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! To add a scenario: a block in one of those files, in the words of `lib.sh`; nothing else. To add a kind of application
-//! or of gateway: its function in `lib.sh`, its file in `apps/`, its package in `tests/run`.
+//! or of gateway: its functions in `lib.sh` or a file of `words/`, its file in `apps/`, its package in `tests/run`.
 //!
 //! It needs root, for namespaces of its own, and the servers that `tests/run` installs. Where they are missing it says so
 //! and runs nothing; with `CI=true` that is a failure. What was seen stays in `target/lab`.
@@ -22,7 +22,7 @@ mod verdict;
 use std::{
     io::{self, Write as _},
     process::ExitCode,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Instant,
 };
 
@@ -30,10 +30,12 @@ use libtest_mimic::{Arguments, Trial};
 
 use crate::{scenario::Scenario, verdict::Row};
 
+/// Hosts at a time, at most: each mostly waits, for its servers to start and for faults to show; but `check` is measured beside them.
+const HOSTS_AT_ONCE: usize = 3;
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // Two at a time at most: `check` is measured, and each host has servers and traffic of its own.
-    arguments.test_threads = Some(arguments.test_threads.unwrap_or(2).min(2));
+    arguments.test_threads = Some(arguments.test_threads.unwrap_or(HOSTS_AT_ONCE).min(HOSTS_AT_ONCE));
     let listing = arguments.list;
 
     let scenarios = match scenario::load() {
@@ -70,8 +72,13 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
+/// Scenarios share the machine's processors; one that uses them up has them for itself.
+static MACHINE: RwLock<()> = RwLock::new(());
+
 /// Runs one scenario in its own host, and judges what `check` said.
 fn run(scenario: &Scenario, only_faults: bool, table: &Mutex<Vec<Row>>) -> Result<(), String> {
+    let _alone = scenario.alone.then(|| MACHINE.write().unwrap_or_else(PoisonError::into_inner));
+    let _shared = (!scenario.alone).then(|| MACHINE.read().unwrap_or_else(PoisonError::into_inner));
     let seen = host::run(scenario, only_faults)?;
     if only_faults {
         return Ok(());

@@ -193,9 +193,12 @@ fn contract(said: &Value, exit: Option<u64>, wrong: &mut Vec<String>) {
 
 /// What holds for this scenario.
 fn against(scenario: &Scenario, said: &Value, wrong: &mut Vec<String>) {
-    if said["verdict"] != scenario.verdict() {
+    let right = said["verdict"].as_str().is_some_and(|verdict| scenario.verdict().split('|').any(|one| one == verdict));
+    if !right {
         wrong.push(format!("verdict is {}, expected {}", said["verdict"], scenario.verdict()));
     }
+    advice(scenario, said, wrong);
+    steps(scenario, said, wrong);
     if scenario.healthy() {
         if causes(said).next().is_some() {
             wrong.push("nothing is wrong here, and causes are named".to_owned());
@@ -206,6 +209,11 @@ fn against(scenario: &Scenario, said: &Value, wrong: &mut Vec<String>) {
     if !scenario.cause.iter().any(|id| first["id"] == **id) {
         wrong.push(format!("first cause is {}, expected {}", first["id"], scenario.cause.join(" or ")));
     }
+    if let Some(subject) = &scenario.subject
+        && first["subject"] != **subject
+    {
+        wrong.push(format!("its subject is {}, expected {subject}", first["subject"]));
+    }
     if let Some(reason) = &scenario.reason
         && first["reason"] != **reason
     {
@@ -215,8 +223,61 @@ fn against(scenario: &Scenario, said: &Value, wrong: &mut Vec<String>) {
     for word in scenario.says.iter().filter(|word| !words.contains(*word)) {
         wrong.push(format!("neither its summary nor its evidence says {word}"));
     }
+    let first_red = || list(&said["hops"]).find(|hop| hop["state"] == "broken").and_then(|hop| hop["name"].as_str());
+    if let Some(broken) = &scenario.broken
+        && !first_red().is_some_and(|red| broken.split('|').any(|one| one == red))
+    {
+        wrong.push(format!(
+            "the first red hop is {}, expected {broken}: {:.900}",
+            first_red().unwrap_or("none"),
+            said["hops"].to_string()
+        ));
+    }
+    let advice = format!("{} {}", first["mitigate"], first["fix"]);
+    for word in scenario.fixes.iter().filter(|word| !advice.contains(*word)) {
+        wrong.push(format!("its advice does not say {word}"));
+    }
+    for id in scenario.also.iter().filter(|id| !causes(said).any(|cause| cause["id"] == ***id)) {
+        wrong.push(format!("{id} is not among the causes"));
+    }
     for id in scenario.absent.iter().filter(|id| causes(said).any(|cause| cause["id"] == ***id)) {
         wrong.push(format!("{id} is among the causes"));
+    }
+}
+
+/// The steps whose state matters.
+fn steps(scenario: &Scenario, said: &Value, wrong: &mut Vec<String>) {
+    for (id, state) in &scenario.steps {
+        match list(&said["checklist"]).find(|step| step["id"] == id.as_str()) {
+            Some(step) if step["state"] == state.as_str() => {}
+            Some(step) => wrong.push(format!("the step {id} is {}, not {state}: {}", step["state"], step["text"])),
+            None => wrong.push(format!("no step {id}")),
+        }
+    }
+}
+
+/// The findings: each that is expected, with a place and a remedy; of a healthy host no other.
+fn advice(scenario: &Scenario, said: &Value, wrong: &mut Vec<String>) {
+    let all: Vec<&Value> = list(&said["findings"]).collect();
+    let is = |finding: &Value, id: &str| finding["id"] == *id;
+    for id in scenario.findings.iter().filter(|id| !all.iter().any(|one| is(one, id))) {
+        wrong.push(format!("{id} is not among the findings"));
+    }
+    for id in scenario.no_findings.iter().filter(|id| all.iter().any(|one| is(one, id))) {
+        wrong.push(format!("{id} is among the findings"));
+    }
+    let expected = |finding: &&&Value| scenario.findings.iter().any(|id| is(finding, id));
+    let words: String = all.iter().filter(expected).map(ToString::to_string).collect();
+    for word in scenario.advises.iter().filter(|word| !words.contains(*word)) {
+        wrong.push(format!("no finding says {word}: {words}"));
+    }
+    for finding in &all {
+        if ["id", "text", "fix"].iter().any(|key| finding[key].as_str().is_none_or(str::is_empty)) {
+            wrong.push(format!("a finding without text or remedy: {finding}"));
+        }
+        if scenario.healthy() && !expected(&finding) && finding["id"] != "single-server" {
+            wrong.push(format!("nothing is wrong here, and there is advice: {finding}"));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::FactBook;
 use crate::{
     catalog::Catalog,
     diagnose::Scene,
-    model::{ConfigTest, Fact, Gateway, RunState, Stage, Subject, text},
+    model::{ConfigTest, Fact, Gateway, Listen, RunState, Stage, TESTED_EARLIER, text},
 };
 
 /// The names.
@@ -31,7 +31,7 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
         return;
     }
     for gateway in &scene.gateways {
-        let subject = Subject(gateway.kind.clone());
+        let subject = scene.named(gateway);
         book.look("gateway", &subject);
         let mut add = |name: &str, text: String, source: &str, fields: BTreeMap<String, String>| {
             let (name, source) = (name.to_owned(), source.to_owned());
@@ -64,7 +64,13 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
 fn tested(gateway: &Gateway, test: &ConfigTest, add: &mut impl FnMut(&str, String, &str, BTreeMap<String, String>)) {
     const SOURCE: &str = "the gateway's own test";
     if test.passed {
-        let text = format!("{} passes the gateway's own test", gateway.config.display());
+        let config = gateway.config.display();
+        // What was not done now is not told as if it were.
+        let text = if test.message.ends_with(TESTED_EARLIER) {
+            format!("{config}: {}", test.message)
+        } else {
+            format!("{config} passes the gateway's own test")
+        };
         return add("gateway:test-passed", text, SOURCE, BTreeMap::new());
     }
     let mut fields = BTreeMap::from([("error".to_owned(), test.message.clone())]);
@@ -72,6 +78,7 @@ fn tested(gateway: &Gateway, test: &ConfigTest, add: &mut impl FnMut(&str, Strin
         fields.insert("at".to_owned(), place.to_string());
     }
     let unresolved = test.message.split_once("host not found in ").and_then(|(_, rest)| rest.split('"').nth(1));
+    let unresolved = unresolved.or_else(|| test.message.split_once("could not resolve address '")?.1.split('\'').next());
     let name = match unresolved {
         Some(host) => {
             fields.insert("name".to_owned(), host.to_owned());
@@ -85,7 +92,9 @@ fn tested(gateway: &Gateway, test: &ConfigTest, add: &mut impl FnMut(&str, Strin
 /// Whether it listens where its configuration says.
 fn listening(scene: &Scene, gateway: &Gateway, add: &mut impl FnMut(&str, String, &str, BTreeMap<String, String>)) {
     let Some(table) = &scene.listeners else { return };
-    let mut wanted: Vec<_> = gateway.sites.iter().flat_map(|site| &site.listens).collect();
+    // In other namespaces it is seen only where these were looked into.
+    let seen = |listen: &&Listen| listen.address.place().is_none() || table.covers(&listen.address);
+    let mut wanted: Vec<_> = gateway.sites.iter().flat_map(|site| &site.listens).filter(seen).collect();
     wanted.sort_by(|a, b| a.address.cmp(&b.address));
     wanted.dedup_by(|a, b| a.address == b.address);
     let missing = wanted.iter().find(|listen| table.taking(&listen.address).is_none());

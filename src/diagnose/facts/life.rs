@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::FactBook;
 use crate::{
     catalog::{Catalog, Presence},
-    diagnose::Scene,
+    diagnose::{Scene, upstream_of},
     model::{Fact, Outcome, Subject},
 };
 
@@ -30,7 +30,7 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
             Some(Presence::Left) => &mut left,
             None => continue,
         };
-        let Some(address) = group.upstream() else { continue };
+        let Some(address) = upstream_of(scene, group) else { continue };
         let seconds = group.seconds.iter().map(|(second, _)| *second).filter(|second| *second >= from);
         into.entry(Subject(address.to_string())).or_default().extend(seconds);
     }

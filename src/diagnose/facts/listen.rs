@@ -3,15 +3,20 @@
 //! applications listen too.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    cell::LazyCell,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::Path,
 };
+
+mod abroad;
+
+use foldhash::fast::RandomState;
 
 use super::{FactBook, probes};
 use crate::{
     catalog::Catalog,
-    diagnose::Scene,
-    model::{Address, Fact, Gateway, Listener, ListenerTable, Outcome, Protocol, Route, Server, Subject},
+    diagnose::{Scene, names::resolved, scope::SERVERS},
+    model::{Address, Fact, Gateway, Listener, ListenerTable, Outcome, PICKED, Protocol, Server, Subject},
 };
 
 /// The names.
@@ -25,17 +30,30 @@ const CANDIDATES: usize = 6;
 /// who looks at `ss -ltnp`: one good sign or two weak ones are needed.
 const RELATED: f64 = 0.5;
 
+/// From here on two addresses have the same port, or sockets the same name.
+const ALIKE: f64 = 0.6;
+
 /// The facts.
 pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     let Some(table) = &scene.listeners else { return };
-    for server in upstreams(scene) {
+    let candidates = LazyCell::new(|| Candidates::of(scene, catalog));
+    let mut told = 0;
+    let mut seen: HashSet<&Address, RandomState> = HashSet::default();
+    let probed = scene.probes.iter().next().is_some();
+    for server in upstreams(scene.gateways.iter()).filter(|server| seen.insert(&server.address)) {
+        // Of a configuration with more servers than that those count which something is known of.
+        told += 1;
+        if told > SERVERS && !probed {
+            break;
+        }
         let subject = Subject(server.address.to_string());
-        let local = match &server.address {
-            Address::Tcp(at) => table.is_local(at.ip()),
-            Address::Unix(_) => true,
-            Address::Name(..) => false,
-        };
-        if !local || book.looked_at("listen", &[&subject]) {
+        let known = || scene.probes_through(&subject).next().is_some() || scene.probes_about("upstream", &subject).next().is_some();
+        if told > SERVERS && !known() {
+            continue;
+        }
+        // A name stands for its addresses: it is told from here only where all of them are the host's own.
+        let addresses = resolved(scene, &server.address);
+        if addresses.is_empty() || !addresses.iter().all(|address| table.covers(address)) || book.looked_at("listen", &[&subject]) {
             continue;
         }
         book.look("listen", &subject);
@@ -43,28 +61,57 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
             let (name, source) = (name.to_owned(), "socket table".to_owned());
             book.add(Fact { name, subject: subject.clone(), now: true, at: scene.now, text, source, fields });
         };
-        if let Some(listener) = table.taking(&server.address) {
+        if let Some(listener) = addresses.iter().find_map(|address| table.taking(address)) {
             let fields = owner_fields(listener);
             add("listen:present", format!("{} listens on {}", owner(listener), listener.address), fields.clone());
-            if let Some(queue) = listener.queue.filter(|queue| queue.full()) {
+            // Of a process that a signal has stopped, a full queue is what follows.
+            let halted = scene.service(&subject).is_some_and(crate::model::ServiceLoad::halted);
+            if let Some(queue) = listener.queue.filter(|queue| queue.full() && !halted) {
                 let text = format!("the accept queue of {} is full: {} wait, {} may", listener.address, queue.waiting, queue.limit);
                 add("listen:queue-full", text, fields);
             }
             continue;
         }
-        add("listen:none", format!("nothing listens on {}", server.address), BTreeMap::new());
-        if let Some((listener, why)) = elsewhere(scene, catalog, table, &server.address) {
+        // A socket in a volume that two containers share is seen under two paths, and only one of them is told.
+        if server.address.place().is_some() && matches!(server.address.bare(), Address::Unix(_)) && !gone(scene, &subject) {
+            continue;
+        }
+        let stands = if addresses == [server.address.clone()] { String::new() } else { format!(" ({})", list(&addresses)) };
+        add("listen:none", format!("nothing listens on {}{stands}", server.address), BTreeMap::new());
+        if let Some((listener, why)) = elsewhere(&candidates, catalog, table, &server.address) {
             let mut fields = owner_fields(listener);
-            fields.insert("elsewhere".to_owned(), listener.address.to_string());
             fields.insert("why".to_owned(), why.clone());
+            if let Some((said, remedy)) = abroad::words(table, &server.address, listener) {
+                fields.insert("abroad".to_owned(), said);
+                fields.insert("abroad_remedy".to_owned(), remedy);
+                // To write that address into the gateway's configuration would not help.
+                let there = listener.address.place().unwrap_or("the host");
+                add(
+                    "listen:elsewhere",
+                    format!("{} listens on {} of {there}: {why}", owner(listener), listener.address.bare()),
+                    fields,
+                );
+                continue;
+            }
+            fields.insert("elsewhere".to_owned(), listener.address.to_string());
             add("listen:elsewhere", format!("{} listens on {}: {why}", owner(listener), listener.address), fields);
         }
     }
 }
 
+/// Whether the last try found nothing at the path, or nobody behind it.
+fn gone(scene: &Scene, subject: &Subject) -> bool {
+    let mut tried = scene.probes_of("upstream").filter(|history| history.last.job.subject == *subject);
+    tried.any(|history| matches!(history.last.outcome, Outcome::NotFound | Outcome::Refused))
+}
+
+fn list(addresses: &[Address]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// Every server that some route reaches and that is not taken out on purpose.
-fn upstreams(scene: &Scene) -> impl Iterator<Item = &Server> {
-    scene.gateways.iter().flat_map(Gateway::routes).flat_map(|(_, route)| &route.servers)
+fn upstreams<'a>(gateways: impl Iterator<Item = &'a Gateway>) -> impl Iterator<Item = &'a Server> {
+    gateways.flat_map(Gateway::routes).flat_map(|(_, route)| &route.servers)
 }
 
 /// `node (pid 811, app.service)`.
@@ -90,42 +137,89 @@ fn owner_fields(listener: &Listener) -> BTreeMap<String, String> {
     fields
 }
 
-/// Listeners that could be the application of this dead upstream, likeliest first: not the gateway's own, not another route's,
-/// not a program that never is one.
-pub fn candidates<'a>(scene: &'a Scene, catalog: &Catalog, upstream: &Address) -> Vec<&'a Listener> {
-    let Some(table) = &scene.listeners else { return Vec::new() };
-    let claimed: BTreeSet<&Address> =
-        upstreams(scene).map(|server| &server.address).filter(|address| *address != upstream).collect();
-    let ours: BTreeSet<u16> = scene
-        .gateways
-        .iter()
-        .flat_map(|g| &g.sites)
-        .flat_map(|site| &site.listens)
-        .filter_map(|listen| listen.address.port())
-        .collect();
-    let taken = |listener: &Listener| claimed.iter().any(|address| table.taking(address) == Some(listener));
-    let possible = |listener: &&Listener| {
-        let owner = listener.owner.as_ref();
-        let never = owner.is_some_and(|process| catalog.services.never_the_application(process));
-        let serves = owner.is_some_and(|process| catalog.services.may_be_an_application(process));
-        let kin = kinship(upstream, &listener.address) > 0.0;
-        match &listener.address {
-            Address::Unix(_) => !never && (serves || kin) && !taken(listener),
-            Address::Tcp(at) => !never && !ours.contains(&at.port()) && (owner.is_some() || kin) && !taken(listener),
-            Address::Name(..) => false,
+/// Who could be the application of a dead upstream: what is the same for all of them is found once.
+#[derive(Debug)]
+pub struct Candidates<'a> {
+    scene: &'a Scene,
+    /// Listeners that may be an application by all that does not depend on the upstream, with whether they surely serve one.
+    possible: Vec<(&'a Listener, bool)>,
+    /// The configured servers' addresses by the listener that takes them.
+    claimed: HashMap<*const Listener, BTreeSet<Address>>,
+}
+
+impl<'a> Candidates<'a> {
+    /// Of all listeners of the host.
+    pub fn of(scene: &'a Scene, catalog: &Catalog) -> Self {
+        let Some(table) = &scene.listeners else {
+            return Self { scene, possible: Vec::new(), claimed: HashMap::new() };
+        };
+        let ours: BTreeSet<u16> = scene
+            .all_gateways()
+            .flat_map(|g| &g.sites)
+            .flat_map(|site| &site.listens)
+            .filter_map(|listen| listen.address.port())
+            .collect();
+        let possible = |listener: &'a Listener| {
+            let owner = listener.owner.as_ref();
+            let never = owner.is_some_and(|process| catalog.services.never_the_application(process));
+            let possible = match listener.address.bare() {
+                Address::Unix(_) => !never,
+                Address::Tcp(at) => !never && !ours.contains(&at.port()),
+                Address::Name(..) | Address::Inside(..) => false,
+            };
+            let serves = match listener.address.bare() {
+                Address::Unix(_) => owner.is_some_and(|process| catalog.services.may_be_an_application(process)),
+                Address::Tcp(_) | Address::Name(..) | Address::Inside(..) => owner.is_some(),
+            };
+            possible.then_some((listener, serves))
+        };
+        let mut claimed: HashMap<*const Listener, BTreeSet<Address>> = HashMap::new();
+        let mut seen: HashSet<&Address, RandomState> = HashSet::default();
+        let picked = scene.all_gateways().flat_map(|gateway| gateway.pools.iter());
+        let picked = picked.filter(|pool| pool.settings.contains_key(PICKED)).flat_map(|pool| &pool.servers);
+        for server in upstreams(scene.all_gateways()).chain(picked).filter(|server| seen.insert(&server.address)) {
+            for address in resolved(scene, &server.address) {
+                if let Some(listener) = table.taking(&address) {
+                    claimed.entry(std::ptr::from_ref(listener)).or_default().insert(address);
+                }
+            }
         }
-    };
-    let mut found: Vec<&Listener> = table.listeners.iter().filter(possible).collect();
-    found.sort_by(|a, b| {
-        kinship(upstream, &b.address).total_cmp(&kinship(upstream, &a.address)).then_with(|| a.address.cmp(&b.address))
-    });
-    found.truncate(CANDIDATES);
-    found
+        Self { scene, possible: table.listeners.iter().filter_map(possible).collect(), claimed }
+    }
+
+    /// Of this one, likeliest first: not the gateway's own, not another route's, not a program that never is one.
+    pub fn for_upstream(&self, upstream: &Address) -> Vec<&'a Listener> {
+        let own = resolved(self.scene, upstream);
+        let kinship = |listener: &Address| own.iter().map(|address| kinship(address, listener)).fold(0.0, f64::max);
+        let taken = |listener: &'a Listener| {
+            let claims = self.claimed.get(&std::ptr::from_ref(listener));
+            claims.is_some_and(|addresses| addresses.iter().any(|address| !own.contains(address)))
+        };
+        // In other namespaces thousands listen on the same few ports: there only the same port, or a socket of the same name, says
+        // anything, and only where it is the only one.
+        let home = self.scene.listeners.as_ref().map(|table| table.home(upstream));
+        let place = home.as_ref().and_then(Address::place);
+        let far = |listener: &Listener| listener.address.place() != place;
+        let alike = |listener: &Listener| kinship(&listener.address) >= ALIKE;
+        let places: BTreeSet<Option<&str>> = self
+            .possible
+            .iter()
+            .filter(|(listener, _)| far(listener) && alike(listener))
+            .map(|(listener, _)| listener.address.place())
+            .collect();
+        let may_be = self.possible.iter().filter(|(listener, serves)| {
+            if far(listener) { alike(listener) && places.len() == 1 } else { *serves || kinship(&listener.address) > 0.0 }
+        });
+        let mut found: Vec<&Listener> = may_be.map(|(listener, _)| *listener).filter(|listener| !taken(listener)).collect();
+        found.sort_by(|a, b| kinship(&b.address).total_cmp(&kinship(&a.address)).then_with(|| a.address.cmp(&b.address)));
+        found.truncate(CANDIDATES);
+        found
+    }
 }
 
 /// How much two addresses look like the same application's, from 0 to 1.
 fn kinship(configured: &Address, other: &Address) -> f64 {
-    match (configured, other) {
+    match (configured.bare(), other.bare()) {
         (Address::Tcp(a), Address::Tcp(b)) if a.port() == b.port() => 0.9,
         (Address::Tcp(a), Address::Tcp(b)) => {
             let (a, b) = (a.port().to_string(), b.port().to_string());
@@ -146,7 +240,7 @@ fn kinship(configured: &Address, other: &Address) -> f64 {
                 0.0
             }
         }
-        (Address::Tcp(_) | Address::Unix(_) | Address::Name(..), _) => 0.0,
+        (Address::Tcp(_) | Address::Unix(_) | Address::Name(..) | Address::Inside(..), _) => 0.0,
     }
 }
 
@@ -156,35 +250,35 @@ fn stem(path: &Path) -> String {
 }
 
 /// The listener that is the application of this dead upstream, and why it is thought so.
-fn elsewhere<'a>(scene: &'a Scene, catalog: &Catalog, table: &ListenerTable, upstream: &Address) -> Option<(&'a Listener, String)> {
+fn elsewhere<'a>(
+    candidates: &Candidates<'a>,
+    catalog: &Catalog,
+    table: &ListenerTable,
+    upstream: &Address,
+) -> Option<(&'a Listener, String)> {
+    let scene = candidates.scene;
     let subject = Subject(upstream.to_string());
-    let routes: Vec<&Route> = scene
-        .gateways
-        .iter()
-        .flat_map(Gateway::routes)
-        .map(|(_, route)| route)
-        .filter(|route| route.servers.iter().any(|server| server.address == *upstream))
-        .collect();
-    let fastcgi = routes.iter().any(|route| route.protocol == Protocol::Fastcgi);
-    let words: Vec<String> = scene
-        .gateways
-        .iter()
-        .flat_map(Gateway::routes)
-        .filter(|(_, route)| route.servers.iter().any(|server| server.address == *upstream))
-        .flat_map(|(site, route)| site.host().into_iter().flat_map(|host| host.split('.')).chain(route.pool.as_deref()))
+    let routes = scene.routes_to(upstream);
+    let fastcgi = routes.iter().any(|(.., route)| route.protocol == Protocol::Fastcgi);
+    let mut said = BTreeSet::new();
+    let words: Vec<String> = routes
+        .into_iter()
+        .flat_map(|(_, site, route)| site.host().into_iter().flat_map(|host| host.split('.')).chain(route.pool.as_deref()))
+        .filter(|word| said.insert(*word))
         .map(str::to_ascii_lowercase)
         .filter(|word| {
             word.len() > 3 && !["local", "localhost", "example", "test", "backend", "upstream", "server"].contains(&word.as_str())
         })
         .collect();
+    let own = resolved(scene, upstream);
     let mut best: Option<(f64, &Listener, String)> = None;
-    for listener in candidates(scene, catalog, upstream) {
-        let mut score = kinship(upstream, &listener.address);
+    for listener in candidates.for_upstream(upstream) {
+        let mut score = own.iter().map(|address| kinship(address, &listener.address)).fold(0.0, f64::max);
         let mut why = Vec::new();
-        if score >= 0.6 {
-            why.push(match listener.address {
+        if score >= ALIKE {
+            why.push(match listener.address.bare() {
                 Address::Unix(_) => "a socket of the same name".to_owned(),
-                Address::Tcp(_) | Address::Name(..) => "the same port on another address".to_owned(),
+                Address::Tcp(_) | Address::Name(..) | Address::Inside(..) => "the same port on another address".to_owned(),
             });
         }
         if let Some(process) = &listener.owner {
@@ -207,9 +301,8 @@ fn elsewhere<'a>(scene: &'a Scene, catalog: &Catalog, table: &ListenerTable, ups
                 why.push(format!("its command line or directory names {word}"));
             }
         }
-        let tried = scene
-            .probes_of("candidate")
-            .find(|history| history.last.job.subject == subject && table.taking(&history.last.job.address) == Some(listener));
+        let tried =
+            scene.probes_about("candidate", &subject).find(|history| table.taking(&history.last.job.address) == Some(listener));
         if let Some(history) = tried {
             let path = history.last.job.request.as_ref().map_or("/", |request| request.path.as_str());
             match probes::window(history).first().map(|result| &result.outcome) {

@@ -3,7 +3,7 @@
 use super::FactBook;
 use crate::{
     catalog::{About, Catalog},
-    diagnose::{LogGroup, Scene},
+    diagnose::{LogGroup, Scene, upstream_of},
     model::{Fact, RunState, SourceKind, Stamp, Subject, text},
 };
 
@@ -22,8 +22,7 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     for group in scene.logs.values() {
         book.look("log", &Subject(group.source.clone()));
         let Some(signature) = group.signature(&catalog.signatures) else { continue };
-        // In an excerpt everything counts: somebody chose it.
-        let recent = if scene.excerpt() { group.count } else { group.since(now - LOG_WINDOW_S) };
+        let recent = recent(scene, group);
         if recent == 0 {
             continue;
         }
@@ -38,14 +37,17 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
             continue;
         }
         let at = Stamp { run_ms: group.seen.run_ms, wall_ms: last * 1000 };
-        let lines = if recent == 1 { "1 line".to_owned() } else { format!("{} lines", text::thousands(recent)) };
-        let text = format!("{}, {lines}, last {} ago", signature.explain, text::duration(now - last));
+        let text = told(&signature.explain, recent, now - last);
         let mut fields = group.meaning.fields.clone();
-        fields.extend([("count".to_owned(), recent.to_string()), ("line".to_owned(), group.last.clone())]);
+        fields.extend([
+            ("count".to_owned(), recent.to_string()),
+            ("line".to_owned(), group.last.clone()),
+            ("explain".to_owned(), signature.explain.clone()),
+        ]);
         let fact = Fact { name, subject: Subject::host(), now: false, at, text, source: group.source.clone(), fields };
         for subject in subjects {
             let fact = Fact { subject, ..fact.clone() };
-            match book.facts.iter_mut().find(|known| known.name == fact.name && known.subject == fact.subject) {
+            match book.get_mut(&fact.name, &fact.subject) {
                 Some(known) if known.at >= at => {}
                 Some(known) => (known.at, known.text, known.fields) = (at, fact.text, fact.fields),
                 None => book.add(fact),
@@ -54,26 +56,47 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     }
 }
 
+/// Lines of a group that say something about now. In an excerpt everything counts: somebody chose it.
+pub(super) fn recent(scene: &Scene, group: &LogGroup) -> u64 {
+    if scene.excerpt() { group.count } else { group.since(scene.now.wall_s() - LOG_WINDOW_S) }
+}
+
+/// So many lines that mean this, the last of them so many seconds old.
+pub(super) fn told(what: &str, lines: u64, age_s: i64) -> String {
+    let lines = if lines == 1 { "1 line".to_owned() } else { format!("{} lines", text::thousands(lines)) };
+    format!("{what}, {lines}, last {} ago", text::duration(age_s))
+}
+
 /// The upstreams that the lines are about: the one that they name; those that write this log; or the log itself.
 fn upstreams_of(scene: &Scene, group: &LogGroup) -> Vec<Subject> {
-    match (group.upstream(), &group.meaning.upstream) {
+    match (upstream_of(scene, group), &group.meaning.upstream) {
         (Some(address), _) => vec![Subject(address.to_string())],
         // Of an excerpt no configuration is known that would tell the address of `backend/server`.
         (None, Some(name)) if scene.excerpt() => vec![Subject(name.clone())],
         (None, _) => {
-            let writers = scene.sources.iter().find(|log| log.id() == group.source).map(|log| log.serves.clone());
-            writers.filter(|writers| !writers.is_empty()).unwrap_or_else(|| vec![gateway_of(scene, group)])
+            let log = scene.sources.iter().find(|log| log.is(&group.source)).filter(|log| !log.serves.is_empty());
+            let Some(log) = log else { return vec![gateway_of(scene, group)] };
+            // The kernel tells of all that listens on the host.
+            let port =
+                group.meaning.fields.get("address").filter(|_| group.kind == SourceKind::Kernel).map(|address| port_of(address));
+            let meant = |upstream: &&Subject| port.is_none_or(|port| port_of(&upstream.0) == port);
+            log.serves.iter().filter(meant).cloned().collect()
         }
     }
 }
 
+/// `8000` of `127.0.0.1:8000`, and of `8000` as older kernels write it.
+fn port_of(address: &str) -> &str {
+    address.rsplit_once(':').map_or(address, |(_, port)| port)
+}
+
 /// The gateway whose log this is, else the log itself.
 fn gateway_of(scene: &Scene, group: &LogGroup) -> Subject {
-    let owns = |gateway: &&crate::model::Gateway| gateway.logs.iter().any(|log| log.id() == group.source);
-    let configured = scene.gateways.iter().find(owns).map(|gateway| gateway.kind.clone());
+    let owns = |gateway: &&crate::model::Gateway| gateway.logs.iter().any(|log| log.is(&group.source));
+    let configured = scene.gateways.iter().find(owns).map(|gateway| scene.named(gateway).0);
     let found = || {
         let gateways = scene.sources.iter().filter(|log| matches!(log.kind, SourceKind::Error | SourceKind::Access));
-        gateways.filter(|log| log.id() == group.source).find_map(|log| log.serves.first().map(|gateway| gateway.0.clone()))
+        gateways.filter(|log| log.is(&group.source)).find_map(|log| log.serves.first().map(|gateway| gateway.0.clone()))
     };
     let kind = configured.or_else(found);
     Subject(kind.unwrap_or_else(|| match group.kind {
@@ -84,10 +107,54 @@ fn gateway_of(scene: &Scene, group: &LogGroup) -> Subject {
 
 /// When the gateway whose log this is last loaded its configuration, in seconds since the Unix epoch.
 fn loaded_since(scene: &Scene, group: &LogGroup) -> Option<i64> {
-    scene.gateways.iter().filter(|gateway| gateway.logs.iter().any(|log| log.id() == group.source)).find_map(
-        |gateway| match gateway.state {
+    scene.gateways.iter().filter(|gateway| gateway.logs.iter().any(|log| log.is(&group.source))).find_map(|gateway| {
+        match gateway.state {
             RunState::Running { workers_since, .. } => workers_since,
             RunState::Stopped { .. } => None,
-        },
-    )
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::model::{FoundLog, LogBatch, LogCount, LogFormat, LogPlace, Observation};
+
+    #[test]
+    fn a_listener_that_the_kernel_names_is_no_other() {
+        let catalog = Catalog::embedded().expect("the embedded catalogue");
+        let [meant, other] = ["127.0.0.1:8000", "127.0.0.1:9000"].map(|address| Subject(address.to_owned()));
+        let mut scene = Scene::default();
+        let at = Stamp { run_ms: 10_000, wall_ms: 1_790_000_000_000 };
+        let source = FoundLog {
+            place: LogPlace::File("/var/log/kern.log".into()),
+            kind: SourceKind::Kernel,
+            format: LogFormat::Plain,
+            why: String::new(),
+            serves: vec![meant.clone(), other.clone()],
+        };
+        let batch = LogBatch {
+            source: source.id(),
+            kind: SourceKind::Kernel,
+            format: LogFormat::Plain,
+            counts: vec![LogCount {
+                second: Some(at.wall_s()),
+                key: "flood".to_owned(),
+                count: 1,
+                first: "TCP: request_sock_TCP: Possible SYN flooding on port 127.0.0.1:8000. Sending cookies.".to_owned(),
+                ..LogCount::default()
+            }],
+            lookback: false,
+            dropped: 0,
+        };
+        scene.observe(at, Observation::Sources(vec![source]));
+        scene.observe(at, Observation::Log(batch));
+        scene.classify(&catalog);
+        let mut book = FactBook::default();
+        produce(&scene, &catalog, &mut book);
+        let told: BTreeSet<&Subject> = book.facts().iter().map(|fact| &fact.subject).collect();
+        assert_eq!(told, BTreeSet::from([&meant]), "and nothing of {other:?}");
+    }
 }

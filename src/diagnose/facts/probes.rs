@@ -6,15 +6,40 @@ use super::FactBook;
 use crate::{
     catalog::Catalog,
     diagnose::{ProbeHistory, ProbeResult, Scene},
-    model::{Address, Fact, Outcome, ProbeReport, Protocol},
+    model::{Address, Fact, Outcome, ProbeJob, ProbeReport, Protocol, Share},
 };
 
 /// Probes by id. The planner plans these; `probe::ALL` makes them; a test holds the two together.
-pub const PROBES: &[&str] = &["client", "gateway", "upstream", "candidate", "socket-path", "name"];
+pub const PROBES: &[&str] = &[
+    "client",
+    "via",
+    "gateway",
+    "upstream",
+    "candidate",
+    "address",
+    "check",
+    "no-cache",
+    "as-browser",
+    "http2",
+    "other-family",
+    "socket-path",
+    "name",
+    "resolvers",
+    "keepalive",
+    "public-name",
+    "tls",
+    "edge-tls",
+    "reach",
+];
 /// Results that count at most: what was before is history.
 const WINDOW: usize = 10;
 /// So many equal results in a row say how things are now, whatever was before: after a repair the old failures must go.
 const SETTLED: usize = 4;
+/// So many, where results went to and fro before: of a fault that breaks a fifth of the requests, four served ones in a row are
+/// no news.
+const SETTLED_MIXED: usize = 8;
+/// Results that count at most of what goes to and fro: a share needs more of them.
+const WINDOW_MIXED: usize = 20;
 
 /// The names.
 pub fn names(_: &Catalog) -> Vec<String> {
@@ -25,7 +50,11 @@ pub fn names(_: &Catalog) -> Vec<String> {
 pub fn window(history: &ProbeHistory) -> Vec<&ProbeResult> {
     let last = history.results.back().map(|result| result.outcome.name());
     let run = history.results.iter().rev().take_while(|result| Some(result.outcome.name()) == last).count();
-    let count = if run >= SETTLED { run.min(WINDOW) } else { WINDOW };
+    let names: Vec<&str> = history.results.iter().rev().take(WINDOW_MIXED).map(|result| result.outcome.name()).collect();
+    // Broken, then mended, is one change; two and more are chance.
+    let mixed = names.windows(2).filter(|pair| pair[0] != pair[1]).count() > 1;
+    let (settled, window) = if mixed { (SETTLED_MIXED, WINDOW_MIXED) } else { (SETTLED, WINDOW) };
+    let count = if run >= settled { run.min(window) } else { window };
     history.results.iter().rev().take(count).collect()
 }
 
@@ -71,9 +100,16 @@ fn sentence(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize)
     let job = &report.job;
     let what = match (job.probe.as_str(), &job.request) {
         ("gateway", Some(request)) => format!("{} {} through the gateway (Host: {})", request.method, job.label(), request.host),
+        ("no-cache", _) => format!("{} without caches and cookies", job.label()),
+        ("as-browser", _) => format!("{} as a browser", job.label()),
+        ("http2", _) => format!("{} by HTTP/2", job.label()),
+        ("other-family", _) => format!("{} by the other version of IP", job.label()),
+        ("via", _) => format!("{} by way of {}", job.label(), job.via.as_deref().unwrap_or("a proxy")),
         ("client", _) => format!("{} as a client sees it", job.label()),
         ("socket-path", _) if !report.detail.is_empty() => return report.detail.clone(),
         ("name", _) => format!("the name of {}", job.address),
+        ("tls", _) => format!("TLS with {}", job.address),
+        ("edge-tls", _) => format!("TLS of the gateway's own {}", job.address),
         (_, Some(request)) => format!("{} {}", request.method, job.label()),
         (_, None) => job.label(),
     };
@@ -85,10 +121,16 @@ fn sentence(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize)
         Outcome::Denied => "permission denied".to_owned(),
         Outcome::QueueFull => "listen queue full".to_owned(),
         Outcome::NoLocalPort => "no local port left".to_owned(),
+        Outcome::NoSource => "the source address is none of this host's".to_owned(),
         Outcome::Unreachable => "unreachable".to_owned(),
         Outcome::Closed(phase) => format!("closed while {phase}"),
         Outcome::Reset(phase) => format!("reset while {phase}"),
-        Outcome::Timeout(phase) => format!("nothing within {} ms while {phase}", job.total_ms),
+        Outcome::Timeout(phase) => {
+            // It may have been cut short, as others hang there for longer.
+            let waited =
+                if report.outcome == *outcome { report.phases.total.min(job.total_ms as f64) } else { job.total_ms as f64 };
+            format!("nothing within {waited:.0} ms while {phase}")
+        }
         Outcome::Name(_) if job.probe == "name" => format!("does not resolve ({outcome})"),
         Outcome::Tls(_)
         | Outcome::Speaks(_)
@@ -101,17 +143,21 @@ fn sentence(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize)
     // The detail says more than the outcome's own word, or it is left out.
     let told = report.outcome == *outcome && !report.detail.is_empty() && report.detail != format!("{} {outcome}", job.address);
     let detail = if told { format!(" ({})", report.detail) } else { String::new() };
-    format!("{found}, {count} of {tries}: {what}{detail}")
+    let share = Share { hits: count as u64, all: tries as u64 };
+    format!("{found}, {share}: {what}{detail}")
 }
 
-/// What kind of a mix-up it is to speak `ours` to a peer that speaks this: the reasons of `protocol-mismatch`.
-fn mismatch(ours: Protocol, peer: &str) -> &'static str {
-    match (ours, peer) {
+/// What kind of a mix-up it is to speak as this job does to a peer that speaks this: the reasons of `protocol-mismatch`.
+fn mismatch(job: &ProbeJob, peer: &str) -> &'static str {
+    if job.preamble {
+        return "proxy-protocol";
+    }
+    match (job.protocol, peer) {
         (_, "proxy-protocol") => "proxy-protocol",
         (Protocol::Http | Protocol::Fastcgi | Protocol::Uwsgi | Protocol::Scgi | Protocol::Grpc, "tls") => "plain-to-tls",
         (Protocol::Http | Protocol::Https, "fastcgi") => "http-to-fastcgi",
-        (Protocol::Http | Protocol::Https, "uwsgi") => "http-to-uwsgi",
         (Protocol::Http | Protocol::Https, "http/2") | (Protocol::Grpc | Protocol::Grpcs, "http/1") => "http-version",
+        (Protocol::Http | Protocol::Https, "uwsgi") => "http-to-uwsgi",
         (Protocol::Fastcgi, "http/1" | "http/2") => "fastcgi-to-http",
         (Protocol::Uwsgi, "http/1" | "http/2") => "uwsgi-to-http",
         _ => "other",
@@ -127,7 +173,7 @@ fn fields(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize) -
         ("outcome", outcome.to_string()),
         ("count", count.to_string()),
         ("tries", tries.to_string()),
-        ("scheme", job.protocol.scheme().to_owned()),
+        ("scheme", if job.preamble { "the PROXY protocol" } else { job.protocol.scheme() }.to_owned()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into();
@@ -135,7 +181,8 @@ fn fields(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize) -
     if !report.detail.is_empty() {
         set("detail", report.detail.clone());
     }
-    match &job.address {
+    match job.address.bare() {
+        Address::Inside(..) => {}
         Address::Unix(path) => {
             set("socket", path.display().to_string());
         }
@@ -150,7 +197,7 @@ fn fields(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize) -
     match outcome {
         Outcome::Speaks(what) => {
             set("peer", what.clone());
-            set("mismatch", mismatch(job.protocol, what).to_owned());
+            set("mismatch", mismatch(job, what).to_owned());
         }
         Outcome::HeaderTooBig { bytes, limit } => {
             set("bytes", bytes.to_string());
@@ -165,6 +212,7 @@ fn fields(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize) -
         | Outcome::Denied
         | Outcome::QueueFull
         | Outcome::NoLocalPort
+        | Outcome::NoSource
         | Outcome::Unreachable
         | Outcome::Closed(_)
         | Outcome::Reset(_)

@@ -1,21 +1,14 @@
 //! What an nginx binary says of itself, without being run: `nginx -V` prints two strings that stand in it.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Mutex,
-};
+use std::path::{Path, PathBuf};
 
-use memchr::memmem;
-
+use super::super::binaries::{Remembered, string_after};
 use crate::sys::Root;
 
 /// Bytes of a binary that are searched: distribution builds have 1 to 5 MB, OpenResty with everything linked in 15.
 const BINARY_BYTES: u64 = 16 << 20;
 /// Bytes of the configure arguments at most: Debian's have 1.5 kB.
 const ARGUMENT_BYTES: usize = 16 << 10;
-/// Binaries that are remembered.
-const REMEMBERED: usize = 16;
 
 /// What was compiled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +27,8 @@ pub struct Build {
     pub pid: PathBuf,
     /// The user without any `user` (`--user`).
     pub user: String,
+    /// The major version of the OpenSSL that it was built with: 3. `None`: another library, or not told.
+    pub openssl: Option<u32>,
 }
 
 impl Build {
@@ -51,6 +46,7 @@ impl Build {
             access_log: of("--http-log-path").unwrap_or("logs/access.log").to_owned(),
             pid: prefix.join(of("--pid-path").unwrap_or("logs/nginx.pid")),
             user: of("--user").unwrap_or("nobody").to_owned(),
+            openssl: None,
             prefix,
         }
     }
@@ -72,46 +68,28 @@ impl Build {
 
     fn read(bytes: &[u8]) -> Option<Self> {
         // src/core/nginx.c: "nginx version: nginx/1.22.1", with OpenResty's or Tengine's own name instead of the second.
-        let version = string_after(bytes, b"nginx version: ").and_then(|text| {
+        let version = string_after(bytes, b"nginx version: ", ARGUMENT_BYTES).and_then(|text| {
             let digits = text.split('/').nth(1)?;
             let end = digits.find(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-').unwrap_or(digits.len());
             Some(digits[..end].to_owned()).filter(|version| version.starts_with(|c: char| c.is_ascii_digit()))
         });
-        let arguments = string_after(bytes, b"configure arguments:");
-        (version.is_some() || arguments.is_some()).then(|| Self::configured(version, arguments.as_deref().unwrap_or_default()))
+        let arguments = string_after(bytes, b"configure arguments:", ARGUMENT_BYTES);
+        // The same file: "built with OpenSSL 3.0.17 1 Jul 2025".
+        let openssl =
+            string_after(bytes, b"built with OpenSSL ", ARGUMENT_BYTES).and_then(|text| text.split('.').next()?.parse().ok());
+        (version.is_some() || arguments.is_some())
+            .then(|| Self { openssl, ..Self::configured(version, arguments.as_deref().unwrap_or_default()) })
     }
 }
 
-/// The C string after a text.
-fn string_after(bytes: &[u8], text: &[u8]) -> Option<String> {
-    let rest = &bytes[memmem::find(bytes, text)? + text.len()..];
-    let rest = &rest[..rest.len().min(ARGUMENT_BYTES)];
-    let end = rest.iter().position(|byte| matches!(byte, 0 | b'\n')).unwrap_or(rest.len());
-    Some(String::from_utf8_lossy(&rest[..end]).into_owned())
-}
-
-/// Device, inode and time of modification.
-type Identity = ((u64, u64), i64);
-
-/// Remembers what was found in each binary, so that it is searched once.
+/// Builds by binary.
 #[derive(Debug, Default)]
-pub struct Builds(Mutex<BTreeMap<Identity, Option<Build>>>);
+pub struct Builds(Remembered<Build>);
 
 impl Builds {
     /// What the binary at a path says. `None`: it can't be read, or says nothing.
     pub fn of(&self, root: &Root, path: &Path) -> Option<Build> {
-        let info = root.stat(path).ok()?;
-        let key = (info.id, info.modified);
-        if let Some(known) = self.0.lock().ok()?.get(&key) {
-            return known.clone();
-        }
-        let build = Build::read(&root.read_at_most(path, BINARY_BYTES).ok()?.0);
-        let mut known = self.0.lock().ok()?;
-        if known.len() >= REMEMBERED {
-            known.pop_first();
-        }
-        known.insert(key, build.clone());
-        build
+        self.0.of(root, path, || Some(Build::read(&root.read_at_most(path, BINARY_BYTES).ok()?.0)))
     }
 }
 
@@ -122,9 +100,9 @@ mod tests {
     #[test]
     fn version_and_defaults_are_found_between_other_bytes() {
         let mut bytes = vec![0xff; 5000];
-        bytes.extend(b"\0nginx version: nginx/1.22.1\n\0configure arguments: --with-cc-opt='-g -O2 --prefix=/no' --prefix=/usr/share/nginx --conf-path=/etc/nginx/nginx.conf --error-log-path=stderr\0\xfe");
+        bytes.extend(b"\0nginx version: nginx/1.22.1\n\0configure arguments: --with-cc-opt='-g -O2 --prefix=/no' --prefix=/usr/share/nginx --conf-path=/etc/nginx/nginx.conf --error-log-path=stderr\0\xfe\0built with OpenSSL 3.0.17 1 Jul 2025\n\0");
         let build = Build::read(&bytes).expect("found");
-        assert_eq!(build.version.as_deref(), Some("1.22.1"));
+        assert_eq!((build.version.as_deref(), build.openssl), (Some("1.22.1"), Some(3)));
         assert_eq!(
             (build.prefix.as_path(), build.config.as_path()),
             (Path::new("/usr/share/nginx"), Path::new("/etc/nginx/nginx.conf"))

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    super::Overrides,
+    super::{Overrides, abroad::elsewhere},
     binary::{Build, Builds},
 };
 use crate::{
-    model::{BlindSpot, Command, Identity, ProcessInfo, RunState},
+    model::{BlindSpot, Identity, OldWorker, ProcessInfo, RunState},
     sys::Root,
 };
 
@@ -27,6 +27,8 @@ const UNITS: &[&str] = &["/etc/systemd/system", "/run/systemd/system", "/usr/lib
 /// What nginx makes of argv (ngx_setproctitle): all arguments in one string after it.
 const MASTER: &str = "nginx: master process ";
 const WORKER: &str = "nginx: worker process";
+/// What a worker calls itself while it only finishes what it has (ngx_worker_process_cycle).
+const LEAVING: &str = "nginx: worker process is shutting down";
 
 /// One nginx with one configuration.
 #[derive(Debug, Clone)]
@@ -51,6 +53,10 @@ pub struct Instance {
     pub error_log: Option<String>,
     /// Its unit.
     pub unit: Option<String>,
+    /// Workers of the configuration before the last reload.
+    pub draining: Vec<OldWorker>,
+    /// What is greater after each load.
+    pub generation: Option<u64>,
     /// Whether it was started with the compiled-in paths, so that a plain `nginx -t` means it.
     pub plain: bool,
 }
@@ -62,6 +68,8 @@ pub struct Instances {
     pub all: Vec<Instance>,
     /// Masters elsewhere, hidden processes.
     pub blind: Vec<BlindSpot>,
+    /// The processes of those elsewhere.
+    pub abroad: Vec<u32>,
 }
 
 /// Finds them. `processes`: `None` where they could not be listed.
@@ -80,10 +88,11 @@ pub fn find(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Override
             continue;
         }
         let one = running(root, master, list, builds);
-        match elsewhere(root, master) {
+        match elsewhere(root, "nginx", master) {
             Some(other) => {
                 abroad.push((other.same_files, one.config));
                 out.blind.push(other.spot);
+                out.abroad.push(master.pid);
             }
             None => out.all.push(one),
         }
@@ -200,45 +209,6 @@ impl Arguments {
     }
 }
 
-/// A master in another namespace.
-struct Elsewhere {
-    spot: BlindSpot,
-    /// Whether it sees the same files as we do.
-    same_files: bool,
-}
-
-/// Why a master is not this host's: its addresses, and perhaps its files, mean something else there.
-fn elsewhere(root: &Root, master: &ProcessInfo) -> Option<Elsewhere> {
-    if !root.is_host() {
-        return None;
-    }
-    let pid = master.pid;
-    let source = format!("nginx, process {pid}");
-    let status = root.text(format!("/proc/{pid}/status")).unwrap_or_default();
-    let pid_spaces =
-        status.lines().find_map(|line| line.strip_prefix("NSpid:")).map_or(1, |ids| ids.split_ascii_whitespace().count());
-    let root_of = |path: String| root.stat(Path::new(&path)).ok().map(|info| info.id);
-    let (ours, theirs) = (root_of("/".to_owned()), root_of(format!("/proc/{pid}/root")));
-    // A service's own mount namespace (PrivateTmp) has the same root; a container's has another.
-    if pid_spaces > 1 || (theirs.is_some() && theirs != ours) {
-        let reason = "it runs in a container: its files and addresses are not this host's".to_owned();
-        let remedy = "copy why502 into the container (docker cp, kubectl cp) and run it there".to_owned();
-        return Some(Elsewhere { spot: BlindSpot { source, reason, remedy }, same_files: false });
-    }
-    let net = root.readlink(Path::new("/proc/self/ns/net")).ok()?;
-    let net = net.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse::<u64>().ok()?;
-    let mounts = |of: &str| root.readlink(Path::new(&format!("/proc/{of}/ns/mnt"))).ok();
-    (master.net_ns? != net).then(|| Elsewhere {
-        spot: BlindSpot {
-            source,
-            reason: "it runs in another network namespace: its addresses are not this host's".to_owned(),
-            remedy: Command::new(["nsenter", "--target", &pid.to_string(), "--net", "why502"])
-                .map_or_else(String::new, |command| format!("run it there: {command}")),
-        },
-        same_files: mounts("self") == mounts(&pid.to_string()),
-    })
-}
-
 fn running(root: &Root, master: &ProcessInfo, all: &[ProcessInfo], builds: &Builds) -> Instance {
     let arguments = Arguments::of(master);
     let of_exe = master.exe.as_ref().map(|exe| PathBuf::from(exe.to_string_lossy().trim_end_matches(" (deleted)")));
@@ -258,6 +228,10 @@ fn running(root: &Root, master: &ProcessInfo, all: &[ProcessInfo], builds: &Buil
         // "nginx: worker process is shutting down" still serves what it has, by the configuration before.
         .filter(|one| one.argv.first().is_some_and(|title| title.trim_end() == WORKER))
         .collect();
+    let leaving = |one: &&ProcessInfo| {
+        one.ppid == master.pid && one.state != 'Z' && one.argv.first().is_some_and(|title| title.starts_with(LEAVING))
+    };
+    let draining = all.iter().filter(leaving).map(|one| OldWorker { pid: one.pid, since: one.started }).collect();
     let plain = config == build.config && prefix == build.prefix && binary.as_deref().is_some_and(in_path);
     Instance {
         state: RunState::Running {
@@ -265,6 +239,7 @@ fn running(root: &Root, master: &ProcessInfo, all: &[ProcessInfo], builds: &Buil
             since: master.started,
             workers_since: workers.iter().filter_map(|worker| worker.started).min(),
         },
+        generation: workers.iter().filter_map(|worker| worker.start_ticks).min(),
         worker: workers.first().map(|worker| worker.identity.clone()),
         master: Some(master.identity.clone()),
         unit: master.unit().filter(|unit| is_unit_of_nginx(root, unit)).map(str::to_owned),
@@ -274,6 +249,7 @@ fn running(root: &Root, master: &ProcessInfo, all: &[ProcessInfo], builds: &Buil
         prefix,
         globals: arguments.globals,
         error_log: arguments.error_log,
+        draining,
         plain,
     }
 }
@@ -314,6 +290,8 @@ fn resting(root: &Root, builds: &Builds, binary: Option<PathBuf>, config: Option
         build,
         globals: None,
         error_log: None,
+        draining: Vec::new(),
+        generation: None,
     }
 }
 

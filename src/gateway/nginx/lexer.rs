@@ -4,6 +4,8 @@
 
 use std::collections::VecDeque;
 
+use compact_str::CompactString;
+
 /// Bytes that nginx takes for one parameter (`NGX_CONF_BUFFER`): longer ones it refuses, and we keep no more of them.
 pub const WORD_BYTES: usize = 4096;
 
@@ -26,7 +28,7 @@ pub enum Token {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
     /// Its text. Bytes that are no UTF-8 became U+FFFD.
-    pub text: String,
+    pub text: CompactString,
     /// Where it begins.
     pub line: u32,
     /// Whether it is the first on its line.
@@ -109,7 +111,7 @@ impl<'a> Lexer<'a> {
                         let body = self.lua_body();
                         self.statement_ends();
                         self.queue.push_back(Token::End(self.line));
-                        return Some(Token::Word(Word { text: body, line, leads: false, quoted: true }));
+                        return Some(Token::Word(Word { text: body.into(), line, leads: false, quoted: true }));
                     }
                     self.statement_ends();
                     return Some(Token::Open(line));
@@ -134,6 +136,9 @@ impl<'a> Lexer<'a> {
         let quote = self.peek().filter(|byte| matches!(byte, b'"' | b'\''));
         if quote.is_some() {
             self.step();
+        } else if let Some(text) = self.plain() {
+            self.named(&text, true);
+            return Token::Word(Word { text, line, leads, quoted: false });
         }
         let mut kept: Vec<u8> = Vec::new();
         let mut length = 0_usize;
@@ -194,13 +199,28 @@ impl<'a> Lexer<'a> {
                 self.queue.push_back(Token::Bad(line, what));
             }
         }
-        let text = String::from_utf8_lossy(&kept).into_owned();
+        let text = CompactString::from_utf8_lossy(&kept);
+        self.named(&text, quote.is_none());
+        Token::Word(Word { text, line, leads, quoted: quote.is_some() })
+    }
+
+    /// A word as nearly all are, without anything that has a meaning of its own. `None`: it is not, and nothing was passed over.
+    fn plain(&mut self) -> Option<CompactString> {
+        let rest = &self.bytes[self.at..];
+        let special = |byte: &u8| is_space(*byte) || matches!(byte, b';' | b'{' | b'\\' | b'$');
+        let length =
+            rest.iter().take(WORD_BYTES).position(special).filter(|at| matches!(rest[*at], b';' | b'{') || is_space(rest[*at]))?;
+        let text = CompactString::from_utf8(&rest[..length]).ok()?;
+        self.at += length;
+        Some(text)
+    }
+
+    /// Notes the name of a directive: lua-nginx-module reads the block of some by Lua's own rules (ngx_http_lua_lex).
+    fn named(&mut self, text: &str, bare: bool) {
         if self.words == 0 {
-            // lua-nginx-module reads such a block by Lua's own rules (ngx_http_lua_lex).
-            self.lua = quote.is_none() && text.ends_with("_by_lua_block");
+            self.lua = bare && text.ends_with("_by_lua_block");
         }
         self.words += 1;
-        Token::Word(Word { text, line, leads, quoted: quote.is_some() })
     }
 
     /// The text up to the brace that closes a Lua block: strings, long brackets and comments hide braces.

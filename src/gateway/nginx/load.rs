@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    super::denied,
+    super::{denied, reading, written::written},
     tree::{DIRECTIVES, Directive, Problems, parse},
 };
 use crate::{
@@ -23,8 +23,6 @@ const FILES: usize = 20_000;
 const BYTES_EACH: u64 = 16 << 20;
 /// Bytes of all files together at most.
 const BYTES_ALL: u64 = 64 << 20;
-/// Bytes at the begin of a file in which a NUL says that it is no text.
-const BINARY_LOOK: usize = 8 << 10;
 
 /// A configuration as read.
 #[derive(Debug, Default)]
@@ -72,7 +70,7 @@ pub fn load(root: &Root, config: &Path, globals: Option<&str>) -> Loaded {
     let file = Arc::new(config.to_owned());
     let mut tree =
         globals.map(|text| parse(&file, text.as_bytes(), 0, &mut loader.budget, &mut Problems::default())).unwrap_or_default();
-    tree.extend(loader.file(config, &Place { file: config.to_owned(), line: 1 }, 0));
+    tree.extend(loader.file(config, &Place { file: config.to_owned().into(), line: 1 }, 0));
     loader.out.tree = tree;
     loader.out.directories.sort();
     loader.out.directories.dedup();
@@ -97,27 +95,24 @@ impl Loader<'_> {
             self.out.problems.add(from.clone(), format!("{} includes itself", path.display()));
             return Vec::new();
         }
-        let (bytes, more) = match self.root.read_at_most(path, BYTES_EACH) {
+        let part = match reading::part(self.root, path, BYTES_EACH) {
             Ok(read) => read,
             Err(error) => {
                 self.failed(path, from, &error);
                 return Vec::new();
             }
         };
-        self.bytes += bytes.len() as u64;
+        self.bytes += part.bytes.len() as u64;
         if self.known.insert(path.to_owned()) {
-            self.out.files.push((path.to_owned(), info.map(|info| info.modified)));
+            self.out.files.push((path.to_owned(), written(self.root, path)));
         }
-        let start = Place { file: path.to_owned(), line: 1 };
-        if more {
-            self.out.problems.add(start.clone(), format!("larger than {} MB: only its begin was read", BYTES_EACH >> 20));
-        }
-        if memchr::memchr(0, &bytes[..bytes.len().min(BINARY_LOOK)]).is_some() {
-            self.out.problems.add(start, "is no text: it holds NUL bytes");
+        let start = Place { file: path.to_owned().into(), line: 1 };
+        part.complaints.iter().for_each(|what| self.out.problems.add(start.clone(), what.as_str()));
+        if !part.text {
             return Vec::new();
         }
-        let tree = parse(&Arc::new(path.to_owned()), &bytes, depth, &mut self.budget, &mut self.out.problems);
-        drop(bytes);
+        let tree = parse(&Arc::new(path.to_owned()), &part.bytes, depth, &mut self.budget, &mut self.out.problems);
+        drop(part);
         self.active.extend(info.map(|info| info.id));
         let tree = self.expand(tree, depth);
         if info.is_some() {
@@ -128,10 +123,20 @@ impl Loader<'_> {
 
     /// Puts included files in the place of `include`.
     fn expand(&mut self, tree: Vec<Directive>, depth: usize) -> Vec<Directive> {
+        // Most blocks include nothing, and stay where they are.
+        if !tree.iter().any(|one| one.block.is_none() && one.name == "include") {
+            let mut tree = tree;
+            for directive in &mut tree {
+                if let Some(block) = directive.block.take() {
+                    directive.block = Some(self.expand(block.into_vec(), depth + 1).into());
+                }
+            }
+            return tree;
+        }
         let mut out = Vec::with_capacity(tree.len());
         for mut directive in tree {
             if let Some(block) = directive.block.take() {
-                directive.block = Some(self.expand(block, depth + 1));
+                directive.block = Some(self.expand(block.into_vec(), depth + 1).into());
             } else if directive.name == "include" {
                 out.extend(self.include(&directive, depth));
                 continue;
@@ -143,7 +148,7 @@ impl Loader<'_> {
 
     fn include(&mut self, directive: &Directive, depth: usize) -> Vec<Directive> {
         let place = directive.place();
-        let [pattern] = directive.args.as_slice() else {
+        let [pattern] = &*directive.args else {
             self.out.problems.add(place, "invalid number of arguments in \"include\" directive");
             return Vec::new();
         };
@@ -176,11 +181,7 @@ impl Loader<'_> {
     }
 
     fn too_much(&mut self, path: &Path) {
-        self.spot(BlindSpot {
-            source: path.display().to_string(),
-            reason: format!("the configuration is larger than {FILES} files or {} MB; the rest was not read", BYTES_ALL >> 20),
-            remedy: "name the part that matters with --config".to_owned(),
-        });
+        self.spot(reading::too_much(path, FILES, BYTES_ALL));
     }
 
     fn spot(&mut self, spot: BlindSpot) {

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use compact_str::CompactString;
+
 use super::{super::Overrides, instance::Instance, tree::Directive, vars::is_dynamic};
 use crate::{
     model::{BlindSpot, LogFormat, LogSource, RunState, SourceKind},
@@ -64,7 +66,7 @@ fn formats(tree: &[Directive]) -> BTreeMap<&str, String> {
     for block in tree.iter().filter(|one| one.name == "http" || one.name == "stream") {
         for format in block.children().iter().filter(|one| one.name == "log_format") {
             if let Some((name, parts)) = format.args.split_first() {
-                let text: String = parts.iter().filter(|part| !part.starts_with("escape=")).map(String::as_str).collect();
+                let text: String = parts.iter().filter(|part| !part.starts_with("escape=")).map(CompactString::as_str).collect();
                 formats.insert(name, text);
             }
         }

@@ -10,36 +10,43 @@
 //!
 //! To follow another setting: a line in `route::SETTINGS`. To follow another `*_pass`: a line in `target::MODULES`.
 
-mod binary;
+mod answers;
+pub(super) mod binary;
 mod instance;
 mod lexer;
+mod limits;
 mod listen;
+mod live;
 mod load;
 mod logs;
+mod names;
+mod reuse;
 mod route;
-mod sample;
+pub(super) mod sample;
 mod scope;
 mod site;
 mod target;
 mod test;
+mod tls;
 mod tree;
 mod units;
 mod vars;
 mod world;
 
 use std::{
-    collections::BTreeMap,
-    path::Path,
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
     sync::{Arc, LazyLock},
 };
 
+use compact_str::CompactString;
 use futures_util::future::BoxFuture;
 
 use self::{binary::Builds, instance::Instance, load::Loaded, scope::Scope, tree::Directive, world::World};
-use super::{Found, Kind, LOOK_DEADLINE, Overrides, off_thread};
+use super::{Found, Kind, Overrides, look_off_thread, site_of_operator, upstream_trust, written::beside};
 use crate::{
-    model::{BlindSpot, ConfigTest, Gateway, Identity, LogSource, Place, ProcessInfo, RunState, Site, SourceKind},
-    sys::{Root, Sys, Users},
+    model::{BlindSpot, ConfigTest, Gateway, Identity, LiveState, LogSource, Place, ProcessInfo, RunState, Site, SourceKind},
+    sys::{Processes, Root, Sys, Users},
 };
 
 /// Its name.
@@ -59,31 +66,24 @@ impl Kind for Nginx {
         ID
     }
 
-    fn look<'a>(&'a self, sys: &'a Sys, processes: Option<&'a [ProcessInfo]>, overrides: &'a Overrides) -> BoxFuture<'a, Found> {
+    fn look<'a>(&'a self, sys: &'a Sys, processes: Option<Processes>, overrides: &'a Overrides) -> BoxFuture<'a, Found> {
         let (root, overrides, builds) = (sys.root.clone(), overrides.clone(), Arc::clone(&self.builds));
-        let processes = processes.map(<[ProcessInfo]>::to_vec);
-        Box::pin(async move {
-            let found = off_thread(move || look(&root, processes.as_deref(), &overrides, &builds)).await;
-            found.unwrap_or_else(|| Found {
-                blind: vec![BlindSpot {
-                    source: "nginx configuration".to_owned(),
-                    reason: format!("its files could not be read within {} s", LOOK_DEADLINE.as_secs()),
-                    remedy: "look for a hanging file system: cat /proc/self/mountinfo".to_owned(),
-                }],
-                ..Found::default()
-            })
-        })
+        Box::pin(look_off_thread(ID, move || look(&root, processes.as_deref().map(Vec::as_slice), &overrides, &builds)))
     }
 
     fn test<'a>(&'a self, sys: &'a Sys, gateway: &'a Gateway) -> BoxFuture<'a, Result<ConfigTest, String>> {
         Box::pin(test::test(sys, gateway))
     }
+
+    fn live<'a>(&'a self, sys: &'a Sys, gateway: &'a Gateway) -> BoxFuture<'a, Result<Option<LiveState>, BlindSpot>> {
+        Box::pin(live::live(sys, gateway))
+    }
 }
 
 /// One look, on a thread that may block.
-fn look(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Overrides, builds: &Builds) -> Found {
+pub(super) fn look(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Overrides, builds: &Builds) -> Found {
     let instances = instance::find(root, processes, overrides, builds);
-    let mut found = Found { blind: instances.blind, ..Found::default() };
+    let mut found = Found { blind: instances.blind, abroad: instances.abroad, ..Found::default() };
     // The pid file's coming tells of a start, before any scan does.
     for instance in instances.all {
         let loaded = load::load(root, &instance.config, instance.globals.as_deref());
@@ -97,22 +97,32 @@ fn look(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Overrides, b
 
 /// What an instance and its configuration say together.
 fn gateway(root: &Root, instance: Instance, loaded: Loaded, overrides: &Overrides) -> Gateway {
-    let Loaded { tree, files, mut problems, mut blind, complete, .. } = loaded;
+    let Loaded { tree, mut files, mut problems, mut blind, complete, .. } = loaded;
     let main = Scope::new(&tree);
     let version = instance.build.version.as_deref();
     // Only root may bind ports below 1024: ngx_http_core_module's default depends on who starts it.
     let as_root = instance.master.as_ref().is_none_or(|master| master.uid == 0);
-    let (mut sites, mut pools, mut left_out) = (Vec::new(), Vec::new(), false);
+    let (mut sites, mut pools, mut per_request, mut left_out) = (Vec::new(), Vec::new(), Vec::new(), false);
     for block in tree.iter().filter(|one| matches!(one.name.as_str(), "http" | "stream") && one.block.is_some()) {
         let http = block.name == "http";
         let mut world = World::new(block.children(), &instance.prefix, version, http.then_some(80));
+        if let Some(folder) = instance.config.parent() {
+            folder.clone_into(&mut world.config_dir);
+        }
+        world.no_old_tls = no_old_tls(root, &instance);
+        world.root = Some(root);
         sites.extend(if http {
-            site::http(&mut world, &main, block.children(), if as_root { 80 } else { 8000 })
+            let mut of_http = site::http(&mut world, &main, block.children(), if as_root { 80 } else { 8000 });
+            names::share(&mut of_http);
+            names::note_unresolvable(&mut of_http);
+            of_http
         } else {
             site::stream(&mut world, &main, block.children())
         });
         left_out |= world.full;
+        blind.extend(world.left_out.iter().map(|(pool, count)| crate::gateway::servers_left_out(pool, *count)));
         pools.extend(world.pools);
+        per_request.extend(world.tested);
         world.problems.0.into_iter().for_each(|(place, what)| problems.add(place, what));
     }
     if left_out {
@@ -122,22 +132,24 @@ fn gateway(root: &Root, instance: Instance, loaded: Loaded, overrides: &Override
             remedy: "name the URL that fails, or the part that matters with --config".to_owned(),
         });
     }
-    let at = Place { file: instance.config.clone(), line: 1 };
-    if !overrides.upstreams.is_empty() {
-        let routes = route::of_operator(&overrides.upstreams, &at);
-        sites.push(Site { names: vec!["--upstream".to_owned()], listens: Vec::new(), routes, at: at.clone() });
-    }
+    let at = Place { file: instance.config.clone().into(), line: 1 };
+    sites.extend(site_of_operator(overrides, &instance.config));
     // What is named by hand may be one site's file, which has none.
     if complete && !tree.iter().any(|one| one.name == "events") && overrides.config.as_ref() != Some(&instance.config) {
         problems.add(at, "no \"events\" section in configuration");
     }
+    let folder = instance.config.parent().unwrap_or(Path::new("/"));
+    files.extend(files_beside(root, &sites, &tree, folder));
     let logs = logs::logs(root, &tree, &instance, overrides);
     blind.extend(logs.blind);
+    let mut commands = commands(&instance, &logs.sources, overrides);
+    commands.extend(live::way(root, &tree));
     Gateway {
         kind: ID.to_owned(),
         version: instance.build.version.clone(),
         identity: identity(root, &instance, &main),
-        commands: commands(&instance, &logs.sources, overrides),
+        commands,
+        settings: limits::settings(root, &tree, &instance.state),
         resolvers: resolvers(&tree),
         state: instance.state,
         binary: instance.binary,
@@ -145,12 +157,55 @@ fn gateway(root: &Root, instance: Instance, loaded: Loaded, overrides: &Override
         files,
         problems: problems.0,
         test: None,
-        sites,
-        pools,
+        tested: None,
+        per_request,
+        draining: instance.draining,
+        generation: instance.generation,
+        sites: sites.into(),
+        pools: pools.into(),
         logs: logs.sources,
         unit: instance.unit,
         blind,
+        inside: None,
     }
+}
+
+/// Directives that name a file that is read with the configuration. One with a variable in it is read with each request.
+const READ_AT_LOAD: &[&str] = &[
+    "ssl_certificate",
+    "ssl_certificate_key",
+    "ssl_client_certificate",
+    "ssl_trusted_certificate",
+    "ssl_crl",
+    "ssl_dhparam",
+    "ssl_password_file",
+];
+
+/// Certificates, keys and lists: those of the sites, and those that upstreams' certificates are judged by.
+fn files_beside(root: &Root, sites: &[Site], tree: &[Directive], folder: &Path) -> Vec<(PathBuf, Option<i64>)> {
+    let mut all: BTreeSet<PathBuf> = upstream_trust(sites).collect();
+    named_files(tree, folder, &mut all);
+    beside(root, all)
+}
+
+fn named_files(tree: &[Directive], folder: &Path, out: &mut BTreeSet<PathBuf>) {
+    for directive in tree {
+        if READ_AT_LOAD.contains(&directive.name.as_str())
+            && let Some(path) = directive.arg(0)
+            && !path.contains('$')
+            && !["data:", "engine:", "store:"].iter().any(|scheme| path.starts_with(scheme))
+        {
+            out.insert(folder.join(path));
+        }
+        named_files(directive.children(), folder, out);
+    }
+}
+
+/// Whether the OpenSSL of this instance refuses TLS 1.0 and 1.1 unless `proxy_ssl_ciphers` itself lowers the security level.
+fn no_old_tls(root: &Root, instance: &Instance) -> bool {
+    let lowered = |path: &str| root.text(path).is_ok_and(|text| text.contains("SECLEVEL=0"));
+    instance.build.openssl.is_some_and(|major| major >= 3)
+        && !["/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf"].into_iter().any(lowered)
 }
 
 /// As whom upstreams are connected to: a worker's own identity, else what `user` says to a master that is root.
@@ -173,7 +228,7 @@ fn resolvers(tree: &[Directive]) -> Vec<String> {
     for directive in tree {
         if directive.name == "resolver" {
             let servers = directive.args.iter().filter(|arg| !arg.contains('=') && *arg != "off");
-            let new: Vec<String> = servers.filter(|server| !found.contains(server)).cloned().collect();
+            let new: Vec<String> = servers.map(CompactString::to_string).filter(|server| !found.contains(server)).collect();
             found.extend(new);
         }
         let inner = resolvers(directive.children());
@@ -204,11 +259,7 @@ fn commands(instance: &Instance, logs: &[LogSource], overrides: &Overrides) -> B
         ("start".to_owned(), base.clone()),
     ]);
     if let Some(unit) = &instance.unit {
-        let name = unit.strip_suffix(".service").unwrap_or(unit);
-        commands.insert("reload".to_owned(), words(&["systemctl", "reload", name]));
-        commands.insert("start".to_owned(), words(&["systemctl", "start", name]));
-        commands.insert("status".to_owned(), words(&["systemctl", "status", name]));
-        commands.insert("log".to_owned(), words(&["journalctl", "-u", name, "-n", "50", "--no-pager"]));
+        commands.extend(super::units::commands(unit));
     }
     if let Some(log) = logs.iter().find(|log| log.kind == SourceKind::Error) {
         commands.insert("log".to_owned(), words(&["tail", "-n", "50", &log.path.display().to_string()]));

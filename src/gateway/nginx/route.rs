@@ -6,15 +6,19 @@ use std::{
 };
 
 use super::{
+    answers::{self, Answer},
+    names,
+    reuse::reuse,
     sample::Match,
     scope::Scope,
     target::{Authority, Module, Target, address},
+    tls::Tls,
     tree::Directive,
     units,
     vars::{Variables, server_part, static_head},
     world::World,
 };
-use crate::model::{Address, Pool, Protocol, Role, Route, Server, Setting, Site};
+use crate::model::{PathMatch, Pool, Protocol, Resolution, Role, Route, Server, Setting, Site};
 
 /// Milliseconds of `proxy_connect_timeout` and `proxy_read_timeout` where none is set, the same in all modules of http.
 const TIMEOUT_MS: u64 = 60_000;
@@ -54,6 +58,7 @@ const SETTINGS: &[(&str, Option<&str>)] = &[
     ("ssl_ciphers", None),
     ("ssl_server_name", None),
     ("ssl_name", None),
+    ("ssl_crl", None),
     ("ssl_session_reuse", None),
     ("intercept_errors", None),
     ("ignore_client_abort", None),
@@ -77,7 +82,7 @@ pub struct Here {
     conditional: bool,
     matched: Option<Match>,
     /// `root`, or `alias` with the prefix that it replaces.
-    root: (String, Option<String>),
+    pub root: (String, Option<String>),
     host: Option<String>,
     names: Vec<String>,
 }
@@ -122,6 +127,18 @@ impl Here {
     pub fn condition(&self, words: &Directive) -> Self {
         let pattern = format!("{} {} {}", self.pattern, words.name, words.args.join(" "));
         Self { pattern, conditional: true, ..self.clone() }
+    }
+
+    /// The paths of requests that get here.
+    fn takes(&self) -> PathMatch {
+        match &self.matched {
+            _ if self.conditional => PathMatch::Condition(self.pattern.clone()),
+            None => PathMatch::Any,
+            Some(Match::Exact(path)) => PathMatch::Exact(path.clone()),
+            Some(Match::Prefix { prefix, last: true }) => PathMatch::FinalPrefix(prefix.clone()),
+            Some(Match::Prefix { prefix, last: false }) => PathMatch::Prefix(prefix.clone()),
+            Some(Match::Pattern(..) | Match::Named(_)) => PathMatch::of_location(&self.pattern),
+        }
     }
 
     /// Values of nginx's variables in the sample request.
@@ -179,7 +196,8 @@ pub fn route<'a>(world: &mut World<'a>, scope: &Scope<'a>, here: &Here, module: 
             return None;
         }
     };
-    let resolved = target.as_ref().map(|target| servers(world, target, module, pass));
+    let names = names::of_target(text, scope);
+    let resolved = target.as_ref().map(|target| servers(world, target, module, pass, names));
     let (pool, servers, problem) = resolved.unwrap_or_default();
     if let Some(problem) = problem {
         world.problems.add(pass.place(), problem);
@@ -200,15 +218,21 @@ pub fn route<'a>(world: &mut World<'a>, scope: &Scope<'a>, here: &Here, module: 
         return None;
     }
     let variables = Variables { scope, maps: &world.maps, known: &known };
+    let mut settings = settings(scope, module);
+    settings.extend(answers::turns(scope, module.prefix));
     let unknown = servers.is_empty() && pool.is_none();
     let protocol = target.as_ref().map_or(module.protocol, |target| target.protocol);
+    let speaks = protocol.tls() || text.get(..9).is_some_and(|head| head.eq_ignore_ascii_case("suwsgi://"));
+    let tls = Tls { scope, module, target: target.as_ref(), variables: &variables, speaks };
     Some(Route {
         pattern: here.pattern.clone(),
+        takes: Some(here.takes()),
         sample_path: here.sample.clone(),
         protocol,
-        rewrite: rewrite(scope, here, target.as_ref().filter(|_| !replaces)),
+        rewrite: rewrite(scope, here, target.as_ref().filter(|_| !replaces)).map(Box::new),
         host_header: host_header(scope, module, target.as_ref(), &variables),
-        sni: sni(scope, module, protocol, target.as_ref(), &variables),
+        sni: tls.sni(),
+        trust: tls.trust(world).map(Box::new),
         params: params(scope, module, &variables),
         connect_ms: time(scope, module, "connect_timeout").unwrap_or(TIMEOUT_MS),
         read_ms: match module.protocol {
@@ -217,7 +241,16 @@ pub fn route<'a>(world: &mut World<'a>, scope: &Scope<'a>, here: &Here, module: 
         },
         header_limit: (protocol != Protocol::Stream)
             .then(|| scope.value(&format!("{}buffer_size", module.prefix)).and_then(units::bytes).unwrap_or(BUFFER_BYTES)),
-        settings: settings(scope, module),
+        source: scope.value(&format!("{}bind", module.prefix)).and_then(source),
+        reuse: reuse(
+            scope,
+            module,
+            protocol,
+            target.as_ref().and_then(|target| world.pool_of(&target.authority)),
+            &variables,
+            world.version,
+        ),
+        settings: settings.into(),
         dynamic: (unknown && text.contains('$')).then(|| text.to_owned()),
         pool,
         servers,
@@ -225,8 +258,26 @@ pub fn route<'a>(world: &mut World<'a>, scope: &Scope<'a>, here: &Here, module: 
     })
 }
 
+/// The route of requests that nginx answers by itself. `None`: there are too many routes.
+pub fn answered(world: &mut World<'_>, here: &Here, answer: Answer) -> Option<Route> {
+    let at = answer.at.clone();
+    world.room_for(0).then(|| Route {
+        pattern: if here.pattern.is_empty() { "/".to_owned() } else { here.pattern.clone() },
+        takes: Some(here.takes()),
+        sample_path: here.sample.clone(),
+        settings: answer.settings(),
+        ..Route::new(Protocol::Http, at)
+    })
+}
+
 /// Pool, servers, and what nginx would refuse about them.
-fn servers(world: &World<'_>, target: &Target, module: Module, pass: &Directive) -> (Option<String>, Vec<Server>, Option<String>) {
+fn servers(
+    world: &World<'_>,
+    target: &Target,
+    module: Module,
+    pass: &Directive,
+    names: Resolution,
+) -> (Option<String>, Vec<Server>, Option<String>) {
     if let Some(Pool { name, servers, .. }) = world.pool_of(&target.authority) {
         let problem = match &target.authority {
             Authority::Host(host, Some(port)) => Some(format!("upstream \"{host}\" may not have port {port}")),
@@ -235,7 +286,7 @@ fn servers(world: &World<'_>, target: &Target, module: Module, pass: &Directive)
         return (Some(name.clone()), servers.clone(), problem);
     }
     if let Some(address) = address(&target.authority, Target::default_port(target.protocol)) {
-        return (None, vec![Server { address, role: Role::Primary, at: pass.place() }], None);
+        return (None, vec![Server { name: None, address, role: Role::Primary, names, at: pass.place() }], None);
     }
     let name = target.proxy_host();
     (None, Vec::new(), Some(format!("no port in upstream \"{name}\", and no upstream of this name, in \"{}\"", module.pass)))
@@ -266,7 +317,13 @@ fn host_header(scope: &Scope<'_>, module: Module, target: Option<&Target>, varia
     match module.protocol {
         Protocol::Http | Protocol::Grpc => {}
         // They hand the client's header on, as HTTP_HOST.
-        Protocol::Https | Protocol::Grpcs | Protocol::Fastcgi | Protocol::Uwsgi | Protocol::Scgi | Protocol::Stream => return None,
+        Protocol::Https
+        | Protocol::Grpcs
+        | Protocol::Fastcgi
+        | Protocol::Uwsgi
+        | Protocol::Scgi
+        | Protocol::Ajp
+        | Protocol::Stream => return None,
     }
     let set = scope.all(&format!("{}set_header", module.prefix));
     let host = set.iter().rev().find(|one| one.arg(0).is_some_and(|name| name.eq_ignore_ascii_case("host")));
@@ -285,32 +342,6 @@ fn is_clients(value: &str) -> bool {
     })
 }
 
-/// The TLS server name; nginx sends none unless told to, and never an IP address (ngx_http_upstream_ssl_name).
-fn sni(
-    scope: &Scope<'_>,
-    module: Module,
-    protocol: Protocol,
-    target: Option<&Target>,
-    variables: &Variables<'_, '_>,
-) -> Option<String> {
-    let key = |name: &str| format!("{}{name}", module.prefix);
-    if !(protocol.tls() || scope.on(&key("ssl"))) || !scope.on(&key("ssl_server_name")) {
-        return None;
-    }
-    let name = match scope.value(&key("ssl_name")) {
-        None | Some("$proxy_host") => target.map(|target| match &target.authority {
-            Authority::Host(host, _) => host.clone(),
-            Authority::Unix(_) => "localhost".to_owned(),
-        }),
-        Some(value) => variables.expand(value).map(|name| match name.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host.to_owned(),
-            Some(_) | None => name,
-        }),
-    }?;
-    let literal = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
-    (!literal && !name.is_empty()).then_some(name)
-}
-
 /// `fastcgi_param` and the like, as far as their values are known for the sample request.
 fn params(scope: &Scope<'_>, module: Module, variables: &Variables<'_, '_>) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
@@ -327,13 +358,19 @@ fn params(scope: &Scope<'_>, module: Module, variables: &Variables<'_, '_>) -> V
     found
 }
 
+/// The address of `proxy_bind`, perhaps with a port; a variable, `off` and a client's own address are none.
+fn source(text: &str) -> Option<std::net::IpAddr> {
+    let whole = text.trim_start_matches('[').trim_end_matches(']');
+    whole.parse().ok().or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|at| at.ip()))
+}
+
 fn time(scope: &Scope<'_>, module: Module, name: &str) -> Option<u64> {
     scope.value(&format!("{}{name}", module.prefix)).and_then(units::milliseconds)
 }
 
 fn settings(scope: &Scope<'_>, module: Module) -> BTreeMap<String, Setting> {
     let mut found = BTreeMap::new();
-    let own_default = |default: &str| Setting { value: default.to_owned(), at: None };
+    let own_default = |default: &str| Setting { value: default.into(), at: None };
     for (name, default) in SETTINGS {
         let key = format!("{}{name}", module.prefix);
         let default = default.filter(|_| module.protocol != Protocol::Stream);
@@ -351,29 +388,7 @@ fn settings(scope: &Scope<'_>, module: Module) -> BTreeMap<String, Setting> {
     let key = format!("{}set_header", module.prefix);
     if let Some(one) = scope.all(&key).iter().find(header) {
         let value = one.arg(1).unwrap_or_default().to_owned();
-        found.insert(format!("{key} Connection"), Setting { value, at: Some(one.place()) });
+        found.insert(format!("{key} Connection"), Setting { value: value.into(), at: Some(one.place()) });
     }
     found
-}
-
-/// Routes of the command line's: addresses that the operator wants tried.
-pub fn of_operator(addresses: &[Address], at: &crate::model::Place) -> Vec<Route> {
-    let route = |address: &Address| Route {
-        pattern: "--upstream".to_owned(),
-        sample_path: "/".to_owned(),
-        protocol: if address.port() == Some(443) { Protocol::Https } else { Protocol::Http },
-        pool: None,
-        servers: vec![Server { address: address.clone(), role: Role::Primary, at: at.clone() }],
-        rewrite: None,
-        host_header: None,
-        sni: None,
-        params: Vec::new(),
-        connect_ms: TIMEOUT_MS,
-        read_ms: TIMEOUT_MS,
-        header_limit: None,
-        settings: BTreeMap::new(),
-        dynamic: None,
-        at: at.clone(),
-    };
-    addresses.iter().map(route).collect()
 }

@@ -81,6 +81,11 @@ impl Match {
     }
 }
 
+/// Paths that a pattern alone takes, likeliest first.
+pub fn of_pattern(pattern: &str) -> Vec<String> {
+    Match::Pattern(pattern.to_owned(), compile(pattern, false)).candidates()
+}
+
 fn compile(pattern: &str, ignore_case: bool) -> Option<Regex> {
     let pattern = pattern.get(..PATTERN_BYTES.min(pattern.len()))?;
     RegexBuilder::new(pattern).case_insensitive(ignore_case).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).build().ok()

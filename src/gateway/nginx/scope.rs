@@ -63,6 +63,6 @@ impl<'a> Scope<'a> {
 
     /// All parameters of what is in force, and where.
     pub fn setting(&self, name: &str) -> Option<Setting> {
-        self.get(name).map(|found| Setting { value: found.args.join(" "), at: Some(found.place()) })
+        self.get(name).map(|found| Setting { value: found.args.join(" ").into(), at: Some(found.place()) })
     }
 }

@@ -1,8 +1,11 @@
 //! `server` blocks to sites: a walk through locations that keeps what is in force at each place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use compact_str::CompactString;
 
 use super::{
+    answers,
     listen::{listens, share_flags},
     route::{self, Here},
     sample::{Locations, Match},
@@ -11,7 +14,7 @@ use super::{
     tree::Directive,
     world::World,
 };
-use crate::model::{Route, Site};
+use crate::model::{Address, Route, RouteChoice, Site};
 
 /// All sites of `http`.
 pub fn http<'a>(world: &mut World<'a>, main: &Scope<'a>, block: &'a [Directive], default_port: u16) -> Vec<Site> {
@@ -21,12 +24,29 @@ pub fn http<'a>(world: &mut World<'a>, main: &Scope<'a>, block: &'a [Directive],
         let names = names(server);
         let at = server.place();
         let listens = listens(server.children(), &at, Some(default_port), &mut world.problems);
-        let mut site = Site { names, listens, routes: Vec::new(), at };
+        let mut site = Site { names, listens, routes: Vec::new(), choice: RouteChoice::Location, at };
         site.routes = routes(world, &outer, server.children(), &site);
-        sites.push(site);
+        sites.push(site.compact());
     }
     share_flags(sites.iter_mut().flat_map(|site| &mut site.listens));
+    without_ignored(&mut sites);
     sites
+}
+
+/// Takes out servers that no request reaches: another before them has each of their names at each of their addresses ("conflicting
+/// server name ... ignored", ngx_http_server_names), and they are the default of none.
+fn without_ignored(sites: &mut Vec<Site>) {
+    let mut seen: HashSet<(Address, String)> = HashSet::new();
+    sites.retain(|site| {
+        let mut new = site.names.is_empty() || site.listens.is_empty();
+        for listen in &site.listens {
+            new |= listen.default;
+            for name in &site.names {
+                new |= seen.insert((listen.address.clone(), name.to_ascii_lowercase()));
+            }
+        }
+        new
+    });
 }
 
 /// All sites of `stream`: what goes in at a port comes out at an upstream.
@@ -37,7 +57,7 @@ pub fn stream<'a>(world: &mut World<'a>, main: &Scope<'a>, block: &'a [Directive
         let at = server.place();
         let listens = listens(server.children(), &at, None, &mut world.problems);
         let scope = outer.within(server.children());
-        let mut site = Site { names: names(server), listens, routes: Vec::new(), at };
+        let mut site = Site { names: names(server), listens, routes: Vec::new(), choice: RouteChoice::Location, at };
         let here = Here::server("stream", &scope, world, &site);
         let passes = server.children().iter().filter(|one| one.name == STREAM.pass && one.block.is_none());
         site.routes = passes.filter_map(|pass| route::route(world, &scope, &here, STREAM, pass)).collect();
@@ -50,15 +70,20 @@ pub fn stream<'a>(world: &mut World<'a>, main: &Scope<'a>, block: &'a [Directive
 /// nginx stores `""` as the name of requests without Host; a host name it is not.
 fn names(server: &Directive) -> Vec<String> {
     let all = server.children().iter().filter(|one| one.name == "server_name").flat_map(|one| &one.args);
-    all.filter(|name| !name.is_empty()).cloned().collect()
+    all.filter(|name| !name.is_empty()).map(CompactString::to_string).collect()
 }
 
 fn routes<'a>(world: &mut World<'a>, outer: &Scope<'a>, server: &'a [Directive], site: &Site) -> Vec<Route> {
     let scope = outer.within(server);
     let locations = Locations::of(server);
     let here = Here::server("", &scope, world, site);
+    // The server's own rewrite phase goes before the choice of a location.
+    if let Some(answer) = answers::returned(server, &scope, &mut |one| world.holds(one, &here.root.0)) {
+        return route::answered(world, &here, answer).into_iter().collect();
+    }
     let inner = redirects(server, &locations);
     let mut walk = Walk { world, inner, routes: Vec::new() };
+    walk.conditions(server, &scope, &here);
     let mut number = 0;
     for directive in server {
         if directive.name == "location" && directive.block.is_some() {
@@ -77,7 +102,7 @@ fn redirects(server: &[Directive], locations: &Locations) -> HashMap<String, Str
         let leads = |name: &str| matches!(name, "try_files" | "error_page" | "auth_request" | "mirror");
         for directive in block.iter().filter(|one| leads(&one.name)) {
             if let Some(name) = directive.args.last().filter(|arg| arg.starts_with(['@', '/'])) {
-                found.entry(name.clone()).or_insert_with(|| sample.to_owned());
+                found.entry(name.to_string()).or_insert_with(|| sample.to_owned());
             }
         }
     };
@@ -88,6 +113,12 @@ fn redirects(server: &[Directive], locations: &Locations) -> HashMap<String, Str
     }
     note(server, "/");
     found
+}
+
+/// Whether a block within this one, an `if` or `limit_except`, passes requests on.
+fn in_blocks(block: &[Directive]) -> bool {
+    let inner = block.iter().filter(|one| one.name != "location").flat_map(Directive::children);
+    inner.into_iter().any(|one| MODULES.iter().any(|module| module.pass == one.name))
 }
 
 struct Walk<'w, 'a> {
@@ -112,7 +143,33 @@ impl<'a> Walk<'_, 'a> {
         let sample = own.unwrap_or_else(|| around.sample.clone());
         let scope = outer.within(directive.children());
         let here = around.location(directive.args.join(" "), matched, sample, &scope, self.world.prefix);
-        self.block(directive.children(), &scope, &here);
+        let asked = !internal && !matches!(Match::of(directive), Match::Named(_));
+        let block = directive.children();
+        let answer = answers::returned(block, &scope, &mut |one| self.world.holds(one, &here.root.0));
+        let passes = answer.is_none() && block.iter().any(|one| MODULES.iter().any(|module| module.pass == one.name));
+        if let Some(answer) = answer.or_else(|| answers::missed(&scope).filter(|_| !passes && !in_blocks(block))) {
+            if asked {
+                self.routes.extend(route::answered(self.world, &here, answer));
+            }
+            // Locations within it are chosen before it is.
+            for inner in block.iter().filter(|one| one.name == "location" && one.block.is_some()) {
+                self.location(inner, &scope, &here, None);
+            }
+            return;
+        }
+        self.conditions(block, &scope, &here);
+        self.block(block, &scope, &here);
+    }
+
+    /// What is answered under a condition that only a request tells.
+    fn conditions(&mut self, block: &'a [Directive], scope: &Scope<'a>, here: &Here) {
+        for one in block.iter().filter(|one| one.name == "if" && one.block.is_some()) {
+            if self.world.holds(one, &here.root.0).is_none()
+                && let Some(answer) = answers::sometimes(one, scope)
+            {
+                self.routes.extend(route::answered(self.world, &here.condition(one), answer));
+            }
+        }
     }
 
     fn block(&mut self, block: &'a [Directive], scope: &Scope<'a>, here: &Here) {

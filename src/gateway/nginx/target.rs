@@ -61,7 +61,9 @@ impl Target {
             Protocol::Grpc => scheme("grpcs://")
                 .map_or_else(|| (Protocol::Grpc, scheme("grpc://").unwrap_or(text)), |rest| (Protocol::Grpcs, rest)),
             Protocol::Uwsgi => (Protocol::Uwsgi, scheme("uwsgi://").or_else(|| scheme("suwsgi://")).unwrap_or(text)),
-            other @ (Protocol::Fastcgi | Protocol::Scgi | Protocol::Stream | Protocol::Https | Protocol::Grpcs) => (other, text),
+            other @ (Protocol::Fastcgi | Protocol::Scgi | Protocol::Ajp | Protocol::Stream | Protocol::Https | Protocol::Grpcs) => {
+                (other, text)
+            }
         };
         if let Some(rest) = rest.strip_prefix("unix:") {
             // ngx_parse_unix_domain_url: the path ends at the next colon where a URI may follow.
@@ -87,7 +89,13 @@ impl Target {
         match protocol {
             Protocol::Http => Some(80),
             Protocol::Https => Some(443),
-            Protocol::Grpc | Protocol::Grpcs | Protocol::Fastcgi | Protocol::Uwsgi | Protocol::Scgi | Protocol::Stream => None,
+            Protocol::Grpc
+            | Protocol::Grpcs
+            | Protocol::Fastcgi
+            | Protocol::Uwsgi
+            | Protocol::Scgi
+            | Protocol::Ajp
+            | Protocol::Stream => None,
         }
     }
 

@@ -148,7 +148,7 @@ fn place(message: &str) -> Option<Place> {
     let (file, line) = message.rsplit_once(" in ")?.1.rsplit_once(':')?;
     let file = Path::new(file);
     file.is_absolute().then_some(())?;
-    Some(Place { file: file.to_owned(), line: line.trim().parse().ok()? })
+    Some(Place { file: file.to_owned().into(), line: line.trim().parse().ok()? })
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use super::*;
-use crate::model::{LogFormat, ProcessInfo, Role, Route};
+use crate::model::{ANSWERS, LogFormat, ProcessInfo, Role, Route, Site};
 
+mod agrees;
 mod meaning;
+mod tls;
 
 /// A tree of a distribution below `tests/roots`.
 fn stock(name: &str) -> Root {
@@ -33,10 +35,12 @@ fn process(pid: u32, ppid: u32, title: &str, user: (&str, u32)) -> ProcessInfo {
         exe: None,
         identity: Identity { name: user.0.to_owned(), uid: user.1, gid: user.1, groups: vec![user.1] },
         started: Some(1000 + i64::from(pid)),
+        start_ticks: None,
         state: 'S',
         cgroup: Some("/system.slice/nginx.service".to_owned()),
         cwd: None,
         net_ns: None,
+        threads: 1,
     }
 }
 
@@ -61,14 +65,19 @@ fn http(text: &str) -> Gateway {
 
 /// The gateway of this `/etc/nginx/nginx.conf`.
 fn conf(text: &str) -> Gateway {
-    let (_dir, root) = tree(&[("/etc/nginx/nginx.conf", text)]);
+    with(text, &[])
+}
+
+/// The same beside other files.
+pub fn with(text: &str, more: &[(&str, &str)]) -> Gateway {
+    let (_dir, root) = tree(&[&[("/etc/nginx/nginx.conf", text)], more].concat());
     let overrides = Overrides { config: Some("/etc/nginx/nginx.conf".into()), ..Overrides::default() };
     only(look_at(&root, &[init()], &overrides))
 }
 
 /// `pattern -> servers` with what else matters, one line per route.
 fn shown(gateway: &Gateway) -> Vec<String> {
-    gateway.routes().map(|(_, route)| line(route)).collect()
+    gateway.routes().filter(|(_, route)| !route.settings.contains_key(ANSWERS)).map(|(_, route)| line(route)).collect()
 }
 
 fn line(route: &Route) -> String {
@@ -76,7 +85,7 @@ fn line(route: &Route) -> String {
     let mut line = format!("{} {} {}://{}", route.pattern, route.sample_path, route.protocol.scheme(), servers.join(","));
     let more = [
         route.pool.as_ref().map(|pool| format!("pool={pool}")),
-        route.rewrite.as_ref().map(|(from, to)| format!("rewrite={from}>{to}")),
+        route.rewrite.as_deref().map(|(from, to)| format!("rewrite={from}>{to}")),
         route.host_header.as_ref().map(|host| format!("host={host}")),
         route.sni.as_ref().map(|sni| format!("sni={sni}")),
         route.dynamic.as_ref().map(|text| format!("dynamic={text}")),
@@ -147,7 +156,7 @@ fn debian_routes_carry_what_is_in_force() {
     assert_eq!((routes[2].connect_ms, routes[2].read_ms, routes[2].header_limit), (500, 5_000, Some(8192)));
     let setting = |route: usize, name: &str| {
         let setting = &routes[route].settings[name];
-        (setting.value.clone(), setting.at.as_ref().map(ToString::to_string))
+        (setting.value.to_string(), setting.at.as_ref().map(ToString::to_string))
     };
     let shop = "/etc/nginx/sites-enabled/shop";
     assert_eq!(setting(3, "proxy_connect_timeout"), ("500ms".to_owned(), Some(format!("{shop}:26"))));

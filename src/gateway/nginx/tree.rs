@@ -2,6 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use compact_str::CompactString;
+
+pub use super::super::directive::Directive;
 use super::lexer::{Lexer, Token, Word};
 use crate::model::Place;
 
@@ -14,36 +17,6 @@ pub const DIRECTIVES: usize = 200_000;
 
 /// Parameters of one directive that are kept: `server_name` has a few hundred on the hosts of large resellers.
 const WORDS: usize = 10_000;
-
-/// A directive with its parameters and its block.
-#[derive(Debug, Clone)]
-pub struct Directive {
-    /// Its name.
-    pub name: String,
-    /// Its parameters.
-    pub args: Vec<String>,
-    /// What stands in its block.
-    pub block: Option<Vec<Directive>>,
-    file: Arc<PathBuf>,
-    line: u32,
-}
-
-impl Directive {
-    /// Where it begins.
-    pub fn place(&self) -> Place {
-        Place { file: self.file.as_ref().clone(), line: self.line }
-    }
-
-    /// A parameter.
-    pub fn arg(&self, index: usize) -> Option<&str> {
-        self.args.get(index).map(String::as_str)
-    }
-
-    /// Its block; empty where it has none.
-    pub fn children(&self) -> &[Directive] {
-        self.block.as_deref().unwrap_or_default()
-    }
-}
 
 /// What is wrong, and where; bounded.
 #[derive(Debug, Default)]
@@ -133,19 +106,19 @@ pub fn parse(file: &Arc<PathBuf>, bytes: &[u8], depth: usize, budget: &mut usize
                 }
             }
             Token::End(line) if words.is_empty() => parser.bad(line, "unexpected \";\""),
-            Token::End(_) => parser.statement(std::mem::take(&mut words), false),
+            Token::End(_) => parser.statement(&mut words, false),
             Token::Open(line) => {
                 if words.is_empty() {
                     parser.bad(line, "unexpected \"{\"");
-                    words.push(Word { text: String::new(), line, leads: false, quoted: false });
+                    words.push(Word { text: CompactString::default(), line, leads: false, quoted: false });
                 }
-                parser.statement(std::mem::take(&mut words), true);
+                parser.statement(&mut words, true);
             }
             Token::Close(line) => {
                 if let Some(first) = words.first() {
                     let what = format!("unexpected \"}}\": directive \"{}\" is not terminated by \";\"", first.text);
                     parser.bad(first.line, what);
-                    parser.statement(std::mem::take(&mut words), false);
+                    parser.statement(&mut words, false);
                 }
                 parser.close(line);
             }
@@ -155,10 +128,10 @@ pub fn parse(file: &Arc<PathBuf>, bytes: &[u8], depth: usize, budget: &mut usize
     if let Some(first) = words.first() {
         let what = format!("unexpected end of file, expecting \";\" or \"}}\": directive \"{}\" has no end", first.text);
         parser.bad(first.line, what);
-        parser.statement(words, false);
+        parser.statement(&mut words, false);
     }
     // nginx names the last line; the block that has no end is what a person has to find.
-    let open: Vec<(u32, String)> = parser.stack.iter().map(|open| (open.directive.line, open.directive.name.clone())).collect();
+    let open: Vec<(u32, String)> = parser.stack.iter().map(|open| (open.directive.line, open.directive.name.to_string())).collect();
     for (line, name) in open {
         parser.bad(line, format!("unexpected end of file, expecting \"}}\": block \"{name}\" has no end"));
     }
@@ -173,24 +146,21 @@ impl Parser<'_> {
         if self.problems.full() {
             return;
         }
-        self.problems.add(Place { file: self.file.as_ref().clone(), line }, what);
+        self.problems.add(Place { file: Arc::clone(&self.file), line }, what);
     }
 
     /// A directive is complete: `opens` a block or ended.
-    fn statement(&mut self, mut words: Vec<Word>, opens: bool) {
-        while let Some(at) = forgotten_end(&words) {
-            let rest = words.split_off(at);
+    fn statement(&mut self, words: &mut Vec<Word>, opens: bool) {
+        while let Some(at) = forgotten_end(words) {
             if let Some(first) = words.first() {
                 self.bad(first.line, format!("directive \"{}\" is not terminated by \";\"", first.text));
             }
-            self.directive(words, false);
-            words = rest;
+            self.directive(words.drain(..at), false);
         }
-        self.directive(words, opens);
+        self.directive(words.drain(..), opens);
     }
 
-    fn directive(&mut self, words: Vec<Word>, opens: bool) {
-        let mut words = words.into_iter();
+    fn directive(&mut self, mut words: std::vec::Drain<'_, Word>, opens: bool) {
         let Some(first) = words.next() else { return };
         let kept = self.too_deep == 0 && *self.budget > 0;
         if kept {
@@ -206,7 +176,7 @@ impl Parser<'_> {
             self.too_deep += 1;
             return;
         }
-        let args = if kept { words.map(|word| word.text).collect() } else { Vec::new() };
+        let args = if kept { words.map(|word| word.text).collect() } else { Box::default() };
         let directive = Directive { name: first.text, args, block: None, file: Arc::clone(&self.file), line: first.line };
         if opens {
             self.stack.push(Open { directive, children: Vec::new() });
@@ -221,7 +191,7 @@ impl Parser<'_> {
             return;
         }
         match self.stack.pop() {
-            Some(open) => self.put(Directive { block: Some(open.children), ..open.directive }),
+            Some(open) => self.put(Directive { block: Some(open.children.into()), ..open.directive }),
             None => self.bad(line, "unexpected \"}\""),
         }
     }
@@ -254,7 +224,7 @@ mod tests {
         tree.iter()
             .map(|one| match &one.block {
                 Some(block) => format!("{}[{}]", one.name, shape(block)),
-                None => one.name.clone(),
+                None => one.name.to_string(),
             })
             .collect::<Vec<_>>()
             .join(" ")

@@ -3,7 +3,7 @@ use std::path::Path;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::sys::Stamped;
+use crate::sys::{Root, Stamped};
 
 const CONF: &str = "events {} http { server { listen 80; location / { proxy_pass http://127.0.0.1:PORT; } } }";
 
@@ -46,11 +46,16 @@ impl Host {
     }
 
     fn run(&self) -> (mpsc::Receiver<Stamped>, CancellationToken, tokio::task::JoinHandle<()>) {
+        self.run_with(64)
+    }
+
+    /// So many observations are told before the first is taken.
+    fn run_with(&self, capacity: usize) -> (mpsc::Receiver<Stamped>, CancellationToken, tokio::task::JoinHandle<()>) {
         let sys = Sys::new(Root::below(self.dir.path()), false);
-        let (sender, receiver) = mpsc::channel(64);
+        let (sender, receiver) = mpsc::channel(capacity);
         let cancel = CancellationToken::new();
         let outbox = Outbox::new("gateway", sys.clock, sender);
-        (receiver, cancel.clone(), tokio::spawn(run(sys, Overrides::default(), outbox, cancel)))
+        (receiver, cancel.clone(), tokio::spawn(run(sys, Overrides::default(), true, outbox, cancel)))
     }
 }
 
@@ -73,12 +78,15 @@ async fn an_edit_is_told_within_two_seconds_and_nothing_twice() {
     let first = gateways(next(&mut receiver).await);
     assert!(first[0].running() && first[0].version.as_deref() == Some("1.22.1"));
     assert_eq!(next(&mut receiver).await.observation, Observation::Done(Stage::Gateways));
+    assert_eq!(next(&mut receiver).await.observation, Observation::Done(Stage::Live));
     // Below another root there is no test to be made, and that is known at once.
     assert_eq!(next(&mut receiver).await.observation, Observation::Done(Stage::ConfigTest));
     // Nothing changes for a minute, with two scans in it: nothing is told.
     assert!(tokio::time::timeout(Duration::from_secs(61), next(&mut receiver)).await.is_err());
     let begin = tokio::time::Instant::now();
     host.write("etc/nginx/nginx.conf", &CONF.replace("PORT", "18080"));
+    let Observation::Edited(edits) = next(&mut receiver).await.observation else { panic!("the edit first") };
+    assert_eq!(edits.iter().map(|edit| edit.diff.len()).collect::<Vec<_>>(), [5]);
     let edited = gateways(next(&mut receiver).await);
     assert!(begin.elapsed() <= PULSE, "{:?}", begin.elapsed());
     assert_eq!(edited[0].sites[0].routes[0].servers[0].address.port(), Some(18080));
@@ -87,13 +95,33 @@ async fn an_edit_is_told_within_two_seconds_and_nothing_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_edit_while_the_gateway_tests_its_configuration_is_one() {
+    let host = Host::new();
+    host.start();
+    let (mut receiver, _cancel, _task) = host.run_with(1);
+    assert!(gateways(next(&mut receiver).await)[0].running());
+    assert_eq!(next(&mut receiver).await.observation, Observation::Done(Stage::Gateways));
+    // The word that the gateway was asked waits to be taken, and that its test is done waits behind it.
+    while receiver.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    host.write("etc/nginx/nginx.conf", &CONF.replace("PORT", "18080"));
+    assert_eq!(next(&mut receiver).await.observation, Observation::Done(Stage::Live));
+    assert_eq!(next(&mut receiver).await.observation, Observation::Done(Stage::ConfigTest));
+    let Observation::Edited(edits) = next(&mut receiver).await.observation else { panic!("the edit first") };
+    assert_eq!(edits.iter().map(|edit| edit.diff.len()).collect::<Vec<_>>(), [5]);
+    assert_eq!(gateways(next(&mut receiver).await)[0].sites[0].routes[0].servers[0].address.port(), Some(18080));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_and_a_start_are_seen() {
     let host = Host::new();
     host.start();
     let (mut receiver, _cancel, task) = host.run();
     assert!(gateways(next(&mut receiver).await)[0].running());
-    next(&mut receiver).await;
-    next(&mut receiver).await;
+    for _ in [Stage::Gateways, Stage::Live, Stage::ConfigTest] {
+        next(&mut receiver).await;
+    }
     tokio::time::sleep(Duration::from_secs(20)).await;
     let begin = tokio::time::Instant::now();
     std::fs::remove_dir_all(host.dir.path().join("proc/70")).expect("ended");

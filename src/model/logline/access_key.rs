@@ -9,7 +9,8 @@
 //!   for what is not known;
 //! - `by=upstream`: the upstream itself gave this answer; `by=gateway`: the gateway made it. Only told of answers from 500 on,
 //!   and only where the log has what tells it;
-//! - what else a program's reader adds, described there.
+//! - what else a program's reader adds, described there;
+//! - `from=why502`: a request of ours, which is none of a user's.
 //!
 //! Nothing in it differs from request to request, so that it is the key of the group, and a group's meaning can be read back
 //! from it. To add a program: its word in [`PROGRAMS`], and its reader makes the form with [`request_form`].
@@ -27,7 +28,29 @@ const PROGRAMS: &[(&str, Dialect)] = &[
     ("cloudfront", Dialect::Cloud),
     ("gcp", Dialect::Cloud),
     ("cloudflare", Dialect::Cloud),
+    ("iis", Dialect::Iis),
+    ("httpsys", Dialect::Iis),
 ];
+
+/// What the User-Agent of each of our own requests contains: by it they are found in logs, and told from those of users.
+pub const PROBE_MARK: &str = "(+probe)";
+/// The word at the end of the form of such a request.
+const OURS: &str = " from=why502";
+
+/// Whether a line of an access log is a request of ours.
+pub fn is_ours(line: &[u8]) -> bool {
+    memchr::memmem::find(line, PROBE_MARK.as_bytes()).is_some()
+}
+
+/// Makes the key of a request that of one of ours.
+pub fn mark_ours(key: &mut String) {
+    key.push_str(OURS);
+}
+
+/// Whether this is the key of requests of ours.
+pub fn ours_of_key(key: &str) -> bool {
+    key.ends_with(OURS)
+}
 
 /// From this status on it is told who made an answer.
 const FAILED: u16 = 500;
@@ -139,6 +162,11 @@ mod tests {
         assert_eq!(entry.upstream.as_deref(), Some("unix:/run/b.sock"));
         let entry = read_access_key("? not of the log format");
         assert_eq!((entry.status, entry.upstream), (None, None));
+        let mut ours = "502 GET up=127.0.0.1:8000".to_owned();
+        mark_ours(&mut ours);
+        let entry = request_of_key(&ours).expect("a request");
+        assert_eq!((entry.status, entry.upstream.as_deref()), (Some(502), Some("127.0.0.1:8000")));
+        assert!(ours_of_key(&ours) && !ours_of_key("502 GET up=127.0.0.1:8000"));
         let entry = request_of_key("503 POST envoy flags=UF up=10.0.0.5:80").expect("a request");
         assert_eq!((entry.dialect, entry.status, entry.upstream.as_deref()), (Dialect::Envoy, Some(503), Some("10.0.0.5:80")));
         for other in ["[error] 502 GET", "? not of the log format", "", "5021 GET", "#:#:# x", "502"] {

@@ -46,7 +46,8 @@ pub fn carried(line: &str) -> Carried<'_> {
 }
 
 /// `<131>Nov 20 23:36:34 gw1 haproxy[17]: text` (RFC 3164), the same without priority (files of rsyslog, `journalctl`), with the
-/// stamp of RFC 3339 (rsyslog, `journalctl -o short-iso`), with nginx's form without process number.
+/// stamp of RFC 3339 (rsyslog, `journalctl -o short-iso`), with nginx's form without process number; with facility and severity behind the
+/// host (`kern.err`), as busybox's syslogd has it on Alpine (sysklogd/syslogd.c).
 fn syslog(outer: Carried<'_>) -> Option<Carried<'_>> {
     let (level, text) = priority(outer.text).unwrap_or((None, outer.text));
     let (time, rest) = TimeShape::Syslog.leading(text).or_else(|| TimeShape::Rfc3339.leading(text))?;
@@ -56,10 +57,16 @@ fn syslog(outer: Carried<'_>) -> Option<Carried<'_>> {
     let (word, after) = rest.split_once(' ')?;
     let behind_host = || {
         let (tag, after) = after.split_once(' ').unwrap_or((after, ""));
-        program_tag(tag, after)
+        let graded = || {
+            let level = severity(tag)?;
+            let (tag, after) = after.split_once(' ').unwrap_or((after, ""));
+            Some((program_tag(tag, after)?, Some(level)))
+        };
+        program_tag(tag, after).map(|found| (found, None)).or_else(graded)
     };
     let first = program_tag(word, after);
-    let (program, text) = first.or_else(behind_host)?;
+    let ((program, text), graded) = first.map(|found| (found, None)).or_else(behind_host)?;
+    let level = level.or(graded);
     let (program, pid) = split_pid(program);
     // rsyslog and journalctl write an offset; `Z` is what programs write themselves, before words that are no host.
     if time.text.ends_with('Z') && first.is_none() && pid.is_none() {
@@ -76,6 +83,24 @@ fn program_tag<'a>(word: &'a str, after: &'a str) -> Option<(&'a str, &'a str)> 
     // A word of digits is a time, and an address is no program.
     let named = name.len() <= NAME_BYTES && name.chars().all(fits) && name.chars().any(|c| c.is_ascii_alphabetic());
     named.then_some((tag, after))
+}
+
+/// `kern.err`: facility and severity by their names (syslog.conf(5)).
+fn severity(word: &str) -> Option<Level> {
+    let (facility, severity) = word.split_once('.')?;
+    let known = !facility.is_empty() && facility.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let number = match severity {
+        "emerg" | "panic" => 0,
+        "alert" => 1,
+        "crit" => 2,
+        "err" | "error" => 3,
+        "warn" | "warning" => 4,
+        "notice" => 5,
+        "info" => 6,
+        "debug" => 7,
+        _ => return None,
+    };
+    Level::of_priority(number).filter(|_| known)
 }
 
 fn split_pid(tag: &str) -> (&str, Option<u32>) {
@@ -204,6 +229,10 @@ mod tests {
             assert_eq!((found.text, found.program, found.pid), (text, program, pid), "{line}");
         }
         assert_eq!(carried("<131>Nov 20 02:17:41 haproxy[17]: x").level, Some(Level::Error));
+        let alpine = carried("Nov 20 02:17:41 gw1 kern.warn kernel: [93841.123456] x");
+        assert_eq!((alpine.text, alpine.program, alpine.level), ("[93841.123456] x", Some("kernel"), Some(Level::Warning)));
+        // A host with a dot in its name is no severity.
+        assert_eq!(carried("Nov 20 02:17:41 gw1.fra kernel: x").program, Some("kernel"));
         assert_eq!(
             docker_json("{\"log\":\"a \\\"b\\\"\\n\",\"stream\":\"stderr\",\"time\":\"2026-11-20T23:36:34.1Z\"}").as_deref(),
             Some("a \"b\"")

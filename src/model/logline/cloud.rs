@@ -4,7 +4,8 @@
 //!   could not be given to the target (its three times are -1), `sent=yes`: it was, and no answer came.
 //! - AWS CloudFront, standard log: `502 GET cloudfront result=OriginConnectError` (`x-edge-detailed-result-type`).
 //! - Google Cloud, external Application Load Balancer: `502 GET gcp up=10.0.0.5 details=failed_to_connect_to_backend`.
-//! - Cloudflare Logpush, data set `http_requests`: `521 GET cloudflare by=gateway`.
+//! - Cloudflare Logpush, data set `http_requests`: `521 GET cloudflare by=gateway`; and what its own error pages say, as users send
+//!   them in: `521 - cloudflare by=gateway`.
 
 use super::{
     Carried, Dialect, Entry, TimeShape,
@@ -19,6 +20,9 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         b'{' => Object::of(carried.text).and_then(|object| gcp(object).or_else(|| cloudflare(object))),
         byte if byte.is_ascii_digit() => cloudfront(carried.text).or_else(|| load_balancer(carried.text)),
         _ => {
+            if let Some(page) = cloudflare_page(carried.text) {
+                return Some(page);
+            }
             let (kind, rest) = carried.text.split_once(' ')?;
             matches!(kind, "http" | "https" | "h2" | "grpcs" | "ws" | "wss").then(|| load_balancer(rest))?
         }
@@ -160,6 +164,20 @@ fn cloudflare(object: Object<'_>) -> Option<Entry<'_>> {
     })
 }
 
+/// A line of Cloudflare's error page for what only Cloudflare answers, 520 to 527 and 530: `Error 521 Ray ID: ...`, `Error code 521`,
+/// `error code: 521`, `shop.example.com | 521: Web server is down`.
+fn cloudflare_page(text: &str) -> Option<Entry<'_>> {
+    const BEGINNINGS: &[&str] = &["Error code: ", "Error code ", "error code: ", "Error HTTP ", "Error "];
+    let text = text.trim();
+    let titled = || text.split_once(" | ").map(|(_, title)| title).filter(|title| title.get(3..5) == Some(": "));
+    let rest = BEGINNINGS.iter().find_map(|begin| text.strip_prefix(begin)).or_else(titled)?;
+    let (number, behind) = rest.split_at_checked(3)?;
+    let status: u16 = number.parse().ok().filter(|status| matches!(status, 520..=527 | 530))?;
+    let ends = behind.is_empty() || behind.starts_with(": ") || behind.trim_start().starts_with("Ray ID");
+    let message = format!("{} cloudflare{}", request_form(Some(status), None), by(Some(status), Some(false)));
+    ends.then(|| Entry { dialect: Dialect::Cloud, status: Some(status), message: message.into(), ..Entry::default() })
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::tz::TimeZone;
@@ -192,6 +210,19 @@ mod tests {
             assert_eq!((&*entry.message, entry.client.as_deref()), (form, Some("203.0.113.9")));
             let time = entry.time.expect("a time");
             assert_eq!(time.second(&TimeZone::get("Europe/Berlin").expect("zone"), i64::MAX / 2), Some(1_795_217_794), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_error_page_tells_what_its_number_means() {
+        for line in
+            ["Error 521 Ray ID: 8f3a1c1f5a9d0e12", "Error code 521", "error code: 521", "shop.test | 521: Web server is down"]
+        {
+            let entry = logline::read(line);
+            assert_eq!((&*entry.message, entry.status), ("521 - cloudflare by=gateway", Some(521)), "{line}");
+        }
+        for other in ["Error 500 Ray ID: 8f3a", "Error 5210", "error code: 52", "a | 521 b", "Error é21"] {
+            assert_ne!(logline::read(other).dialect, Dialect::Cloud, "{other}");
         }
     }
 

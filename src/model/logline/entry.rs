@@ -36,6 +36,8 @@ pub enum Dialect {
     Klog,
     /// Load balancers and CDNs in the cloud.
     Cloud,
+    /// Internet Information Services, and Windows' HTTP driver.
+    Iis,
     /// php-fpm's own log.
     PhpFpm,
     /// PHP's error log.
@@ -85,6 +87,7 @@ impl Dialect {
             Self::Squid => "squid log",
             Self::Klog => "ingress controller log",
             Self::Cloud => "load balancer log",
+            Self::Iis => "IIS log",
             Self::PhpFpm => "php-fpm log",
             Self::Php => "php error log",
             Self::Gunicorn => "gunicorn log",
@@ -103,6 +106,11 @@ impl Dialect {
         }
     }
 
+    /// The kind of gateway whose failures name the request alone, and no upstream once it is connected to one.
+    pub fn names_the_request_only(self) -> Option<&'static str> {
+        (self == Self::Caddy).then_some("caddy")
+    }
+
     /// Who writes it.
     pub fn writer(self) -> Writer {
         match self {
@@ -118,7 +126,8 @@ impl Dialect {
             | Self::Lighttpd
             | Self::Squid
             | Self::Klog
-            | Self::Cloud => Writer::Gateway,
+            | Self::Cloud
+            | Self::Iis => Writer::Gateway,
             Self::PhpFpm
             | Self::Php
             | Self::Gunicorn

@@ -2,8 +2,8 @@
 //! notices, by syslog or on stderr (`[ALERT]    (157) : ...`).
 //!
 //! The message of a request is `<status> <method> <termination state> <backend>/<server> <stage>`, `503 GET SC-- shop/app1
-//! unconnected`; `tcp` stands for status and method in TCP mode. The stage is how far it came: `unassigned` (no server was
-//! chosen), `unconnected`, `unconnected at once` (the tries failed without a pause between them), `unanswered`, `answered` (the
+//! unconnected`; `tcp` stands for status and method in TCP mode. The stage is how far it came: `unrouted` (no rule named a backend),
+//! `unassigned` (no server was chosen), `unconnected`, `unconnected at once` (the tries failed without a pause between them), `unanswered`, `answered` (the
 //! server sent a response header), `own` (HAProxy answered as a service of its own: statistics, a cache).
 //!
 //! Of a notice that counts what is left of a backend, the message ends with `no server left` or `others left`. One about the
@@ -73,7 +73,11 @@ fn request<'a>(frontend: &'a str, text: &'a str) -> Option<Entry<'a>> {
     // TCP: Tw/Tc/Tt. HTTP: TR/Tw/Tc/Tr/Ta.
     let (connected, answered) = if http { (timers[2], timers[3]) } else { (timers[1], 0) };
     let total = timers[timers.len() - 1];
+    // A frontend stands for itself where no rule named a backend. A `listen` section bears one name for both, and was entered: the
+    // time that the request took is known there.
+    let unrouted = http && backend == frontend.trim_end_matches('~') && timers[0] < 0;
     let stage = match server {
+        "<NOSRV>" if unrouted => "unrouted",
         "<NOSRV>" => "unassigned",
         server if server.starts_with('<') => "own",
         _ if connected < 0 && tries > 0 && total < AT_ONCE_MS => "unconnected at once",

@@ -1,5 +1,6 @@
 //! PHP's error log (main/main.c, `php_log_err_with_severity`): `[20-Nov-2026 23:36:34 UTC] PHP Fatal error:  ...`, and the same
-//! without stamp on stderr, by syslog, or behind `NOTICE: PHP message: ` of a worker of php-fpm.
+//! without stamp on stderr, by syslog, or behind `NOTICE: PHP message: ` of a worker of php-fpm; and the log of frameworks, by
+//! Monolog.
 
 use super::{Carried, Dialect, Entry, Level, TimeShape, trace::first_line};
 
@@ -27,7 +28,23 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         let (level, message) = message(said).map_or((None, said), |(level, message)| (Some(level), message));
         return Some(Entry { time: Some(time), level, message: message.into(), ..entry });
     }
-    message(text).map(|(level, message)| Entry { level: Some(level), message: message.into(), ..entry })
+    monolog(text, &entry)
+        .or_else(|| message(text).map(|(level, message)| Entry { level: Some(level), message: message.into(), ..entry }))
+}
+
+/// `[2026-11-20 23:36:34] production.ERROR: text {"exception":"..."} []`: Monolog's line formatter (`LineFormatter::SIMPLE_FORMAT`), by
+/// which Laravel and Symfony write. The message begins with the level, which says whether somebody handled it.
+fn monolog<'a>(text: &'a str, entry: &Entry<'a>) -> Option<Entry<'a>> {
+    let text = text.strip_prefix('[')?;
+    let (time, rest) = TimeShape::Dashed.leading(text).or_else(|| TimeShape::Rfc3339.leading(text))?;
+    let rest = rest.strip_prefix("] ")?;
+    let (head, said) = rest.split_once(": ")?;
+    let (channel, level) = head.rsplit_once('.')?;
+    let named =
+        (1..=40).contains(&channel.len()) && channel.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    let graded = level.bytes().all(|byte| byte.is_ascii_uppercase()).then(|| Level::parse(level))??;
+    let message = &rest[rest.len() - said.len() - ": ".len() - level.len()..];
+    named.then(|| Entry { time: Some(time), level: Some(graded), message: message.trim_end().into(), ..entry.clone() })
 }
 
 /// `PHP Fatal error:  ...`, also behind what php-fpm puts before it.
@@ -59,6 +76,10 @@ mod tests {
             let entry = any(&line);
             assert_eq!((entry.dialect, entry.level, &*entry.message), (Dialect::Php, Some(Level::Error), SAID), "{line}");
         }
+        let own = any(r#"[2026-11-20 23:36:34] production.ERROR: SQLSTATE[HY000] [2002] Connection refused {"exception":"x"}"#);
+        let said = r#"ERROR: SQLSTATE[HY000] [2002] Connection refused {"exception":"x"}"#;
+        assert_eq!((own.dialect, own.level, &*own.message), (Dialect::Php, Some(Level::Error), said));
+        assert_ne!(any("[2026-11-20 23:36:34 +0000] [1] [ERROR] x.ERROR: y").dialect, Dialect::Php);
         let own = any("[20-Nov-2026 23:36:34 UTC] cart: no stock");
         assert_eq!((own.dialect, own.level, &*own.message), (Dialect::Php, None, "cart: no stock"));
         assert_eq!(any("PHP is fun").dialect, Dialect::Plain);

@@ -157,6 +157,11 @@ impl<'a> LineTime<'a> {
         (this.year() - 8..=newest(this)).rev().filter_map(in_year).find(|second| *second <= now.saturating_add(YEAR_AHEAD_S))
     }
 
+    /// Whether the stamp itself tells when it was, whatever the zone of who wrote it.
+    pub fn is_placed(&self) -> bool {
+        self.shape == TimeShape::Epoch || self.offset().is_some()
+    }
+
     /// The offset that the stamp itself carries.
     fn offset(&self) -> Option<Offset> {
         let fixed = self.shape.pattern().len();

@@ -65,7 +65,13 @@ fn chunks_are_followed_to_the_trailer() {
 #[test]
 fn nothing_breaks_out_of_the_request() {
     let make = |method: &str, path: &str, host: &str| {
-        request(&HttpRequest { method: method.to_owned(), path: path.to_owned(), host: host.to_owned(), params: Vec::new() })
+        request(&HttpRequest {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            host: host.to_owned(),
+            headers: Vec::new(),
+            params: Vec::new(),
+        })
     };
     assert!(make("GET", "/x", "a").is_ok());
     for (method, path, host) in [

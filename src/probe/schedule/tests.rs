@@ -23,14 +23,17 @@ impl Bench {
         let mut sys = Sys::new(Root::host(), probing);
         sys.clock = Clock::starting_at(0);
         let outbox = Outbox::new("probes", sys.clock, sender);
-        let (plans, receiver) = watch::channel(ProbePlan { number: 0, jobs: Vec::new(), period_ms: 1_000_000, asked: 0 });
+        let (plans, receiver) =
+            watch::channel(ProbePlan { number: 0, jobs: Vec::new(), period_ms: 1_000_000, asked: 0, cut: Vec::new() });
         let cancel = CancellationToken::new();
-        let task = tokio::spawn(run(Rate::default(), sys, receiver, outbox, cancel.clone()));
+        let task = tokio::spawn(run(Rate::default(), sys, receiver, watch::channel(0).1, outbox, cancel.clone()));
         Self { plans, seen, cancel, task }
     }
 
     fn plan(&self, number: u64, jobs: &[ProbeJob], period_ms: u64) {
-        self.plans.send(ProbePlan { number, jobs: jobs.to_vec(), period_ms, asked: 0 }).expect("the schedule runs");
+        self.plans
+            .send(ProbePlan { number, jobs: jobs.to_vec(), period_ms, asked: 0, cut: Vec::new() })
+            .expect("the schedule runs");
     }
 
     /// The next observation that is not about the empty plan before the first.
@@ -63,7 +66,13 @@ fn path(name: &str) -> ProbeJob {
 }
 
 fn get(at: SocketAddr, path: &str) -> ProbeJob {
-    let request = HttpRequest { method: "GET".to_owned(), path: path.to_owned(), host: "a".to_owned(), params: Vec::new() };
+    let request = HttpRequest {
+        method: "GET".to_owned(),
+        path: path.to_owned(),
+        host: "a".to_owned(),
+        headers: Vec::new(),
+        params: Vec::new(),
+    };
     ProbeJob { request: Some(request), ..lab::job("upstream", Address::Tcp(at), Protocol::Http) }
 }
 
@@ -89,7 +98,25 @@ async fn rounds_come_by_the_period_and_a_new_plan_keeps_what_is_known() {
     let new = bench.until(2, 1).await;
     assert!(new.iter().any(|(_, report)| report.job == path("c")), "the new job is made at once");
     assert!(!new.iter().any(|(_, report)| report.job == path("a")), "the old one no more");
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+#[tokio::test]
+async fn what_has_no_hope_ends_soon_and_the_rest_goes_on() {
+    let stuck = || async { lab::serve(|mut stream| async move { lab::drain(&mut stream).await }).await };
+    let (lost, slow) = (get(stuck().await, "/"), get(stuck().await, "/"));
+    let long = |job: &ProbeJob| ProbeJob { total_ms: 60_000, ..job.clone() };
+    let (lost, slow) = (long(&lost), long(&slow));
+    let mut bench = Bench::start(true);
+    let jobs = vec![lost.clone(), slow];
+    bench.plan(1, &jobs, 1_000_000);
+    // The plan learns of it while both are under way.
+    let cut = vec![lost.subject.clone()];
+    bench.plans.send(ProbePlan { number: 1, jobs, period_ms: 1_000_000, asked: 0, cut }).expect("the schedule runs");
+    let Observation::Probe(report) = bench.next().await.observation else { panic!("a report comes first") };
+    assert_eq!((&report.job, &report.outcome), (&lost, &Outcome::Timeout(crate::model::Phase::Head)));
+    assert!((1_000.0..30_000.0).contains(&report.phases.total), "{:?}", report.phases);
+    assert!(bench.seen.try_recv().is_err(), "the other one is still waited for");
 }
 
 #[tokio::test]
@@ -172,12 +199,12 @@ async fn an_hour_keeps_cadence_and_caps() {
     let mut schedule = Schedule::new(Rate::default(), sys);
     let addresses: Vec<SocketAddr> = (1..=4).map(|n| SocketAddr::from(([127, 0, 0, 1], n))).collect();
     let jobs: Vec<ProbeJob> = addresses.iter().flat_map(|at| [get(*at, "/a"), get(*at, "/b")]).collect();
-    schedule.replan(ProbePlan { number: 1, jobs, period_ms: 2000, asked: 0 });
+    schedule.replan(ProbePlan { number: 1, jobs, period_ms: 2000, asked: 0, cut: Vec::new() });
     let mut starts: Vec<(u64, Arc<ProbeJob>)> = Vec::new();
     while schedule.now_ms() < 3_600_000 {
         let (ready, wait_ms) = schedule.ready();
         let idle = ready.is_empty();
-        for job in ready {
+        for (job, _) in ready {
             assert!(!starts.iter().rev().take(8).any(|(ms, before)| *before == job && schedule.now_ms() - ms < 2000), "too early");
             starts.push((schedule.now_ms(), Arc::clone(&job)));
             schedule.ended(&report_of(&job, Outcome::Open));
@@ -191,4 +218,24 @@ async fn an_hour_keeps_cadence_and_caps() {
     for window in starts.windows(26) {
         assert!(window[25].0 - window[0].0 >= 1000, "at most 25 within a second: a burst of 20 and 5 more");
     }
+}
+
+#[test]
+fn what_suffers_is_left_alone_for_a_while() {
+    let mut report = report_of(&path("a"), Outcome::Status(200));
+    let rest = |report: &ProbeReport| back_off_ms(report, 2_000);
+    assert_eq!(rest(&report), 0);
+    report.phases.total = 4_000.0;
+    assert_eq!(rest(&report), 4_000, "as long as it took");
+    report.phases.total = f64::INFINITY;
+    assert_eq!(rest(&report), 60_000);
+    report.phases.total = 1.0;
+    for outcome in [Outcome::Status(503), Outcome::Status(429), Outcome::QueueFull] {
+        report.outcome = outcome;
+        assert_eq!(rest(&report), 6_000);
+    }
+    report.retry_after_s = Some(120);
+    assert_eq!(rest(&report), 120_000, "as long as it asks for");
+    report.retry_after_s = Some(86_400);
+    assert_eq!(rest(&report), 600_000);
 }

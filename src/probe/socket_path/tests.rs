@@ -36,7 +36,22 @@ fn stranger(group: bool) -> Identity {
 }
 
 fn walk(root: &Root, who: &Identity, path: &str) -> (Outcome, String) {
-    Walk::new(root, who).to(Path::new(path))
+    let (outcome, text, _) = super::walk(root, who, Path::new(path));
+    (outcome, text)
+}
+
+#[test]
+fn each_part_of_the_way_is_told_up_to_the_one_that_denies() {
+    let (dir, root, _listener) = tree();
+    let way = |path: &str| super::walk(&root, &stranger(false), Path::new(path)).2.lines();
+    let all = ["drwxr-xr-x app:appgroup /", "drwxr-xr-x app:appgroup /run", "drwxr-xr-x app:appgroup /run/app"];
+    assert_eq!(way("/run/app/app.sock"), [&all[..], &["srwxrwxrwx app:appgroup /run/app/app.sock"]].concat());
+    set(&dir.path().join("run/app"), 0o750);
+    let denied = [all[0], all[1], "drwxr-x--- app:appgroup /run/app  <- www-data lacks x"];
+    assert_eq!(way("/run/app/app.sock"), denied);
+    // What is not there is no part of the way; what leads to it is.
+    assert_eq!(way("/run/gone/app.sock"), all[..2]);
+    assert_eq!(way("@abstract"), [""; 0]);
 }
 
 #[test]

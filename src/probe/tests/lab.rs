@@ -137,24 +137,15 @@ pub(in crate::probe) async fn full_unix(path: &Path) -> (UnixListener, Vec<tokio
 
 /// A job with short deadlines.
 pub(in crate::probe) fn job(probe: &str, address: Address, protocol: Protocol) -> ProbeJob {
-    ProbeJob {
-        probe: probe.to_owned(),
-        subject: Subject(address.to_string()),
-        upstreams: Vec::new(),
-        address,
-        protocol,
-        request: Some(HttpRequest {
-            method: "GET".to_owned(),
-            path: "/".to_owned(),
-            host: "app.test".to_owned(),
-            params: Vec::new(),
-        }),
-        sni: None,
-        identity: None,
-        connect_ms: 1000,
-        total_ms: 2000,
-        header_limit: None,
-    }
+    let request = HttpRequest {
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        host: "app.test".to_owned(),
+        headers: Vec::new(),
+        params: Vec::new(),
+    };
+    let subject = Subject(address.to_string());
+    ProbeJob { request: Some(request), ..ProbeJob::new(probe, subject, address, protocol, (1000, 2000)) }
 }
 
 /// The real host.

@@ -8,7 +8,7 @@ use std::{
 use super::{ListeningSocket, tcp};
 use crate::{
     model::Address,
-    sys::{FileError, Root},
+    sys::{FileError, Root, net::SUN_PATH},
 };
 
 /// TCP_LISTEN of the kernel's `tcp_states.h`.
@@ -19,7 +19,7 @@ const ACCEPTCON: u32 = 0x1_0000;
 const STREAM: &str = "0001";
 
 /// The listening sockets by the text files. At least one of them must be there.
-pub(super) fn read(root: &Root) -> Result<Vec<ListeningSocket>, FileError> {
+pub(in crate::sys) fn read(root: &Root) -> Result<Vec<ListeningSocket>, FileError> {
     let mut found = Vec::new();
     let four = root.text("/proc/net/tcp");
     let six = root.text("/proc/net/tcp6");
@@ -70,15 +70,17 @@ fn unix_line(line: &str) -> Option<ListeningSocket> {
     let (_, _, _) = (next()?, next()?, next()?);
     let flags = u32::from_str_radix(next()?, 16).ok()?;
     let (kind, _, inode) = (next()?, next()?, next()?.parse().ok()?);
-    (flags & ACCEPTCON != 0 && kind == STREAM && !rest.is_empty()).then(|| ListeningSocket {
-        address: Address::Unix(PathBuf::from(rest)),
+    // An abstract name that is padded to the end of the address; its NUL bytes are written like the first one, as `@`.
+    let name = if rest.starts_with('@') && rest.len() == SUN_PATH { rest.trim_end_matches('@') } else { rest };
+    (flags & ACCEPTCON != 0 && kind == STREAM && !name.is_empty()).then(|| ListeningSocket {
+        address: Address::Unix(PathBuf::from(name)),
         inode,
         queue: None,
     })
 }
 
 /// `TcpExt: name name ...` on one line, `TcpExt: value value ...` on the next.
-pub(super) fn overflows(text: &str) -> Option<u64> {
+pub(in crate::sys) fn overflows(text: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
     let (names, values) = (lines.next()?, lines.next()?);
     let at = names.split(' ').position(|name| name == "ListenOverflows")?;
@@ -107,6 +109,8 @@ mod tests {
             Some(("unix:/run/a b.sock".to_owned(), 1070))
         );
         assert_eq!(of("00000000c725cc98: 00000002 00000000 00010000 0001 01  1070 @abs"), Some(("unix:@abs".to_owned(), 1070)));
+        let padded = format!("00000000c725cc98: 00000002 00000000 00010000 0001 01  1070 @abs{}", "@".repeat(SUN_PATH - 4));
+        assert_eq!(of(&padded), Some(("unix:@abs".to_owned(), 1070)));
         for other in [
             "00000000c725cc98: 00000003 00000000 00000000 0001 03  1070",
             "00000000c725cc98: 00000002 00000000 00010000 0005 01  1070 /x",

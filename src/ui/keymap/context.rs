@@ -12,7 +12,7 @@ use crate::{
     model::CheckState,
     ui::{
         Ui, focus, overlay,
-        pane::{self, Pane},
+        pane::{self, CHECKLIST, Pane, guided},
         places,
     },
 };
@@ -93,7 +93,8 @@ impl<'a> Context<'a> {
         match self.overlay {
             None => Some((self.pane, self.row()?)),
             Some(Overlay::Explain { pane, key }) => Some((pane::by_id(pane)?, key)),
-            Some(Overlay::Help) => None,
+            Some(Overlay::Guide) => Some((pane::by_id(CHECKLIST)?, guided(self.state)?.1.id.as_str())),
+            Some(Overlay::Help | Overlay::Compare | Overlay::Paper(_)) => None,
         }
     }
 
@@ -102,15 +103,22 @@ impl<'a> Context<'a> {
         pane.copy(self.state, key)
     }
 
+    /// The file and line that a key is about, where an editor may be opened.
+    pub fn edit(&self) -> Option<(std::path::PathBuf, u32)> {
+        let (pane, key) = self.target().filter(|_| self.state.options.edits && !self.state.looks_back())?;
+        pane.edit(self.state, key)
+    }
+
     /// The step of the checklist that a key is about.
     pub fn step_id(&self) -> Option<&str> {
-        self.target().filter(|(pane, _)| pane.id() == "checklist").map(|(_, key)| key)
+        self.target().filter(|(pane, _)| pane.id() == CHECKLIST).map(|(_, key)| key)
     }
 
     pub fn tick(&self, to: CheckState) -> Option<Action> {
         let step = self.step_id()?.to_owned();
-        let state = (self.state.ticked.get(&step) != Some(&to)).then_some(to);
-        Some(Action::Tick { step, state })
+        let known = self.state.scene.operator.steps.get(&step).map(|ticked| ticked.state);
+        let state = (known != Some(to)).then_some(to);
+        Some(Action::Tick { step, state, reason: None })
     }
 
     /// Rows or lines that are seen at once.

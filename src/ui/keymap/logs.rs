@@ -17,6 +17,10 @@ fn in_logs(at: &Context<'_>) -> bool {
     at.in_logs()
 }
 
+fn with_rows(at: &Context<'_>) -> bool {
+    super::no_overlay(at) && !at.rows.is_empty()
+}
+
 fn filled(at: &Context<'_>) -> bool {
     at.in_logs() && !at.rows.is_empty()
 }
@@ -27,10 +31,15 @@ fn again(at: &Context<'_>, back: bool) -> Option<Action> {
     Some(Action::Select { pane: at.pane.id(), key })
 }
 
-/// A filter by the group of the selected row.
+/// A filter by the selected row; of the logs, by its group.
 fn by_group(at: &Context<'_>, hide: bool) -> Option<Action> {
-    let group = group_of(at.state, at.row()?)?;
-    let about = FilterBy::Group(group.source.clone(), group.key.clone());
+    let row = at.row()?;
+    let about = if at.in_logs() {
+        let group = group_of(at.state, row)?;
+        FilterBy::Group(group.source.clone(), group.key.clone())
+    } else {
+        FilterBy::Row(row.to_owned())
+    };
     Some(Action::Logs(LogAction::Filter(LogFilter { about, hide })))
 }
 
@@ -55,6 +64,7 @@ fn source(at: &Context<'_>) -> Option<Action> {
 pub static KEYS: &[Binding] = &[
     Binding {
         keys: &[plain('l')],
+        name: "lines",
         label: "l",
         what: "logs: single lines of all logs in the order of time, or groups again",
         hint: Some("lines"),
@@ -63,70 +73,83 @@ pub static KEYS: &[Binding] = &[
     },
     Binding {
         keys: &[plain('/')],
+        name: "search",
         label: "/",
-        what: "logs: find a text, or with ~ before it a regular expression; capitals count when there are any",
+        what: "find a text in the focused pane, or with ~ before it a regular expression; capitals count when there are any",
         hint: Some("find"),
-        possible: in_logs,
+        possible: super::no_overlay,
         run: |_, _| ask(Ask::Find),
     },
     Binding {
         keys: &[plain('n')],
+        name: "next-hit",
         label: "n",
-        what: "logs: go to the next row in which it is found",
+        what: "go to the next row in which it is found",
         hint: Some("next"),
-        possible: |at| filled(at) && at.state.view.logs.search.is_some(),
+        possible: |at| super::no_overlay(at) && !at.rows.is_empty() && at.state.view.logs.search.is_some(),
         run: |at, _| again(at, false),
     },
     Binding {
         keys: &[plain('N')],
+        name: "previous-hit",
         label: "N",
-        what: "logs: go to the previous row in which it is found",
+        what: "go to the previous row in which it is found",
         hint: None,
-        possible: |at| filled(at) && at.state.view.logs.search.is_some(),
+        possible: |at| super::no_overlay(at) && !at.rows.is_empty() && at.state.view.logs.search.is_some(),
         run: |at, _| again(at, true),
     },
     Binding {
         keys: &[plain('&'), plain('\\'), Key::Plain(F(4))],
+        name: "only",
         label: "&, \\, F4",
-        what: "logs: show only what has a text in it",
+        what: "show only what has a text in it, in the focused pane",
         hint: Some("only"),
-        possible: in_logs,
+        possible: super::no_overlay,
         run: |_, _| ask(Ask::Only),
     },
     Binding {
         keys: &[plain('!')],
+        name: "hide",
         label: "!",
-        what: "logs: hide what has a text in it",
+        what: "hide what has a text in it, in the focused pane",
         hint: Some("hide"),
-        possible: in_logs,
+        possible: super::no_overlay,
         run: |_, _| ask(Ask::Hide),
     },
     Binding {
         keys: &[plain('o')],
+        name: "only-group",
         label: "o",
-        what: "logs: show only the group of the selected row",
+        what: "show only the selected row; of the logs, its group",
         hint: None,
-        possible: filled,
+        possible: with_rows,
         run: |at, _| by_group(at, false),
     },
     Binding {
         keys: &[plain('x')],
+        name: "hide-group",
         label: "x",
-        what: "logs: hide the group of the selected row",
+        what: "hide the selected row; of the logs, its group",
         hint: Some("hide row"),
-        possible: filled,
+        possible: with_rows,
         run: |at, _| by_group(at, true),
     },
     Binding {
         keys: &[plain('X')],
+        name: "no-filter",
         label: "X",
-        what: "logs: take the search and all filters off",
+        what: "take the search and all filters of the focused pane off",
         hint: Some("all"),
-        possible: |at| at.in_logs() && at.state.view.logs.narrowed(),
+        possible: |at| {
+            let narrowed = at.state.view.narrow.get(at.pane.id()).is_some_and(|filters| !filters.is_empty());
+            super::no_overlay(at)
+                && (narrowed || at.in_logs() && at.state.view.logs.narrowed() || at.state.view.logs.search.is_some())
+        },
         run: |_, _| Some(Action::Logs(LogAction::Clear)),
     },
     Binding {
         keys: &[plain('L')],
+        name: "level",
         label: "L",
         what: "logs: from which level on: all, notice, warn, error, crit; what tells no level stays",
         hint: Some("level"),
@@ -135,6 +158,7 @@ pub static KEYS: &[Binding] = &[
     },
     Binding {
         keys: &[plain('W')],
+        name: "window",
         label: "W",
         what: "logs: of which time: all, the last 15 minutes, 5, 1",
         hint: Some("time"),
@@ -143,6 +167,7 @@ pub static KEYS: &[Binding] = &[
     },
     Binding {
         keys: &[plain('S')],
+        name: "one-log",
         label: "S",
         what: "logs: of which log: that of the selected row, then the others one by one, then all",
         hint: Some("log"),
@@ -151,6 +176,7 @@ pub static KEYS: &[Binding] = &[
     },
     Binding {
         keys: &[plain('F')],
+        name: "follow",
         label: "F",
         what: "logs: keep the newest line in view, or hold the lines still; going up holds them too, G follows again",
         hint: Some("follow"),

@@ -1,13 +1,16 @@
 use std::collections::BTreeSet;
 
-use crossterm::event::{KeyEventKind, KeyEventState, KeyModifiers};
+use crossterm::event::{
+    KeyCode::{BackTab, Down, Enter, Esc, PageDown, Tab},
+    KeyEventKind, KeyEventState, KeyModifiers,
+};
 
 use super::*;
 use crate::{
-    app::Options,
+    app::{Ask, Options, Overlay, Paper, Prompt},
     diagnose::Assessment,
-    model::{ProbePlan, StepState},
-    ui::overlay,
+    model::{CheckState, Deed, Observation, ProbePlan, StepState},
+    ui::{overlay, pane},
 };
 
 const SCREEN: Size = Size::new(80, 24);
@@ -33,12 +36,21 @@ fn select(step: usize) -> Action {
 }
 
 #[test]
-fn no_key_has_two_meanings() {
-    let mut seen = BTreeSet::new();
-    for binding in keys() {
-        assert!(!binding.keys.is_empty() && !binding.what.is_empty());
-        for key in binding.keys {
-            assert!(seen.insert(format!("{key:?}")), "{key:?} is bound twice");
+fn no_key_has_two_meanings_at_once() {
+    assert!(keys().all(|binding| !binding.keys.is_empty() && !binding.what.is_empty()));
+    let mut state = state(3);
+    let key = "step-0".to_owned();
+    let overlays =
+        [None, Some(Overlay::Help), Some(Overlay::Explain { pane: "checklist", key }), Some(Overlay::Paper(Paper::Report))];
+    for overlay in overlays {
+        state.view.overlay = overlay;
+        let ui = ui();
+        let at = Context::new(&state, &ui, SCREEN);
+        let mut seen = BTreeSet::new();
+        for binding in keys().filter(|binding| (binding.possible)(&at)) {
+            for key in binding.keys {
+                assert!(seen.insert(format!("{key:?}")), "{key:?} is bound twice in {:?}", state.view.overlay);
+            }
         }
     }
 }
@@ -112,16 +124,18 @@ fn an_explanation_scrolls_within_its_text_and_goes_away() {
 #[test]
 fn a_step_is_ticked_and_unticked() {
     let mut state = state(2);
-    let tick = |to| Some(Action::Tick { step: "step-0".into(), state: to });
+    let tick = |to| Some(Action::Tick { step: "step-0".into(), state: to, reason: None });
     assert_eq!(press(&state, Char(' ')), tick(Some(CheckState::Done)));
-    assert_eq!(press(&state, Char('s')), tick(Some(CheckState::Skipped)));
-    state.ticked.insert("step-0".into(), CheckState::Done);
+    let asked = Some(Action::Type(Prompt::about(Ask::Skip, "step-0".into())));
+    assert_eq!(press(&state, Char('s')), asked, "with a reason");
+    let done = Deed::Step { step: "step-0".into(), state: Some(CheckState::Done), reason: None };
+    state.scene.observe(crate::model::Stamp::default(), Observation::Operator(done));
     assert_eq!(press(&state, Char(' ')), tick(None));
-    assert_eq!(press(&state, Char('s')), tick(Some(CheckState::Skipped)));
+    assert_eq!(press(&state, Char('s')), asked);
     state.view.overlay = Some(Overlay::Explain { pane: "checklist", key: "step-1".into() });
     assert_eq!(
         press(&state, Char(' ')),
-        Some(Action::Tick { step: "step-1".into(), state: Some(CheckState::Done) }),
+        Some(Action::Tick { step: "step-1".into(), state: Some(CheckState::Done), reason: None }),
         "the one that is read"
     );
     state.view.overlay = None;
@@ -138,13 +152,12 @@ fn what_the_footer_offers_does_something() {
     states.push(help);
     let ui = ui();
     for state in &states {
-        for (label, _) in hints(state, &ui, SCREEN) {
-            let binding = keys().find(|binding| binding.label.split(',').next() == Some(label)).expect("a binding");
+        for Hint { label, binding, .. } in hints(state, &ui, SCREEN) {
             let at = Context::new(state, &ui, SCREEN);
             assert!(binding.keys.iter().any(|key| (binding.run)(&at, *key).is_some()) || label == "j", "{label}");
         }
     }
-    let offered = |state: &State, wanted: &str| hints(state, &ui, SCREEN).iter().any(|(_, hint)| *hint == wanted);
+    let offered = |state: &State, wanted: &str| hints(state, &ui, SCREEN).iter().any(|hint| hint.hint == wanted);
     assert!(
         !offered(&states[0], "why") && !offered(&states[0], "probe") && offered(&states[1], "why") && !offered(&states[1], "back")
     );
@@ -159,4 +172,21 @@ fn the_table_and_the_help_have_every_key() {
         assert!(table.contains(binding.what), "{}", binding.label);
         assert!(help.iter().any(|line| line.to_string().contains(binding.what)), "{}", binding.label);
     }
+}
+
+#[test]
+fn sentences_name_the_keys_that_are_bound() {
+    let wish = |(name, key): (&str, &str)| Wish { name: name.to_owned(), keys: vec![key.to_owned()] };
+    let wishes = [("copy-paper", "F5"), ("export", "F6"), ("compare", "F7"), ("tick", "F8"), ("skip", "F9")].map(wish);
+    let (bound, errors) = Keys::bound(&wishes);
+    assert_eq!(errors, []);
+    let ui = Ui { keys: bound, ..ui() };
+    let state = state(3);
+    let said = |lines: Vec<Line<'static>>| lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let paper = said(crate::ui::paper::lines(&state, &ui, Paper::Report));
+    assert!(paper.contains("F5 copies it, F6 exports"), "{paper}");
+    let compare = said(crate::ui::compare::lines(&state, &ui));
+    assert!(compare.contains("Or press F7 and name a file"), "{compare}");
+    let guide = said(pane::guide(&state, &ui).1);
+    assert!(guide.contains("press F8, or F9 to leave it out"), "{guide}");
 }

@@ -2,10 +2,13 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
 
+use std::path::PathBuf;
+
 use super::Pane;
 use crate::{
     app::State,
-    model::{Cause, Verdict},
+    diagnose::edit_at,
+    model::{Cause, Finding, Verdict},
     ui::{
         Slot, Ui,
         doc::Doc,
@@ -30,7 +33,10 @@ enum Entry<'a> {
     /// Its rank, the cause, and the lines below its first.
     Cause(usize, &'a Cause, Vec<Line<'static>>),
     RuledOut,
+    /// All advice in one row: what breaks requests matters more.
     Findings,
+    /// One piece of advice, where nothing is broken.
+    Finding(usize, &'a Finding),
     Blind,
 }
 
@@ -39,13 +45,23 @@ fn key(cause: &Cause) -> String {
 }
 
 fn entries(state: &State) -> Vec<Entry<'_>> {
+    let lets = super::passing(state, &Causes);
     let assessment = state.shown().1;
     let causes = assessment.causes.iter().enumerate().map(|(index, cause)| Entry::Cause(index, cause, Vec::new()));
+    let calm = assessment.causes.is_empty();
+    let findings = assessment.findings.iter().enumerate().filter(|_| calm);
     causes
-        .chain((!assessment.findings.is_empty()).then_some(Entry::Findings))
+        .chain((!assessment.findings.is_empty() && !calm).then_some(Entry::Findings))
+        .chain(findings.map(|(index, finding)| Entry::Finding(index, finding)))
         .chain((!assessment.ruled_out.is_empty()).then_some(Entry::RuledOut))
         .chain((!assessment.blind.is_empty()).then_some(Entry::Blind))
+        .filter(|entry| lets(&entry_key(entry)))
         .collect()
+}
+
+/// What tells a finding from another one.
+fn finding_key(finding: &Finding) -> String {
+    format!("{FINDINGS}\u{1f}{}\u{1f}{}\u{1f}{}", finding.id, finding.place, finding.text)
 }
 
 fn entry_key(entry: &Entry<'_>) -> String {
@@ -53,6 +69,7 @@ fn entry_key(entry: &Entry<'_>) -> String {
         Entry::Cause(_, cause, _) => key(cause),
         Entry::RuledOut => RULED_OUT.to_owned(),
         Entry::Findings => FINDINGS.to_owned(),
+        Entry::Finding(_, finding) => finding_key(finding),
         Entry::Blind => BLIND.to_owned(),
     }
 }
@@ -92,7 +109,9 @@ fn head(ui: &Ui, index: usize, cause: &Cause, area: Rect) -> Line<'static> {
     // Two decimals without the leading zero: `.93`, and `1.0` for certainty.
     let score = format!("{:.2}", cause.score);
     let score = score.strip_prefix('0').map_or_else(|| "1.0".to_owned(), str::to_owned);
-    let mut first = vec![span(format!("{} {score} ", index + 1), styles.quiet)];
+    // Who is told the rows gets their numbers with them.
+    let number = if ui.trace.on() { String::new() } else { format!("{} ", index + 1) };
+    let mut first = vec![span(format!("{number}{score} "), styles.quiet)];
     let word = cause.confidence.word();
     let room = usize::from(area.width).saturating_sub(3 + 6 + width(word) + 1);
     let reason = cause.reason.as_ref().map_or_else(String::new, |reason| format!(" {reason}"));
@@ -138,6 +157,7 @@ fn share(ui: &Ui, entries: &mut [Entry<'_>], area: Rect) {
 fn none_yet(state: &State) -> &'static str {
     let (scene, assessment) = state.shown();
     match assessment.verdict {
+        _ if header::before_us(scene) => "nothing is concluded of that time",
         Verdict::Ok => "nothing fails: no cause to look for",
         Verdict::Unknown if !header::pending(scene).is_empty() => "still looking",
         Verdict::Unknown => "it could not be told whether anything fails",
@@ -190,7 +210,7 @@ impl Pane for Causes {
             buf,
             |entry| match entry {
                 Entry::Cause(_, _, lines) => 1 + lines.len(),
-                Entry::RuledOut | Entry::Findings | Entry::Blind => 1,
+                Entry::RuledOut | Entry::Findings | Entry::Finding(..) | Entry::Blind => 1,
             },
             |entry| match entry {
                 Entry::Cause(index, cause, lines) => {
@@ -199,6 +219,10 @@ impl Pane for Causes {
                 Entry::RuledOut => {
                     let list: Vec<&str> = assessment.ruled_out.iter().map(|out| out.id.as_str()).collect();
                     tail(format!("ruled out {}: ", list.len()), styles.good, &list)
+                }
+                Entry::Finding(index, finding) => {
+                    let head = if *index == 0 { "advice: " } else { "        " };
+                    tail(head.to_owned(), styles.text, &[finding.text.as_str()])
                 }
                 Entry::Findings => {
                     let list: Vec<&str> = assessment.findings.iter().map(|finding| finding.id.as_str()).collect();
@@ -224,10 +248,16 @@ impl Pane for Causes {
                 }
             }
             FINDINGS => {
-                doc.heading("Advice about the configuration: nothing of it makes requests fail now");
+                doc.heading("What ought to be mended, nearest to the failing request first");
                 for finding in &assessment.findings {
-                    doc.item("*", styles.text, &format!("{}: {}", finding.id, finding.text), &finding.place);
-                    doc.text(&format!("  {}", finding.fix));
+                    doc.item("*", styles.text, &finding.text, &finding.place);
+                    if let Some(spec) = state.catalog.as_ref().and_then(|catalog| catalog.finding(&finding.id)) {
+                        doc.text(&format!("  {}", spec.why));
+                    }
+                    match &finding.cause {
+                        Some(cause) => doc.text(&format!("  see {cause}")),
+                        None => doc.text(&format!("  do: {}", finding.fix)),
+                    }
                 }
             }
             BLIND => {
@@ -237,6 +267,10 @@ impl Pane for Causes {
                     doc.text(&format!("  {}", spot.remedy));
                 }
             }
+            _ if wanted.starts_with(FINDINGS) => {
+                let finding = assessment.findings.iter().find(|finding| finding_key(finding) == wanted)?;
+                explain_finding(state, &mut doc, finding);
+            }
             _ => {
                 let (rank, cause) = assessment.causes.iter().enumerate().find(|(_, cause)| key(cause) == wanted)?;
                 explain_cause(state, ui, &mut doc, rank, cause);
@@ -245,7 +279,22 @@ impl Pane for Causes {
         Some(doc.lines())
     }
 
+    fn edit(&self, state: &State, wanted: &str) -> Option<(PathBuf, u32)> {
+        let (scene, assessment) = state.shown();
+        if let Some(finding) = assessment.findings.iter().find(|finding| finding_key(finding) == wanted) {
+            return edit_at::of_place(scene, &finding.place);
+        }
+        if wanted == FINDINGS {
+            return assessment.findings.iter().find_map(|finding| edit_at::of_place(scene, &finding.place));
+        }
+        let cause = assessment.causes.iter().find(|cause| key(cause) == wanted)?;
+        edit_at::of_cause(scene, assessment, cause)
+    }
+
     fn copy(&self, state: &State, wanted: &str) -> Option<(String, &'static str)> {
+        if let Some(finding) = state.shown().1.findings.iter().find(|finding| finding_key(finding) == wanted) {
+            return Some((format!("{}: {}", finding.place, finding.fix), "the place and what to do there"));
+        }
         let cause = state.shown().1.causes.iter().find(|cause| key(cause) == wanted)?;
         let command =
             |list: &[crate::model::Advice]| list.iter().find_map(|advice| advice.command.as_ref().map(ToString::to_string));
@@ -253,6 +302,27 @@ impl Pane for Causes {
             .map(|command| (command, "the command that fixes it"))
             .or_else(|| command(&cause.mitigate).map(|command| (command, "the command that stops the bleeding")))
             .or_else(|| command(&cause.verify).map(|command| (command, "the command that verifies it")))
+    }
+}
+
+fn explain_finding(state: &State, doc: &mut Doc<'_>, finding: &Finding) {
+    let spec = state.catalog.as_ref().and_then(|catalog| catalog.finding(&finding.id));
+    doc.heading(spec.map_or(finding.id.as_str(), |spec| spec.title.as_str()));
+    doc.text(&finding.text);
+    if !finding.place.is_empty() {
+        doc.field("where", &finding.place);
+    }
+    doc.heading("What to do");
+    doc.text(&finding.fix);
+    if let Some(spec) = spec {
+        doc.heading("Why it matters");
+        doc.text(&spec.why);
+        if !spec.refs.is_empty() {
+            doc.heading("Read more");
+        }
+        for text in &spec.refs {
+            doc.text(text);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::Pane;
 use crate::{
     app::State,
     catalog::StepSpec,
-    model::{CheckState, StepState},
+    model::{CheckState, StepState, Verdict},
     ui::{
         Slot, Ui,
         doc::Doc,
@@ -50,7 +50,32 @@ fn spec<'a>(state: &'a State, id: &str) -> Option<&'a StepSpec> {
 
 /// Whether only a person can do it.
 fn by_hand(state: &State, step: &StepState) -> bool {
-    spec(state, &step.id).is_some_and(|spec| spec.fail.is_empty() && spec.pass.is_empty() && spec.looked.is_empty())
+    spec(state, &step.id).is_some_and(|spec| spec.fail.is_empty() && spec.pass.is_empty())
+}
+
+/// The lines of the list in so much room.
+fn entries(state: &State, area: Rect) -> Vec<Entry<'_>> {
+    let phase = |step: &StepState| spec(state, &step.id).map_or("", |spec| spec.phase.as_str());
+    let mut entries = Vec::new();
+    let mut last = "";
+    for (index, step) in shown(state) {
+        if phase(step) != last {
+            last = phase(step);
+            entries.push(Entry::Phase(last));
+        }
+        entries.push(Entry::Step(index, step));
+    }
+    // Headings only where they push no step off the screen.
+    if entries.len() > usize::from(area.height) {
+        entries.retain(|entry| matches!(entry, Entry::Step(..)));
+    }
+    entries
+}
+
+/// The steps that pass the filters, each with its place in the list.
+fn shown(state: &State) -> impl Iterator<Item = (usize, &StepState)> {
+    let lets = super::passing(state, &Checklist);
+    state.shown().1.steps.iter().enumerate().filter(move |(_, step)| lets(&step.id))
 }
 
 /// The state in a word or two.
@@ -85,9 +110,46 @@ fn short(proof: &str, room: usize) -> String {
     if width(proof) > room && room < PROOF_MIN * 2 || room < PROOF_MIN { String::new() } else { cut(proof, room) }
 }
 
+/// The step that comes next to whoever works through the list: the first in the guides' order that is neither passed nor settled by
+/// hand, with its place. What keeps the next outage away waits until requests are served.
+pub fn guided(state: &State) -> Option<(usize, &StepState)> {
+    let assessment = state.shown().1;
+    let now = |step: &StepState| assessment.verdict == Verdict::Ok || !spec(state, &step.id).is_some_and(StepSpec::prevents);
+    let open = |step: &StepState| match step.state {
+        CheckState::Fail | CheckState::Unknown => now(step),
+        CheckState::Pass | CheckState::NotApplicable | CheckState::Done | CheckState::Skipped => false,
+    };
+    assessment.steps.iter().enumerate().find(|(_, step)| open(step))
+}
+
+/// That step as a page, with its title.
+pub fn guide(state: &State, ui: &Ui) -> (String, Vec<Line<'static>>) {
+    let steps = &state.shown().1.steps;
+    let Some((at, step)) = guided(state) else {
+        let mut doc = Doc::new(ui);
+        doc.text("Every step is passed or settled. Esc goes back to the list.");
+        return ("GUIDED".to_owned(), doc.lines());
+    };
+    let phase = spec(state, &step.id).map_or("", |spec| spec.phase.as_str());
+    let mut doc = Doc::new(ui);
+    let (tick, skip) = (ui.keys.named("tick"), ui.keys.named("skip"));
+    let what = match step.state {
+        CheckState::Fail => format!("It fails. Read what to do, then press {tick} when you have dealt with it"),
+        CheckState::Unknown if by_hand(state, step) => format!("Only a person can tell. Press {tick} when you have done it"),
+        _ => format!("Nobody has been able to tell yet. Check it by hand, then press {tick}"),
+    };
+    doc.text(&format!("{what}, or {skip} to leave it out with a reason."));
+    let mut lines = doc.lines();
+    lines.extend(Checklist.explain(state, ui, &step.id).unwrap_or_default());
+    (format!("GUIDED: step {} of {}, {phase}", at + 1, steps.len()), lines)
+}
+
+/// Its id.
+pub const CHECKLIST: &str = "checklist";
+
 impl Pane for Checklist {
     fn id(&self) -> &'static str {
-        "checklist"
+        CHECKLIST
     }
 
     fn slot(&self) -> Slot {
@@ -103,37 +165,39 @@ impl Pane for Checklist {
     }
 
     fn rows(&self, state: &State) -> Vec<String> {
-        state.shown().1.steps.iter().map(|step| step.id.clone()).collect()
+        shown(state).map(|(_, step)| step.id.clone()).collect()
+    }
+
+    fn row_at(&self, state: &State, area: Rect, item: usize) -> Option<usize> {
+        let entries = entries(state, area);
+        let step = matches!(entries.get(item)?, Entry::Step(..));
+        step.then(|| entries.iter().take(item).filter(|entry| matches!(entry, Entry::Step(..))).count())
     }
 
     /// The first failed step that says more than that requests fail: those of the first phase always do in an outage.
     fn home(&self, state: &State) -> usize {
-        let steps = &state.shown().1.steps;
-        let first_phase = steps.first().and_then(|step| spec(state, &step.id)).map(|spec| spec.phase.as_str());
+        let steps: Vec<&StepState> = shown(state).map(|(_, step)| step).collect();
+        let first_phase = state.shown().1.steps.first().and_then(|step| spec(state, &step.id)).map(|spec| spec.phase.as_str());
         let telling = |step: &StepState| {
             step.state == CheckState::Fail && spec(state, &step.id).map(|spec| spec.phase.as_str()) != first_phase
         };
-        steps.iter().position(telling).or_else(|| steps.iter().position(|step| step.state == CheckState::Fail)).unwrap_or(0)
+        steps
+            .iter()
+            .position(|step| telling(step))
+            .or_else(|| steps.iter().position(|step| step.state == CheckState::Fail))
+            .unwrap_or(0)
     }
 
     fn draw(&self, state: &State, ui: &Ui, focused: bool, area: Rect, buf: &mut Buffer) {
         let steps = &state.shown().1.steps;
-        let phase = |step: &StepState| spec(state, &step.id).map_or("", |spec| spec.phase.as_str());
-        let mut entries = Vec::new();
-        let mut last = "";
-        for (index, step) in steps.iter().enumerate() {
-            if phase(step) != last {
-                last = phase(step);
-                entries.push(Entry::Phase(last));
-            }
-            entries.push(Entry::Step(index, step));
-        }
-        // Headings only where they push no step off the screen.
-        if entries.len() > usize::from(area.height) {
-            entries.retain(|entry| matches!(entry, Entry::Step(..)));
-        }
+        let entries = entries(state, area);
         if entries.is_empty() {
-            let text = if state.catalog.is_none() { "the steps come with the first assessment" } else { "no step is known" };
+            let text = match () {
+                () if header::before_us(state.shown().0) => "nothing was looked at then".into(),
+                () if !steps.is_empty() => super::filtered_out(ui),
+                () if state.catalog.is_none() => "the steps come with the first assessment".into(),
+                () => "no step is known".into(),
+            };
             buf.set_line(
                 area.x,
                 area.y,
@@ -143,7 +207,8 @@ impl Pane for Checklist {
             return;
         }
         let chosen = super::selected(state, self, &self.rows(state));
-        let selected = entries.iter().position(|entry| matches!(entry, Entry::Step(index, _) if *index == chosen)).unwrap_or(0);
+        let steps_of = entries.iter().enumerate().filter(|(_, entry)| matches!(entry, Entry::Step(..)));
+        let selected = steps_of.map(|(at, _)| at).nth(chosen).unwrap_or(0);
         let title = |step: &StepState| spec(state, &step.id).map_or_else(|| step.id.clone(), |spec| spec.title.clone());
         let rest = usize::from(area.width).saturating_sub(LEAD + 4);
         let longest = steps.iter().map(|step| width(&title(step))).max().unwrap_or(0);
@@ -165,7 +230,7 @@ impl Pane for Checklist {
                         let room = rest.saturating_sub(width(&title));
                         line([
                             span(sign(state, step), style),
-                            span(format!("{:>3} ", index + 1), ui.styles.quiet),
+                            span(if ui.trace.on() { " ".to_owned() } else { format!("{:>3} ", index + 1) }, ui.styles.quiet),
                             span(title, strong),
                             span("  ", Style::new()),
                             span(short(proof(state, step), room), style),

@@ -2,11 +2,13 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
 
+use std::path::PathBuf;
+
 use super::Pane;
 use crate::{
     app::State,
-    diagnose::ProbeHistory,
-    model::{Address, Advice, Command, Outcome, ProbeJob, Protocol},
+    diagnose::{self, ProbeHistory, edit_at},
+    model::{Address, Advice, Outcome, ProbeJob},
     ui::{
         Slot, Ui,
         doc::Doc,
@@ -38,9 +40,10 @@ fn key(job: &ProbeJob) -> String {
 }
 
 /// The plan in its order; without one (a recording of another build), whatever was found.
-fn entries(state: &State) -> Vec<Entry<'_>> {
+fn all(state: &State) -> Vec<Entry<'_>> {
     let scene = state.shown().0;
-    if state.plan.jobs.is_empty() {
+    // The plan is that of now.
+    if state.plan.jobs.is_empty() || state.view.past.is_some() {
         return scene.probes.iter().map(|history| Entry { job: &history.last.job, history: Some(history) }).collect();
     }
     state.plan.jobs.iter().map(|job| Entry { job, history: scene.history(job) }).collect()
@@ -50,13 +53,29 @@ fn entries(state: &State) -> Vec<Entry<'_>> {
 fn kind(job: &ProbeJob) -> &str {
     match job.probe.as_str() {
         "client" => "pub",
+        "via" => "via",
+        "no-cache" => "new",
+        "as-browser" => "web",
+        "http2" => "h2",
+        "other-family" => "ip",
         "gateway" => "gw",
         "upstream" => "up",
         "candidate" => "alt",
         "name" => "dns",
+        "resolvers" => "dns*",
+        "public-name" => "name",
+        "address" => "addr",
         "socket-path" => "sock",
+        "check" => "chk",
+        "reach" => "way",
+        "keepalive" => "keep",
         other => other,
     }
+}
+
+/// Whether it is asked of the gateway on this host, in whatever shape.
+fn through_gateway(job: &ProbeJob) -> bool {
+    matches!(job.probe.as_str(), "gateway" | "no-cache" | "as-browser" | "http2" | "other-family")
 }
 
 /// Where it goes, as a person would say it.
@@ -64,14 +83,16 @@ fn label(job: &ProbeJob, roomy: bool) -> String {
     let label = job.label();
     match &job.request {
         // The gateway is asked on loopback for a name: the name is what tells one probe from another.
-        Some(request) if job.probe == "gateway" && roomy => {
+        Some(request) if through_gateway(job) && roomy => {
             format!("{}://{}{}  at {}", job.protocol.scheme(), request.host, request.path, job.address)
         }
-        Some(request) if job.probe == "gateway" => format!("{}{}", request.host, bare(&request.path)),
+        Some(request) if through_gateway(job) => format!("{}{}", request.host, bare(&request.path)),
         _ if roomy => label,
-        _ => match &job.address {
+        _ => match job.address.bare() {
             Address::Unix(_) => label.strip_prefix("unix:").unwrap_or(&label).to_owned(),
-            Address::Tcp(_) | Address::Name(..) => bare(label.strip_prefix("http://").unwrap_or(&label)).to_owned(),
+            Address::Tcp(_) | Address::Name(..) | Address::Inside(..) => {
+                bare(label.strip_prefix("http://").unwrap_or(&label)).to_owned()
+            }
         },
     }
 }
@@ -175,39 +196,25 @@ fn row(ui: &Ui, entry: &Entry<'_>, results: usize, area: Rect) -> Line<'static> 
     line(head.into_iter().chain(tail))
 }
 
-/// The same by hand, as the same user. `None`: no common tool speaks this protocol.
-fn by_hand(job: &ProbeJob) -> Option<Command> {
-    let who = job.identity.iter().flat_map(|identity| ["sudo".to_owned(), "-u".to_owned(), identity.name.clone()]);
-    let request = job.request.as_ref();
-    let path = request.map_or("/", |request| request.path.as_str());
-    let host = request.map(|request| request.host.as_str());
-    let http = matches!(job.protocol, Protocol::Http | Protocol::Https);
-    let mut words: Vec<String> = match (&job.address, http) {
-        (Address::Unix(socket), true) => {
-            vec!["--unix-socket".to_owned(), socket.display().to_string(), format!("http://localhost{path}")]
+/// What the files say of where it goes: of several servers behind the gateway, the first.
+fn as_configured(state: &State, doc: &mut Doc<'_>, job: &ProbeJob) {
+    let Some(catalog) = &state.catalog else { return };
+    let upstream = if through_gateway(job) { job.upstreams.first() } else { Some(&job.subject) };
+    let values = upstream.map_or_else(Vec::new, |upstream| diagnose::configured(state.shown().0, catalog, upstream));
+    let mut of = "";
+    for value in &values {
+        if of != value.of {
+            of = &value.of;
+            doc.heading(&format!("As configured: {}", clean(of)));
         }
-        (Address::Tcp(at), true) if job.probe == "gateway" && host.is_some() => {
-            let host = host.unwrap_or_default();
-            let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-            let (scheme, port) = (job.protocol.scheme(), at.port());
-            let url = format!("{scheme}://{name}:{port}{path}");
-            vec!["--resolve".to_owned(), format!("{name}:{port}:{}", at.ip()), url]
-        }
-        (Address::Tcp(_) | Address::Name(..), true) => vec![format!("{}://{}{path}", job.protocol.scheme(), job.address)],
-        (Address::Tcp(at), false) => {
-            return Command::new(who.chain(["nc".to_owned(), "-vz".to_owned(), at.ip().to_string(), at.port().to_string()]));
-        }
-        (Address::Name(name, port), false) => {
-            return Command::new(who.chain(["nc".to_owned(), "-vz".to_owned(), name.clone(), port.to_string()]));
-        }
-        (Address::Unix(socket), false) => {
-            return Command::new(who.chain(["nc".to_owned(), "-vzU".to_owned(), socket.display().to_string()]));
-        }
-    };
-    if let Some(host) = host.filter(|_| job.probe != "gateway") {
-        words.splice(0..0, ["-H".to_owned(), format!("Host: {host}")]);
+        doc.item("", Style::new(), &format!("{}: {}", value.what, clean(&value.shown())), "");
     }
-    Command::new(who.chain(["curl".to_owned(), "-sv".to_owned(), "-o".to_owned(), "/dev/null".to_owned()]).chain(words))
+}
+
+/// Those of them that pass the filters.
+fn entries(state: &State) -> Vec<Entry<'_>> {
+    let lets = super::passing(state, &Probes);
+    all(state).into_iter().filter(|entry| lets(&key(entry.job))).collect()
 }
 
 impl Pane for Probes {
@@ -224,7 +231,7 @@ impl Pane for Probes {
         if run.is_some_and(|run| !run.probing) {
             return "PROBES off".to_owned();
         }
-        format!("PROBES{}", identity(&entries(state), run.map(|run| run.user.as_str())))
+        format!("PROBES{}", identity(&all(state), run.map(|run| run.user.as_str())))
     }
 
     fn rows(&self, state: &State) -> Vec<String> {
@@ -258,7 +265,7 @@ impl Pane for Probes {
     }
 
     fn explain(&self, state: &State, ui: &Ui, wanted: &str) -> Option<Vec<Line<'static>>> {
-        let entries = entries(state);
+        let entries = all(state);
         let entry = entries.iter().find(|entry| key(entry.job) == wanted)?;
         let job = entry.job;
         let mut doc = Doc::new(ui);
@@ -284,11 +291,12 @@ impl Pane for Probes {
             None => doc.field("as", us),
         }
         doc.field("limits", &format!("connect {} ms, all {} ms", job.connect_ms, job.total_ms));
-        if let Some(command) = by_hand(job) {
+        if let Some(command) = diagnose::by_hand(job, &state.shown().0.gateways) {
             doc.one(&Advice { text: "The same by hand:".to_owned(), command: Some(command) });
         }
         let Some(history) = entry.history else {
             doc.heading("No result yet");
+            as_configured(state, &mut doc, job);
             return Some(doc.lines());
         };
         let last = &history.last;
@@ -319,6 +327,11 @@ impl Pane for Probes {
                 ms(Some(phases.total))
             ),
         );
+        if let Some(view) = &last.view {
+            doc.heading("What it saw");
+            view.lines().iter().for_each(|seen| doc.text(&crate::model::text::printable(seen)));
+        }
+        as_configured(state, &mut doc, job);
         let failed = history.results.iter().filter(|result| sign(&result.outcome) == '!').count();
         doc.heading(&format!("{failed} of the last {} failed, {} tries in all", history.results.len(), history.tries));
         for result in history.results.iter().rev() {
@@ -328,9 +341,15 @@ impl Pane for Probes {
         Some(doc.lines())
     }
 
-    fn copy(&self, state: &State, wanted: &str) -> Option<(String, &'static str)> {
-        let entries = entries(state);
+    fn edit(&self, state: &State, wanted: &str) -> Option<(PathBuf, u32)> {
+        let entries = all(state);
         let entry = entries.iter().find(|entry| key(entry.job) == wanted)?;
-        Some((by_hand(entry.job)?.to_string(), "the command that does this probe by hand"))
+        edit_at::of_probe(state.shown().0, entry.job)
+    }
+
+    fn copy(&self, state: &State, wanted: &str) -> Option<(String, &'static str)> {
+        let entries = all(state);
+        let entry = entries.iter().find(|entry| key(entry.job) == wanted)?;
+        Some((diagnose::by_hand(entry.job, &state.shown().0.gateways)?.to_string(), "the command that does this probe by hand"))
     }
 }

@@ -1,13 +1,13 @@
 //! Readers of the kernel's gauges: proc(5), and `Documentation/accounting/psi.rst` for pressure.
 
-use crate::model::Pressure;
+use crate::model::{HostLoad, NetLoss, Pressure};
 
 /// Clock ticks per second in /proc/PID/stat: USER_HZ, 100 on every Linux architecture that we build for (time(7)).
 const TICKS_PER_SECOND: f32 = 100.0;
 
 /// Times of all processors since boot, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct CpuTicks {
+pub(in crate::watch) struct CpuTicks {
     all: u64,
     idle: u64,
     steal: u64,
@@ -26,7 +26,7 @@ impl CpuTicks {
 
 /// `cpu user nice system idle iowait irq softirq steal guest guest_nice`; guest times are in user and nice already. A
 /// processor that waits for I/O is idle: what waits is told by the pressure.
-pub(super) fn cpu_ticks(stat: &str) -> Option<CpuTicks> {
+pub(in crate::watch) fn cpu_ticks(stat: &str) -> Option<CpuTicks> {
     let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace().take(8);
     let ticks = fields.map(str::parse).collect::<Result<Vec<u64>, _>>().ok().filter(|ticks| ticks.len() >= 4)?;
     let at = |index: usize| ticks.get(index).copied().unwrap_or(0);
@@ -38,19 +38,19 @@ pub(super) fn cpu_ticks(stat: &str) -> Option<CpuTicks> {
 }
 
 /// Processors that are online: one line `cpuN` each.
-pub(super) fn cores(stat: &str) -> Option<u32> {
+pub(in crate::watch) fn cores(stat: &str) -> Option<u32> {
     let count =
         stat.lines().filter(|line| line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())));
     u32::try_from(count.count()).ok().filter(|count| *count > 0)
 }
 
 /// Runnable tasks, without the one that reads this.
-pub(super) fn runnable(stat: &str) -> Option<u32> {
+pub(in crate::watch) fn runnable(stat: &str) -> Option<u32> {
     named(stat, "procs_running").and_then(|count| u32::try_from(count.saturating_sub(1)).ok())
 }
 
 /// `name value` on a line.
-pub(super) fn named(text: &str, name: &str) -> Option<u64> {
+pub(in crate::watch) fn named(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
@@ -67,7 +67,7 @@ pub(super) fn averages(text: &str) -> Option<[f32; 3]> {
 }
 
 /// `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`, and `full ...` but for the processor in older kernels.
-pub(super) fn pressure(text: &str) -> Option<Pressure> {
+pub(in crate::watch) fn pressure(text: &str) -> Option<Pressure> {
     let of = |kind: &str| -> Option<f32> {
         let line = text.lines().find_map(|line| line.strip_prefix(kind))?;
         line.split_ascii_whitespace().find_map(|field| field.strip_prefix("avg10="))?.parse().ok()
@@ -80,6 +80,87 @@ pub(super) fn files(text: &str) -> Option<(u64, u64)> {
     let mut fields = text.split_ascii_whitespace().map(|field| field.parse::<u64>().ok());
     let (allocated, unused, limit) = (fields.next()??, fields.next()??, fields.next()??);
     Some((allocated.saturating_sub(unused), limit))
+}
+
+/// All tasks: the figure behind the slash of `0.20 0.18 0.12 1/80 11206`.
+pub(in crate::watch) fn tasks(loadavg: &str) -> Option<u64> {
+    loadavg.split_ascii_whitespace().nth(3)?.split_once('/')?.1.parse().ok()
+}
+
+/// `TCP: inuse 1 orphan 0 tw 0 alloc 4 mem 26`: the last one.
+pub(in crate::watch) fn tcp_pages(sockstat: &str) -> Option<u64> {
+    let mut words = sockstat.lines().find_map(|line| line.strip_prefix("TCP: "))?.split_ascii_whitespace();
+    words.by_ref().find(|word| *word == "mem")?;
+    words.next()?.parse().ok()
+}
+
+/// Counters of the network since boot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::watch) struct NetCounters {
+    sent: u64,
+    sent_again: u64,
+    overflows: u64,
+    dropped: u64,
+    errors: u64,
+}
+
+/// The counters of /proc/net/snmp, netstat and dev. `None`: nothing is told at all.
+pub(in crate::watch) fn net(snmp: &str, netstat: &str, dev: &str) -> Option<NetCounters> {
+    let of = |text: &str, table: &str, name: &str| -> Option<u64> {
+        // `Tcp: names` on one line, `Tcp: values` on the next.
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix(table)?.strip_prefix(": "));
+        let (names, values) = (lines.next()?, lines.next()?);
+        let at = names.split(' ').position(|known| known == name)?;
+        values.split(' ').nth(at)?.parse().ok()
+    };
+    let (sent, sent_again) = (of(snmp, "Tcp", "OutSegs"), of(snmp, "Tcp", "RetransSegs"));
+    let overflows = of(netstat, "TcpExt", "ListenOverflows");
+    // `eth0: bytes packets errs drop fifo frame compressed multicast` received, then the same sent.
+    let mut devices = dev.lines().filter_map(|line| {
+        let (_, figures) = line.split_once(':')?;
+        let figures: Vec<u64> = figures.split_ascii_whitespace().filter_map(|figure| figure.parse().ok()).collect();
+        (figures.len() >= 12).then(|| (figures[2].saturating_add(figures[10]), figures[3].saturating_add(figures[11])))
+    });
+    if sent.is_none() && overflows.is_none() && devices.clone().next().is_none() {
+        return None;
+    }
+    let (errors, dropped) =
+        devices.by_ref().fold((0_u64, 0_u64), |sum, device| (sum.0.saturating_add(device.0), sum.1.saturating_add(device.1)));
+    Some(NetCounters {
+        sent: sent.unwrap_or(0),
+        sent_again: sent_again.unwrap_or(0),
+        overflows: overflows.unwrap_or(0),
+        dropped,
+        errors,
+    })
+}
+
+/// What is counted since boot, or since we began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::watch) struct Counters {
+    pub(in crate::watch) at_ms: u64,
+    pub(in crate::watch) swapped: Option<u64>,
+    pub(in crate::watch) net: Option<NetCounters>,
+    pub(in crate::watch) wakeups: Option<u64>,
+}
+
+impl Counters {
+    /// Tells what came since the sample before. A counter that went back (a device that was taken out, a wrap) tells nothing.
+    pub(in crate::watch) fn since(&self, before: &Self, load: &mut HostLoad) {
+        let Some(passed) = self.at_ms.checked_sub(before.at_ms).filter(|passed| *passed > 0) else { return };
+        let a_second = |now: u64, before: u64| now.checked_sub(before).map(|more| more as f32 * 1000.0 / passed as f32);
+        load.swapping = self.swapped.zip(before.swapped).and_then(|(now, before)| a_second(now, before));
+        load.self_wakeups = self.wakeups.zip(before.wakeups).and_then(|(now, before)| a_second(now, before));
+        load.net = self.net.zip(before.net).and_then(|(now, before)| {
+            let (sent, again) = (now.sent.checked_sub(before.sent)?, now.sent_again.checked_sub(before.sent_again)?);
+            Some(NetLoss {
+                retransmitted: (sent > 0).then(|| (again as f32 * 100.0 / sent as f32).min(100.0)),
+                dropped: a_second(now.dropped, before.dropped)?,
+                errors: a_second(now.errors, before.errors)?,
+                overflows: now.overflows.checked_sub(before.overflows)?,
+            })
+        });
+    }
 }
 
 /// Time that this process has had.

@@ -1,6 +1,6 @@
 //! Lines to counts: equal lines of one second become one entry, in batches of bounded size.
 
-use std::{collections::HashMap, hash::BuildHasher as _, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, hash::BuildHasher as _, sync::Arc};
 
 use foldhash::fast::RandomState;
 use jiff::tz::TimeZone;
@@ -12,17 +12,18 @@ use super::{
     normalise::Normaliser,
     skeleton::Skeleton,
 };
-use crate::model::{LogBatch, LogCount, LogSource};
+use crate::model::{LogBatch, LogCount, LogSource, SourceKind, logline};
 
 /// Different lines in one batch, at most.
 pub const COUNTS: usize = 256;
 /// Text in one batch, at most, in bytes: what the outbox counts on.
 pub const BATCH_BYTES: usize = 64 << 10;
 /// The same where lines of all seconds are counted together: such a batch goes nowhere but into the scene.
-const SPAN_COUNTS: usize = 2048;
-const SPAN_BYTES: usize = 1 << 20;
-/// Figures of when lines came in such a batch, at most: 256 kB.
-const SPAN_SECONDS: usize = 16 << 10;
+const SPAN_COUNTS: usize = 1024;
+const SPAN_BYTES: usize = 512 << 10;
+/// Figures of when lines came in such a batch, at most: 256 kB. A gateway in trouble writes lines of hundreds of groups in each second,
+/// and what a batch costs depends on its groups: it is to hold a minute of them.
+const SPAN_SECONDS: usize = 32 << 10;
 /// Bytes of a line that are kept verbatim. nginx cuts its own lines there (`NGX_MAX_ERROR_STR`).
 pub const VERBATIM_BYTES: usize = 2048;
 /// Raw bytes that hold as many of text: bytes that are no text become longer, and a character may lie across the end.
@@ -34,7 +35,8 @@ struct Count {
     second: Option<i64>,
     key: Arc<str>,
     lines: u32,
-    later: Vec<(i64, u32)>,
+    /// By how many seconds later than the first line so many lines came.
+    later: Vec<(i32, u32)>,
     first: String,
     /// The last line, raw and up to [`RAW_BYTES`], and how long it was. It is made text when the batch is full, not for each line.
     last: Vec<u8>,
@@ -44,11 +46,12 @@ struct Count {
 impl From<Count> for LogCount {
     fn from(count: Count) -> Self {
         let Count { second, key, lines, later, first, last, length } = count;
+        let came = |(ahead, lines): (i32, u32)| Some((second? + i64::from(ahead), lines));
         Self {
             second,
             key: key.as_ref().to_owned(),
             count: lines,
-            later,
+            later: later.into_iter().filter_map(came).collect(),
             first,
             last: (lines > 1).then(|| verbatim(&last, length)),
         }
@@ -162,6 +165,9 @@ impl Batcher {
             let text = String::from_utf8_lossy(line);
             self.key.clear();
             let second = self.normaliser.line(&text, &mut self.key).or(second);
+            if self.ours(line) {
+                logline::mark_ours(&mut self.key);
+            }
             self.count(second, line, length);
         }
         self.end();
@@ -174,10 +180,18 @@ impl Batcher {
 
     /// The same of a line that was cut already.
     pub(in crate::watch) fn add_cut(&mut self, line: &[u8], skeleton: &Skeleton<'_>, length: u64, lookback: bool) -> bool {
+        if self.ours(line) {
+            return false;
+        }
         self.begin(lookback);
         let counted = self.cut(line, skeleton, length, None);
         self.end();
         counted
+    }
+
+    /// Whether it is a request of our own: those count apart, for they are no users'.
+    fn ours(&self, line: &[u8]) -> bool {
+        self.source.kind == SourceKind::Access && logline::is_ours(line)
     }
 
     fn begin(&mut self, lookback: bool) {
@@ -200,7 +214,7 @@ impl Batcher {
 
     /// Counts a line whose group its raw bytes tell. `false`: they don't.
     fn raw(&mut self, line: &[u8], length: u64, second: Option<i64>) -> bool {
-        self.normaliser.skeleton(line).is_some_and(|skeleton| self.cut(line, &skeleton, length, second))
+        !self.ours(line) && self.normaliser.skeleton(line).is_some_and(|skeleton| self.cut(line, &skeleton, length, second))
     }
 
     fn cut(&mut self, line: &[u8], skeleton: &Skeleton<'_>, length: u64, second: Option<i64>) -> bool {
@@ -258,11 +272,13 @@ impl Batcher {
     fn again(&mut self, at: usize, second: Option<i64>, line: &[u8], length: u64) -> bool {
         let Some(count) = self.counts.get_mut(at) else { return false };
         if count.second != second {
-            let (true, Some(_), Some(second)) = (self.span, count.second, second) else { return false };
+            let (true, Some(first), Some(second)) = (self.span, count.second, second) else { return false };
+            // What is decades away is counted by itself.
+            let Some(ahead) = second.checked_sub(first).and_then(|ahead| i32::try_from(ahead).ok()) else { return false };
             match count.later.last_mut() {
-                Some((known, lines)) if *known == second => *lines = lines.saturating_add(1),
+                Some((known, lines)) if *known == ahead => *lines = lines.saturating_add(1),
                 _ => {
-                    count.later.push((second, 1));
+                    count.later.push((ahead, 1));
                     self.seconds += 1;
                 }
             }
@@ -328,7 +344,9 @@ impl Sink for Batcher {
 
 /// The line, or its beginning and its length.
 fn verbatim(line: &[u8], length: u64) -> String {
-    let text = String::from_utf8_lossy(line.get(..RAW_BYTES).unwrap_or(line));
+    let line = line.get(..RAW_BYTES).unwrap_or(line);
+    // What is text is known as such many bytes at a time, what is none byte by byte.
+    let text = str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed);
     if text.len() <= VERBATIM_BYTES {
         text.into_owned()
     } else {

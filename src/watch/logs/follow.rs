@@ -18,7 +18,7 @@ use super::{
     remedy,
     rotated::rotated_files,
 };
-use crate::sys::{FileInfo, OpenFile, Refusal, Sys, stat_aside};
+use crate::sys::{FileInfo, Look, OpenFile, Refusal, Sys, stat_aside};
 
 /// How long a file that was renamed away is read on after its last line, in milliseconds, when its successor is written to. A
 /// gateway that was not told to reopen its logs writes to the old file for ever: only that the new one grows shows that it was.
@@ -85,6 +85,13 @@ impl Follower {
         self.current.as_ref().is_some_and(|current| Some(current.id) == self.named)
     }
 
+    /// Whether the open file is as it was when its end was read, and still has its name: asked in one call, where a look takes several.
+    pub(super) async fn as_it_was(&self) -> bool {
+        let Some(current) = self.current.as_ref().filter(|_| self.old.is_empty()) else { return false };
+        let (open, named) = current.file.info_with(&self.sys.root, &self.path).await;
+        open.ok().zip(named.ok()).is_some_and(|(open, named)| current.knows(&open) && open.id == named.id)
+    }
+
     /// When to look although nothing changes, on the clock of this run, after a look at `now`.
     pub(super) fn due(&self, now: u64) -> Option<u64> {
         let ends = self.old.iter().map(|old| old.grew_ms + LINGER_MS).filter(|end| *end > now);
@@ -95,10 +102,19 @@ impl Follower {
     pub(super) async fn look(&mut self, sink: &mut impl Sink) -> Looked {
         let now = self.sys.clock.now().run_ms;
         let (mut progress, mut more) = self.look_at_old(now, sink).await;
-        let named = stat_aside(&self.sys.root, &self.path).await;
+        let Look { open: info, named, bytes } = if let Some(current) = &self.current {
+            current.file.look(&self.sys.root, &self.path, current.next()).await
+        } else {
+            let named = stat_aside(&self.sys.root, &self.path).await;
+            Look { open: Err(std::io::ErrorKind::NotFound.into()), named, bytes: None }
+        };
         self.named = named.as_ref().ok().map(|info| info.id);
         if let Some(current) = &mut self.current {
-            let piece = match current.read(now, sink).await {
+            let read = match info {
+                Ok(info) => current.read_as(&info, bytes, now, sink).await,
+                Err(error) => Err(error),
+            };
+            let piece = match read {
                 Ok(piece) => piece,
                 Err(error) => {
                     current.finish(sink);

@@ -41,8 +41,16 @@ use crate::{
 
 /// Logs that are followed, at most. A gateway with a log per site can have hundreds; beyond this the host would notice us.
 pub const SOURCES: usize = 128;
-/// How long the first pass waits for a file that does not answer.
+/// How long the first pass waits for a file that does not answer, while none does.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
+
+/// How far the first read of a log is.
+enum First {
+    /// It answers, and there is more. How much is read is bounded.
+    GoesOn,
+    /// Its end was read, or can't be.
+    Ended(PathBuf),
+}
 
 /// Follows these logs, and others when the list changes. Tells `Done(Stage::Logs)` when the ends of all that are listed have
 /// been read (at once, where none is), and again after each change of the list.
@@ -57,7 +65,7 @@ pub async fn run(sys: Sys, mut sources: watch::Receiver<Vec<LogSource>>, outbox:
         tasks: JoinSet::new(),
         overfull: false,
     };
-    let (ready_sender, mut ready) = mpsc::channel::<PathBuf>(SOURCES);
+    let (ready_sender, mut ready) = mpsc::channel::<First>(SOURCES);
     let mut waiting = BTreeSet::new();
     let mut changed = true;
     let mut open = true;
@@ -67,20 +75,25 @@ pub async fn run(sys: Sys, mut sources: watch::Receiver<Vec<LogSource>>, outbox:
             let Some(new) = manager.set(wanted, &cancel, &ready_sender).await else {
                 break;
             };
-            waiting = new;
+            // Those of the list before that are still being read are waited for, too.
+            waiting.retain(|path| manager.running.contains_key(path));
+            waiting.extend(new);
             if waiting.is_empty() && !manager.outbox.tell(Observation::Done(Stage::Logs)).await {
                 break;
             }
         }
         tokio::select! {
+            // A list that is new comes before the end of the one before, which nobody asks for any more.
+            biased;
             () = cancel.cancelled() => break,
             news = sources.changed(), if open => {
                 // Nobody will change the list any more: what is listed is followed on.
                 open = news.is_ok();
                 changed = open;
             }
-            Some(path) = ready.recv() => {
-                if waiting.remove(&path) && waiting.is_empty() && !manager.outbox.tell(Observation::Done(Stage::Logs)).await {
+            Some(first) = ready.recv() => {
+                // With either, those that are silent are waited for anew: a host that is busy reads slowly.
+                if let First::Ended(path) = first && waiting.remove(&path) && waiting.is_empty() && !manager.outbox.tell(Observation::Done(Stage::Logs)).await {
                     break;
                 }
             }
@@ -125,7 +138,7 @@ impl Manager {
         &mut self,
         wanted: Vec<LogSource>,
         cancel: &CancellationToken,
-        ready: &mpsc::Sender<PathBuf>,
+        ready: &mpsc::Sender<First>,
     ) -> Option<BTreeSet<PathBuf>> {
         // One file is read once, however often it is named: the first format counts.
         let mut by_path: BTreeMap<PathBuf, LogSource> = BTreeMap::new();

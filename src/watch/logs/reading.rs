@@ -94,6 +94,11 @@ impl Reading {
         }
     }
 
+    /// Whether it is as it was when its end was read last.
+    pub(super) fn knows(&self, now: &FileInfo) -> bool {
+        self.quiet == Some((now.size, now.modified, now.modified_ns))
+    }
+
     /// A file that goes on where another was read to: the rest of a copy.
     pub(super) fn rest(file: OpenFile, info: &FileInfo, cut: Cut, run_ms: u64) -> Self {
         Self {
@@ -119,6 +124,29 @@ impl Reading {
     /// Reads one piece.
     pub(super) async fn read(&mut self, now_ms: u64, sink: &mut impl Sink) -> io::Result<Piece> {
         let info = self.file.info().await?;
+        self.read_as(&info, None, now_ms, sink).await
+    }
+
+    /// What the next piece will be, as fstat tells of the file then: where it begins, and its bytes at most. `None`: nothing new, or it
+    /// is not the next bytes that count.
+    pub(super) fn next(&self) -> impl FnOnce(&FileInfo) -> Option<(u64, usize)> + Send + 'static {
+        let (quiet, offset, context) = (self.quiet, self.offset, self.context.len());
+        move |info| {
+            let new = quiet != Some((info.size, info.modified, info.modified_ns));
+            let next = info.size.checked_sub(offset).is_some_and(|behind| behind <= BEHIND_BYTES);
+            (new && next).then(|| (offset - context as u64, context + PIECE_BYTES))
+        }
+    }
+
+    /// The same, where it is known what fstat tells of it now, and the next piece may have been read with that: where it begins, and its
+    /// bytes.
+    pub(super) async fn read_as(
+        &mut self,
+        info: &FileInfo,
+        next: Option<(u64, Vec<u8>)>,
+        now_ms: u64,
+        sink: &mut impl Sink,
+    ) -> io::Result<Piece> {
         let state = (info.size, info.modified, info.modified_ns);
         self.deleted = info.deleted;
         if self.quiet == Some(state) {
@@ -137,7 +165,11 @@ impl Reading {
             self.skip_ahead(info.size, sink).await?;
         }
         let mut context = self.context.len();
-        let mut bytes = self.file.read_at(self.offset - context as u64, context + PIECE_BYTES).await?;
+        let from = self.offset - context as u64;
+        let mut bytes = match next.filter(|(begin, _)| *begin == from) {
+            Some((_, bytes)) => bytes,
+            None => self.file.read_at(from, context + PIECE_BYTES).await?,
+        };
         if !bytes.starts_with(&self.context) {
             // Truncated, and grown beyond our place since.
             cut = Some(self.restart());

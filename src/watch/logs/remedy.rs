@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::follow::Sight;
 use crate::{
     model::{BlindSpot, Command, LogSource, SourceKind},
-    sys::{Groups, Obstacle, OwnIds, Root, Sys, Users, obstacle, own_ids},
+    sys::{Groups, Ids, Obstacle, Root, Sys, Users, obstacle, own_ids},
 };
 
 /// Symlinks that are followed to find a standard stream, at most.
@@ -42,9 +42,9 @@ pub(super) fn silent(path: &Path) -> BlindSpot {
 }
 
 /// Why permission was denied, and who would have it.
-fn denied(sys: &Sys, ids: &OwnIds, path: &Path) -> (String, String) {
+fn denied(sys: &Sys, ids: &Ids, path: &Path) -> (String, String) {
     const AS_ROOT: &str = "run it as root: sudo why502";
-    let Some(Obstacle { path, directory, info }) = obstacle(&sys.root, ids, path) else {
+    let Some(Obstacle { path, directory, info, acl }) = obstacle(&sys.root, ids, path) else {
         let reason = "permission denied, though its permission bits allow it: an access control list or a security module";
         return (reason.to_owned(), AS_ROOT.to_owned());
     };
@@ -52,10 +52,14 @@ fn denied(sys: &Sys, ids: &OwnIds, path: &Path) -> (String, String) {
     let groups = Groups::read(&sys.root);
     let group = groups.name(info.gid).map_or_else(|| info.gid.to_string(), str::to_owned);
     let what = if directory { format!("may not enter {}", path.display()) } else { "may not read it".to_owned() };
-    let reason = format!("{what}: mode {:04o}, owner {owner}, group {group}", info.mode);
+    let reason = format!(
+        "{what}: mode {:04o}, owner {owner}, group {group}{}",
+        info.mode,
+        acl.as_ref().map_or_else(String::new, |entry| format!(", its list says {entry}"))
+    );
     // A group that may is a smaller right than root; root's own group and one without a name are none to be added to.
     let bit = if directory { 0o010 } else { 0o040 };
-    let joinable = sys.root.is_host() && info.mode & bit != 0 && info.gid != 0 && groups.name(info.gid).is_some();
+    let joinable = sys.root.is_host() && acl.is_none() && info.mode & bit != 0 && info.gid != 0 && groups.name(info.gid).is_some();
     let command =
         joinable.then(|| Command::new(["sudo", "usermod", "-aG", &group, &Users::read(&sys.root).name(ids.uid)])).flatten();
     let remedy = command
@@ -103,7 +107,7 @@ mod tests {
             return;
         }
         mode(&log, 0o640);
-        let stranger = OwnIds { uid: 54_321, groups: vec![54_321] };
+        let stranger = Ids { uid: 54_321, groups: vec![54_321] };
         let (reason, remedy) = denied(&sys, &stranger, &log);
         assert!(reason.contains("mode 0640") && reason.contains(&group), "{reason}");
         assert_eq!(remedy, format!("add yourself to group {group}: sudo usermod -aG {group} 54321, then log in again"));

@@ -1,12 +1,14 @@
 //! The task of one log: looks when something is told of it, and from time to time, and tells what it found.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::tz::TimeZone;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    First,
     batch::Batcher,
     follow::{Follower, Sight},
     onset,
@@ -15,18 +17,23 @@ use super::{
 };
 use crate::{
     model::{BlindSpot, LogBatch, LogSource, Observation},
-    sys::{Outbox, Subscription, Sys, Watch},
+    sys::{Clock, Outbox, Subscription, Sys, Watch},
 };
 
 /// How often a log is looked at where not all that changes it is told: overlay and network file systems.
 const POLL: Duration = Duration::from_secs(1);
+/// The same, where nothing came for some time, and for how long, in milliseconds.
+const POLL_QUIET: Duration = Duration::from_secs(2);
+const QUIET_MS: u64 = 10_000;
 /// The same, shortly after something came.
 const POLL_BUSY: Duration = Duration::from_millis(200);
 /// How long after something came, in milliseconds.
 const BUSY_MS: u64 = 5_000;
-/// How often a log is looked at though nothing is told of it, in seconds: all at the same moment, because what wakes a
-/// processor costs more than what it does then.
-const SAFETY_S: u64 = 10;
+/// How often a log is looked at though nothing is told of it, on the beat of
+/// the run.
+const SAFETY: Duration = Duration::from_secs(10);
+/// The same of one whose changes are not told, in milliseconds: polls only compare what stat(2) tells.
+const SAFETY_MS: u64 = 10_000;
 /// How long an event may take to follow what a look found without one: behind the pauses of the watcher.
 const LATE: Duration = Duration::from_millis(200);
 /// Batches of few lines that are told at once, before further ones wait for each other.
@@ -52,7 +59,7 @@ pub(super) struct Tail {
 impl Tail {
     /// Follows until it is cancelled; says once, by `ready`, that the end of the file was read or can't be. `false`: nobody
     /// listens any more.
-    pub(super) async fn run(self, ready: mpsc::Sender<PathBuf>) -> bool {
+    pub(super) async fn run(self, ready: mpsc::Sender<First>) -> bool {
         let cancel = self.cancel.clone();
         tokio::select! {
             () = cancel.cancelled() => true,
@@ -60,7 +67,7 @@ impl Tail {
         }
     }
 
-    async fn follow(mut self, ready: mpsc::Sender<PathBuf>) -> bool {
+    async fn follow(mut self, ready: mpsc::Sender<First>) -> bool {
         let mut follower = Follower::new(self.sys.clone(), self.source.path.clone());
         let mut batcher = Batcher::new(self.source.clone(), self.zone.clone());
         let mut sight: Option<Sight> = None;
@@ -97,6 +104,10 @@ impl Tail {
                 pace.came_ms = Some(now);
             }
             if looked.more {
+                if let Some(ready) = &first {
+                    // Where it can't be said, there is enough to hear already.
+                    let _ = ready.try_send(First::GoesOn);
+                }
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -123,25 +134,51 @@ impl Tail {
                     return false;
                 }
                 // The one who waits may have given up, or be gone with everything else.
-                let _ = ready.send(self.source.path.clone()).await;
+                let _ = ready.send(First::Ended(self.source.path.clone())).await;
             }
             if looked.progress && told == Told::Nothing && pace.trusted {
                 // Something came, and nobody was told: unless he is just now, this file system can't be trusted.
                 pace.distrusted |= tokio::time::timeout(LATE, self.woken.changed()).await.is_err();
             }
-            if looked.progress || released {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(PAUSE_LAST);
-                told = Told::Something;
-                continue;
-            }
-            pause = PAUSE_FIRST;
-            let (wait, safety) = pace.wait(now, batcher.pending() || batcher.is_open(), follower.due(now));
-            told = match tokio::time::timeout(wait, self.woken.changed()).await {
-                Ok(()) => Told::Something,
-                Err(_) if safety => Told::Nothing,
-                Err(_) => Told::No,
+            let paused = (looked.progress || released).then(|| self.sys.clock.after(pause));
+            // Where all changes are told, what comes during the pause is told, too: a line that comes alone needs nobody who gets up for
+            // the end of it.
+            let all_told = pace.trusted && !pace.distrusted && !released;
+            told = if paused.is_none() || all_told {
+                self.rest(&pace, &follower, batcher.pending() || batcher.is_open()).await
+            } else {
+                Told::Something
             };
+            match paused.filter(|end| self.sys.clock.after(Duration::ZERO) < *end) {
+                Some(end) => {
+                    tokio::time::sleep_until(end).await;
+                    // What was told until now is read by the next look.
+                    let _ = self.woken.changed().now_or_never();
+                    pause = (pause * 2).min(PAUSE_LAST);
+                }
+                None => pause = PAUSE_FIRST,
+            }
+        }
+    }
+
+    /// Waits until it is to be looked again. `pending`: lines wait to be told.
+    async fn rest(&self, pace: &Pace, follower: &Follower, pending: bool) -> Told {
+        let began = self.sys.clock.now().run_ms;
+        loop {
+            let now = self.sys.clock.now().run_ms;
+            let wait = pace.wait(&self.sys.clock, now, pending, follower.due(now));
+            if tokio::time::timeout_at(wait.until, self.woken.changed()).await.is_ok() {
+                return Told::Something;
+            }
+            match wait.why {
+                Why::Safety => return Told::Nothing,
+                Why::Asked => return Told::No,
+                Why::Poll => {}
+            }
+            // Most polls of most logs find nothing, and a look takes several calls for that.
+            if self.sys.clock.now().run_ms.saturating_sub(began) >= SAFETY_MS || !follower.as_it_was().await {
+                return Told::No;
+            }
         }
     }
 
@@ -232,20 +269,44 @@ impl Pace {
         may
     }
 
-    /// How long to wait for news, and whether the look behind it is one for safety. `pending`: lines wait to be told. `due`:
-    /// when to look in any case, on the clock of this run.
-    fn wait(&self, now: u64, pending: bool, due: Option<u64>) -> (Duration, bool) {
-        let busy = self.came_ms.is_some_and(|came| now.saturating_sub(came) < BUSY_MS);
-        let (regular, safety) = match (self.trusted && !self.distrusted, busy) {
-            (true, _) => (Duration::from_millis(SAFETY_S * 1000 - now % (SAFETY_S * 1000)), true),
-            (false, true) => (POLL_BUSY, false),
-            (false, false) => (POLL, false),
+    /// Until when to wait for news, and why to look then. `pending`: lines wait to be told. `due`: when to look in any case, on the clock
+    /// of this run.
+    fn wait(&self, clock: &Clock, now: u64, pending: bool, due: Option<u64>) -> Pause {
+        let quiet_ms = self.came_ms.map(|came| now.saturating_sub(came));
+        let in_ms = |ms: u64| clock.after(Duration::from_millis(ms));
+        let regular = if self.trusted && !self.distrusted {
+            Pause { until: clock.beat(SAFETY), why: Why::Safety }
+        } else {
+            let until = match quiet_ms {
+                Some(ms) if ms < BUSY_MS => clock.after(POLL_BUSY),
+                Some(ms) if ms < QUIET_MS => clock.beat(POLL),
+                Some(_) | None => clock.beat(POLL_QUIET),
+            };
+            Pause { until, why: Why::Poll }
         };
-        let due = due.map(|due| Duration::from_millis(due.saturating_sub(now).max(1)));
-        let flush = pending.then_some(Duration::from_millis(FLUSH_MS));
+        let due = due.map(|due| in_ms(due.saturating_sub(now).max(1)));
+        let flush = pending.then(|| in_ms(FLUSH_MS));
         match due.into_iter().chain(flush).min() {
-            Some(soon) if soon < regular => (soon, false),
-            Some(_) | None => (regular, safety),
+            Some(soon) if soon < regular.until => Pause { until: soon, why: Why::Asked },
+            Some(_) | None => regular,
         }
     }
+}
+
+/// What ends a pause in which nothing is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It was long enough, though all changes are told.
+    Safety,
+    /// Changes are not told.
+    Poll,
+    /// Lines wait, or the file is due.
+    Asked,
+}
+
+/// A pause.
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    until: Instant,
+    why: Why,
 }

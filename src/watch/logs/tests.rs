@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     model::{LogFormat, SourceKind},
     sys::Root,
-    watch::testing::{Inbox, batches, channel},
+    watch::testing::{Inbox, batches, channel, channel_for},
 };
 
 fn source(path: &Path, kind: SourceKind, format: LogFormat) -> LogSource {
@@ -15,10 +15,15 @@ fn source(path: &Path, kind: SourceKind, format: LogFormat) -> LogSource {
 
 fn started(sources: Vec<LogSource>) -> (watch::Sender<Vec<LogSource>>, Inbox, CancellationToken) {
     let (outbox, inbox) = channel();
+    let (list, cancel) = started_for(outbox, sources);
+    (list, inbox, cancel)
+}
+
+fn started_for(outbox: Outbox, sources: Vec<LogSource>) -> (watch::Sender<Vec<LogSource>>, CancellationToken) {
     let (list, sources) = watch::channel(sources);
     let cancel = CancellationToken::new();
     tokio::spawn(run(Sys::new(Root::host(), false), sources, outbox, cancel.clone()));
-    (list, inbox, cancel)
+    (list, cancel)
 }
 
 fn total(seen: &[Observation], part: &str) -> u32 {
@@ -92,6 +97,26 @@ async fn a_log_that_is_taken_off_the_list_is_not_followed() {
     OpenOptions::new().append(true).open(&two).expect("open").write_all(b"two more\n").expect("write");
     inbox.until("the line of the other", |seen| total(seen, "two more") == 1).await;
     assert_eq!(total(&inbox.seen, "one more"), 0);
+    cancel.cancel();
+}
+
+#[tokio::test]
+async fn logs_that_are_listed_later_do_not_end_the_wait_for_those_before() {
+    let dir = tempfile::tempdir().expect("directory");
+    let (long, short) = (dir.path().join("long"), dir.path().join("short"));
+    // Many times what the channel takes: it is still being read when the other is through.
+    let lines = 20_000;
+    let word = |number: u32| number.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect::<String>();
+    let text: Vec<String> = (0..lines).map(|number| format!("long{}\n", word(number))).collect();
+    fs::write(&long, text.concat()).expect("write");
+    fs::write(&short, "short\n").expect("write");
+    let plain = |path: &Path| source(path, SourceKind::App, LogFormat::Plain);
+    let (outbox, mut inbox) = channel_for(1);
+    let (list, cancel) = started_for(outbox, vec![plain(&long)]);
+    inbox.until("its first lines", |seen| total(seen, "long") > 0).await;
+    list.send(vec![plain(&long), plain(&short)]).expect("listening");
+    inbox.until("done", |seen| seen.contains(&Observation::Done(Stage::Logs))).await;
+    assert_eq!((total(&inbox.seen, "long"), total(&inbox.seen, "short")), (lines, 1));
     cancel.cancel();
 }
 

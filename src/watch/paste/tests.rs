@@ -158,3 +158,34 @@ fn a_trace_is_one_entry_among_lines_of_others() {
     assert_eq!(of("[error] connect() failed"), 1, "{counts:#?}");
     assert!(!counts.iter().any(|count| count.first.starts_with(['#', ' '])), "a frame stands alone: {counts:#?}");
 }
+
+#[test]
+fn colours_are_no_part_of_a_line() {
+    const LINE: &str = "2026/11/20 02:17:41 [crit] 811#811: *5 pwrite() \"/x\" failed (28: No space left on device)";
+    for (begin, end) in [
+        ("\u{1b}[0;1;31m\u{1b}[0;1;39m", "\u{1b}[0m"),
+        ("^[[0;1;31m", "^[[0m"),
+        ("#033[31m", "#033[0m"),
+        ("\\u001b[31m", "\\u001b[39m"),
+        ("[31m", "[0m"),
+        ("", "\u{1b}[K"),
+    ] {
+        let line = format!("Nov 20 02:17:41 web1 nginx[811]: {begin}{LINE}{end}");
+        assert_eq!(wrap::uncoloured(line.as_bytes()), format!("Nov 20 02:17:41 web1 nginx[811]: {LINE}").as_bytes(), "{line}");
+    }
+    for other in ["a[12] = b[0]; m", "[mpm_event:notice] [pid 1:tid 2] x", "^[a-z]+m \u{1b}(B #033", "\\x1b[", "[", "é^[é"] {
+        assert_eq!(wrap::uncoloured(other.as_bytes()), other.as_bytes(), "{other}");
+    }
+}
+
+#[test]
+fn quotes_of_a_chat_are_those_of_the_program() {
+    const SMART: &str = "upstream: \u{201c}fastcgi://unix:/run/php/php8.1-fpm.sock:\u{201d}, host: \u{201c}shop\u{201d}";
+    assert_eq!(
+        wrap::plain_quotes(SMART.as_bytes()),
+        b"upstream: \"fastcgi://unix:/run/php/php8.1-fpm.sock:\", host: \"shop\"".as_slice()
+    );
+    // A client's words between the program's own quotes.
+    let sent = "request: \"GET /\u{201d}, upstream: \u{201c}x HTTP/1.1\"";
+    assert_eq!(wrap::plain_quotes(sent.as_bytes()), sent.as_bytes());
+}

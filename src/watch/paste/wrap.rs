@@ -67,6 +67,61 @@ pub(super) fn unquoted(line: &[u8]) -> &[u8] {
     if line.starts_with(b">") { line.get(marks..).unwrap_or_default() } else { line }
 }
 
+/// A line with the quotes that its program wrote: chats and word processors make others of them, and blanks that do not break. Where the
+/// line has plain ones too, the others are what a client sent.
+pub(super) fn plain_quotes(line: &[u8]) -> Cow<'_, [u8]> {
+    const MADE: [char; 4] = ['\u{201c}', '\u{201d}', '\u{201e}', '\u{00a0}'];
+    // First bytes of those in UTF-8.
+    if memchr::memchr2(0xe2, 0xc2, line).is_none() || memchr::memchr(b'"', line).is_some() {
+        return Cow::Borrowed(line);
+    }
+    let text = String::from_utf8_lossy(line);
+    if !text.contains(MADE) {
+        return Cow::Borrowed(line);
+    }
+    let quote = |c: char| if c == '\u{a0}' { ' ' } else { '"' };
+    Cow::Owned(text.chars().map(|c| if MADE.contains(&c) { quote(c) } else { c }).collect::<String>().into_bytes())
+}
+
+/// How the first byte of a colour is written: itself, and as `cat -v`, rsyslog, and programs that quote show it.
+const ESCAPES: [&str; 5] = ["\u{1b}", "^[", "#033", "\\x1b", "\\u001b"];
+/// Colours as they stay where something dropped that byte: those that programs set.
+const COLOURS: [&str; 23] = [
+    "[0m", "[1m", "[22m", "[39m", "[30m", "[31m", "[32m", "[33m", "[34m", "[35m", "[36m", "[37m", "[90m", "[91m", "[92m", "[93m",
+    "[94m", "[95m", "[96m", "[97m", "[1;31m", "[0;31m", "[0;32m",
+];
+
+/// A line without the colours that a program or `journalctl` gave it (ECMA-48 section 8.3.117, SGR, and what erases a line).
+pub(super) fn uncoloured(line: &[u8]) -> Cow<'_, [u8]> {
+    let escaped = memchr::memchr(0x1b, line).is_some();
+    if !escaped && memchr::memmem::find(line, b"m").is_none_or(|_| memchr::memchr(b'[', line).is_none()) {
+        return Cow::Borrowed(line);
+    }
+    let Ok(text) = std::str::from_utf8(line) else { return Cow::Borrowed(line) };
+    let (mut kept, mut rest, mut found) = (String::new(), text, false);
+    while let Some(at) = rest.find(['\u{1b}', '^', '#', '\\', '[']) {
+        let here = &rest[at..];
+        let length = ESCAPES.iter().find_map(|escape| Some(escape.len() + sequence(here.strip_prefix(escape)?)?));
+        let length = length.or_else(|| COLOURS.iter().find(|colour| here.starts_with(**colour)).map(|colour| colour.len()));
+        // Each of the characters that were looked for is one byte.
+        kept.push_str(&rest[..at + usize::from(length.is_none())]);
+        rest = &here[length.unwrap_or(1)..];
+        found |= length.is_some();
+    }
+    if !found {
+        return Cow::Borrowed(line);
+    }
+    kept.push_str(rest);
+    Cow::Owned(kept.into_bytes())
+}
+
+/// How long a control sequence is behind its first byte: `[`, numbers, a letter of those that colour or erase.
+fn sequence(text: &str) -> Option<usize> {
+    let numbers = text.strip_prefix('[')?;
+    let end = numbers.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b';').count();
+    matches!(numbers.as_bytes().get(end), Some(b'm' | b'K')).then_some(end + 2)
+}
+
 /// The column at which a terminal cut the lines, if it did: the longest lines are then equally long, to the letter; put together
 /// with what follows them they are lines of programs, no fewer than before and with fewer strange ones between; and what follows
 /// those is again a line of a program. Of lines that a mail program filled word by word a third part follows.

@@ -4,14 +4,18 @@
 //! Nothing is followed here: `app/` decides, [`logs`](super::logs) and [`journal`](super::journal) do. A log that was found stays found
 //! while its file is there: the last words of an application that has died are those that matter.
 //!
-//! To add a program whose settings are read: `settings/`. To add another way to find a log: a file here, and its line in
+//! What these programs are set to is read on the same way: `apps/`.
+//!
+//! To add a program whose settings are read: `settings/`, `apps/`. To add another way to find a log: a file here, and its line in
 //! [`Finder::of_service`].
 
+mod apps;
 mod container;
+mod host_logs;
 mod opened;
-mod service;
-mod settings;
-mod units;
+pub(in crate::watch) mod service;
+pub(in crate::watch) mod settings;
+pub(in crate::watch) mod units;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,14 +24,20 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, time::MissedTickBehavior};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::again::{Again, Pauses};
 use crate::{
-    model::{BlindSpot, FoundLog, LogFormat, LogOwner, LogPlace, Observation, OwnerRole, SourceKind, SourceWish, Stage, Subject},
+    model::{
+        AppSettings, BlindSpot, FoundLog, LogFormat, LogOwner, LogPlace, Observation, OwnerRole, SourceKind, SourceWish, Stage,
+        Subject,
+    },
     sys::{Outbox, Root, Sys, WrittenFiles, blocking, has_journal},
 };
-use service::Service;
+#[cfg(test)]
+pub(super) use service::tests::process as testing_process;
+pub(super) use service::{Service, services};
 use settings::{Named, Settings};
 
 /// How often it is looked again: an application that was started anew, or reopened its logs, is seen by then.
@@ -62,41 +72,32 @@ impl From<Candidate> for FoundLog {
 
 /// Looks for the logs of what the wish names, at each change of it and every [`EVERY`]. Tells all that is found when that
 /// changes, and `Done(Stage::Sources)` after each first look for a wish.
-pub async fn run(sys: Sys, mut wishes: watch::Receiver<SourceWish>, outbox: Outbox, cancel: CancellationToken) {
-    let mut teller = Teller { outbox, told: None, blind: BTreeMap::new() };
+pub async fn run(sys: Sys, wishes: watch::Receiver<SourceWish>, outbox: Outbox, cancel: CancellationToken) {
+    let mut teller = Teller { outbox, told: None, apps: Vec::new(), blind: BTreeMap::new() };
     let (mut pids, mut unsettled): (Vec<u32>, bool) = (Vec::new(), false);
     // Until something is wished for, nothing is looked at.
-    tokio::select! {
-        () = cancel.cancelled() => return,
-        wished = wishes.changed() => if wished.is_err() { return },
+    let mut pauses = Pauses::new(sys.clock, wishes, cancel);
+    if !pauses.begin(None).await {
+        return;
     }
-    let mut open = true;
     let mut changed = true;
-    let mut tick = tokio::time::interval(EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let wish = wishes.borrow_and_update().clone();
+        let wish = pauses.wish();
         let gone = pids.iter().any(|pid| sys.root.stat(&PathBuf::from(format!("/proc/{pid}"))).is_err());
-        let look = tokio::select! {
-            () = cancel.cancelled() => return,
-            look = look(&sys, &wish, if changed || gone || unsettled { FRESH } else { STALE }, &teller) => look,
-        };
+        let age = if changed || gone || unsettled { FRESH } else { STALE };
+        let Some(look) = pauses.unless_over(look(&sys, &wish, age, &teller)).await else { return };
         (pids, unsettled) = (look.pids, look.unsettled);
-        if !teller.tell(look.found, look.blind).await {
+        if !teller.tell_apps(look.apps).await || !teller.tell(look.found, look.blind).await {
             return;
         }
         if changed && !teller.outbox.tell(Observation::Done(Stage::Sources)).await {
             return;
         }
-        tick.reset();
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            _ = tick.tick() => changed = false,
-            news = wishes.changed(), if open => {
-                open = news.is_ok();
-                changed = open;
-            }
-        }
+        changed = match pauses.rest(EVERY).await {
+            Again::Due => false,
+            Again::Wished => true,
+            Again::Over => return,
+        };
     }
 }
 
@@ -105,6 +106,8 @@ pub async fn run(sys: Sys, mut wishes: watch::Receiver<SourceWish>, outbox: Outb
 struct Look {
     found: Vec<FoundLog>,
     blind: Vec<BlindSpot>,
+    /// What the applications are set to.
+    apps: Vec<AppSettings>,
     /// Processes whose end is a reason to look again.
     pids: Vec<u32>,
     /// Whether somebody was not found who may be found by another look at all processes.
@@ -137,6 +140,7 @@ async fn look(sys: &Sys, wish: &SourceWish, age: Duration, teller: &Teller) -> L
     .await
     .unwrap_or_else(|| Look {
         found: teller.told.clone().unwrap_or_default(),
+        apps: teller.apps.clone(),
         blind: vec![BlindSpot {
             source: "settings of application servers".to_owned(),
             reason: "their file system does not answer".to_owned(),
@@ -153,11 +157,21 @@ async fn look(sys: &Sys, wish: &SourceWish, age: Duration, teller: &Teller) -> L
 struct Teller {
     outbox: Outbox,
     told: Option<Vec<FoundLog>>,
+    apps: Vec<AppSettings>,
     /// Blind spots that were told, by source, with their reason.
     blind: BTreeMap<String, String>,
 }
 
 impl Teller {
+    /// `false`: nobody listens.
+    async fn tell_apps(&mut self, apps: Vec<AppSettings>) -> bool {
+        if self.apps == apps {
+            return true;
+        }
+        self.apps.clone_from(&apps);
+        self.outbox.tell(Observation::Apps(apps)).await
+    }
+
     /// `false`: nobody listens.
     async fn tell(&mut self, found: Vec<FoundLog>, blind: Vec<BlindSpot>) -> bool {
         let here: BTreeMap<String, String> = blind.iter().map(|spot| (spot.source.clone(), spot.reason.clone())).collect();
@@ -204,6 +218,8 @@ impl Finder<'_> {
         for service in services {
             self.of_service(service);
         }
+        let of = |service| Settings { root: self.root, service, dialled: &self.wish.dialled };
+        self.out.apps = apps::apps(services.iter().map(of));
         let units = units::by_address(self.root, &self.wish.ownerless);
         for unit in &units {
             let named = self.wish.ownerless.iter().filter(|address| unit.names(address));
@@ -216,8 +232,14 @@ impl Finder<'_> {
             self.of_service(&service);
         }
         if !self.wish.ownerless.is_empty() {
-            let nobody =
-                units::Unit { name: String::new(), file: PathBuf::new(), argv: Vec::new(), cwd: None, outputs: Vec::new() };
+            let nobody = units::Unit {
+                name: String::new(),
+                file: PathBuf::new(),
+                argv: Vec::new(),
+                cwd: None,
+                environment: Vec::new(),
+                outputs: Vec::new(),
+            };
             for address in &self.wish.ownerless {
                 let nobody = nobody.service(OwnerRole::Upstream, vec![Subject(address.to_string())]);
                 let dialled = std::slice::from_ref(address);
@@ -229,6 +251,7 @@ impl Finder<'_> {
         for (unit, gateway) in wish.units.iter().filter(|(unit, _)| journal && journal_of(unit)) {
             self.add_unit(unit, SourceKind::Error, "the gateway's unit".to_owned(), vec![gateway.clone()]);
         }
+        host_logs::add(self);
         for log in before {
             self.keep(log);
         }
@@ -254,7 +277,15 @@ impl Finder<'_> {
         if let Some(output) = container::log(self.root, service) {
             self.add(output);
         }
-        let named = settings::logs(&Settings { root: self.root, service, dialled: &self.wish.dialled });
+        // In a container the same path is another file.
+        let inside = self.root.seen_by(service.lead.pid).filter(|_| service.runs);
+        let root = inside.as_ref().map_or(self.root, |(_, root)| root);
+        let mut named = settings::logs(&Settings { root, service, dialled: &self.wish.dialled });
+        for one in &mut named {
+            if let (Some((at, _)), LogPlace::File(path)) = (&inside, &mut one.place) {
+                *path = at.join(path.strip_prefix("/").unwrap_or(path));
+            }
+        }
         self.named(service, named);
         let unit = service.lead.unit().filter(|unit| self.journal && journal_of(unit)).map(str::to_owned);
         if let Some(unit) = &unit {

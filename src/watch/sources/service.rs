@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::units::names;
+use super::units::words_name;
 use crate::model::{Address, LogOwner, OwnerRole, ProcessInfo, Subject};
 
 /// Processes of one service that are looked into, at most: workers share what their master opened.
 const MEMBERS: usize = 24;
 /// Services, at most: a gateway with more applications on its own host is a platform, whose logs lie elsewhere.
-pub(super) const SERVICES: usize = 48;
+pub(in crate::watch) const SERVICES: usize = 48;
 /// Parents that are followed up, at most.
 const PARENTS: usize = 8;
 /// Supervisors that write their children's output to files of their own: supervisord(8), runit's and s6's loggers, pm2
@@ -45,22 +45,22 @@ const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh"];
 
 /// Processes that make one program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Service {
+pub(in crate::watch) struct Service {
     /// What it is to the request.
-    pub(super) role: OwnerRole,
+    pub(in crate::watch) role: OwnerRole,
     /// The master.
-    pub(super) lead: ProcessInfo,
+    pub(in crate::watch) lead: ProcessInfo,
     /// The master, its children, and at the end who supervises them.
-    pub(super) members: Vec<ProcessInfo>,
+    pub(in crate::watch) members: Vec<ProcessInfo>,
     /// The upstreams that it is.
-    pub(super) serves: Vec<Subject>,
+    pub(in crate::watch) serves: Vec<Subject>,
     /// Whether it runs; otherwise it is what a unit's file would start.
-    pub(super) runs: bool,
+    pub(in crate::watch) runs: bool,
 }
 
 impl Service {
     /// `gunicorn (811)`, or `gunicorn of app.service` where it does not run.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::watch) fn name(&self) -> String {
         match (self.runs, self.lead.unit()) {
             (true, _) => format!("{} ({})", self.lead.name, self.lead.pid),
             (false, Some(unit)) => format!("{} of {unit}", self.lead.name),
@@ -69,7 +69,7 @@ impl Service {
     }
 
     /// Whether a program of this name leads it: by its own word, or by what it was started as.
-    pub(super) fn is(&self, program: &str) -> bool {
+    pub(in crate::watch) fn is(&self, program: &str) -> bool {
         // A title may have blanks and slashes behind the name: `puma 6.0.0 (tcp://0.0.0.0:9292) [app]`.
         let base = |arg: &String| {
             let word = arg.split([' ', ':']).next().unwrap_or_default();
@@ -79,7 +79,7 @@ impl Service {
     }
 
     /// The value of the first of these options on the command line: `--option value`, `--option=value`.
-    pub(super) fn option(&self, names: &[&str]) -> Option<&str> {
+    pub(in crate::watch) fn option(&self, names: &[&str]) -> Option<&str> {
         let argv = &self.lead.argv;
         argv.iter().enumerate().find_map(|(at, arg)| {
             names.iter().find_map(|name| {
@@ -95,7 +95,7 @@ impl Service {
 }
 
 /// The services of these owners, those of gateways first, each once.
-pub(super) fn services(processes: &[ProcessInfo], owners: &[LogOwner]) -> Vec<Service> {
+pub(in crate::watch) fn services(processes: &[ProcessInfo], owners: &[LogOwner]) -> Vec<Service> {
     let by_pid: BTreeMap<u32, &ProcessInfo> = processes.iter().map(|process| (process.pid, process)).collect();
     let mut children: BTreeMap<u32, Vec<&ProcessInfo>> = BTreeMap::new();
     for process in processes {
@@ -128,7 +128,7 @@ pub(super) fn services(processes: &[ProcessInfo], owners: &[LogOwner]) -> Vec<Se
 }
 
 /// Who would listen on these addresses by its own command line.
-pub(super) fn by_address(processes: &[ProcessInfo], addresses: &[Address]) -> Vec<LogOwner> {
+pub(in crate::watch) fn by_address(processes: &[ProcessInfo], addresses: &[Address]) -> Vec<LogOwner> {
     let known = |word: &str| {
         let base = word.rsplit('/').next().unwrap_or_default();
         APPLICATION_SERVERS.iter().any(|server| base.starts_with(server))
@@ -140,7 +140,7 @@ pub(super) fn by_address(processes: &[ProcessInfo], addresses: &[Address]) -> Ve
         known(&process.name) || process.argv.iter().take(2).any(|arg| known(arg)) || shell && script()
     };
     let owner = |process: &ProcessInfo| {
-        let named = addresses.iter().filter(|address| names(&process.argv, address));
+        let named = addresses.iter().filter(|address| words_name(&process.argv, address));
         let serves: Vec<Subject> = named.map(|address| Subject(address.to_string())).collect();
         (!serves.is_empty()).then_some(LogOwner { pid: process.pid, role: OwnerRole::Upstream, serves })
     };
@@ -185,12 +185,12 @@ fn supervisor<'a>(lead: &ProcessInfo, by_pid: &BTreeMap<u32, &'a ProcessInfo>) -
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::watch) mod tests {
     use super::*;
     use crate::model::Identity;
 
     /// A process of this command line, whose name is that of its first word.
-    pub(in crate::watch::sources) fn process(pid: u32, ppid: u32, argv: &[&str]) -> ProcessInfo {
+    pub(in crate::watch) fn process(pid: u32, ppid: u32, argv: &[&str]) -> ProcessInfo {
         let name = argv[0].rsplit('/').next().unwrap_or_default().split(':').next().unwrap_or_default();
         ProcessInfo {
             pid,
@@ -200,15 +200,17 @@ pub(super) mod tests {
             exe: None,
             identity: Identity { name: "app".into(), uid: 1000, gid: 1000, groups: Vec::new() },
             started: None,
+            start_ticks: None,
             state: 'S',
             cgroup: None,
             cwd: None,
             net_ns: None,
+            threads: 1,
         }
     }
 
     /// A service of one process.
-    pub(in crate::watch::sources) fn service(argv: &[&str]) -> Service {
+    pub(in crate::watch) fn service(argv: &[&str]) -> Service {
         let lead = process(811, 1, argv);
         Service { role: OwnerRole::Upstream, members: vec![lead.clone()], lead, serves: Vec::new(), runs: true }
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Where units are, the strongest first (systemd.unit(5), table 1).
-const PLACES: &[&str] = &[
+pub(in crate::watch) const PLACES: &[&str] = &[
     "/etc/systemd/system",
     "/run/systemd/system",
     "/usr/local/lib/systemd/system",
@@ -26,22 +26,31 @@ const SERVICES: usize = 4;
 
 /// A service by its unit's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unit {
+pub(in crate::watch) struct Unit {
     /// `app.service`
-    pub(super) name: String,
+    pub(in crate::watch) name: String,
     /// The file.
-    pub(super) file: PathBuf,
+    pub(in crate::watch) file: PathBuf,
     /// `ExecStart=` as words, without a prefix that is systemd's.
-    pub(super) argv: Vec<String>,
+    pub(in crate::watch) argv: Vec<String>,
     /// `WorkingDirectory=`
-    pub(super) cwd: Option<PathBuf>,
+    pub(in crate::watch) cwd: Option<PathBuf>,
+    /// Values of `Environment=` and of the files that `EnvironmentFile=` names: a port stands there as often.
+    pub(in crate::watch) environment: Vec<String>,
     /// Files that its output is written to, with the name of the setting and its line.
-    pub(super) outputs: Vec<(PathBuf, String, usize)>,
+    pub(in crate::watch) outputs: Vec<(PathBuf, String, usize)>,
 }
 
 impl Unit {
     fn parse(name: &str, file: &Path, text: &str) -> Self {
-        let mut unit = Self { name: name.to_owned(), file: file.to_owned(), argv: Vec::new(), cwd: None, outputs: Vec::new() };
+        let mut unit = Self {
+            name: name.to_owned(),
+            file: file.to_owned(),
+            argv: Vec::new(),
+            cwd: None,
+            environment: Vec::new(),
+            outputs: Vec::new(),
+        };
         let mut lines = text.lines().enumerate();
         while let Some((at, first)) = lines.next() {
             // A backslash at the end goes on in the next line (systemd.syntax(7)).
@@ -61,6 +70,9 @@ impl Unit {
                 "WorkingDirectory" => {
                     unit.cwd = Some(PathBuf::from(value.trim_start_matches('-'))).filter(|path| path.is_absolute());
                 }
+                "Environment" => unit.environment.extend(shlex::split(value).unwrap_or_default()),
+                // A socket's own unit names what it hands on (systemd.socket(5)).
+                "ListenStream" => unit.environment.push(value.to_owned()),
                 key @ ("StandardOutput" | "StandardError") => {
                     let file = ["append:", "file:", "truncate:"].iter().find_map(|how| value.strip_prefix(how));
                     unit.outputs
@@ -73,12 +85,12 @@ impl Unit {
     }
 
     /// Whether it would listen there, as far as its command line tells.
-    pub(super) fn names(&self, address: &Address) -> bool {
-        names(&self.argv, address)
+    pub(in crate::watch) fn names(&self, address: &Address) -> bool {
+        words_name(&self.argv, address) || words_name(&self.environment, address)
     }
 
     /// What would run.
-    pub(super) fn service(&self, role: OwnerRole, serves: Vec<Subject>) -> Service {
+    pub(in crate::watch) fn service(&self, role: OwnerRole, serves: Vec<Subject>) -> Service {
         let program = self.argv.first().map(|arg| arg.rsplit('/').next().unwrap_or_default().to_owned()).unwrap_or_default();
         let lead = ProcessInfo {
             pid: 0,
@@ -88,20 +100,22 @@ impl Unit {
             exe: None,
             identity: Identity { name: String::new(), uid: 0, gid: 0, groups: Vec::new() },
             started: None,
+            start_ticks: None,
             state: 'X',
             cgroup: Some(format!("/system.slice/{}", self.name)),
             cwd: self.cwd.clone(),
             net_ns: None,
+            threads: 1,
         };
         Service { role, members: vec![lead.clone()], lead, serves, runs: false }
     }
 }
 
 /// Whether a command line names this address.
-pub(super) fn names(argv: &[String], address: &Address) -> bool {
-    argv.iter().any(|arg| match address {
+pub(in crate::watch) fn words_name(argv: &[String], address: &Address) -> bool {
+    argv.iter().any(|arg| match address.bare() {
         Address::Unix(path) => arg.contains(&*path.to_string_lossy()),
-        Address::Tcp(_) | Address::Name(..) => address.port().is_some_and(|port| names_port(arg, port)),
+        Address::Tcp(_) | Address::Name(..) | Address::Inside(..) => address.port().is_some_and(|port| names_port(arg, port)),
     })
 }
 
@@ -116,8 +130,15 @@ fn names_port(arg: &str, port: u16) -> bool {
     })
 }
 
+/// The words of a file that `EnvironmentFile=` names (systemd.exec(5)).
+fn environment(root: &Root, line: &str) -> Option<Vec<String>> {
+    let path = line.trim().strip_prefix("EnvironmentFile=")?.trim().trim_start_matches('-');
+    let (bytes, _) = Path::new(path).is_absolute().then(|| root.read_at_most(Path::new(path), UNIT_BYTES).ok())??;
+    Some(String::from_utf8_lossy(&bytes).lines().map(|line| line.trim().to_owned()).collect())
+}
+
 /// The services whose units name one of these addresses.
-pub(super) fn by_address(root: &Root, addresses: &[Address]) -> Vec<Unit> {
+pub(in crate::watch) fn by_address(root: &Root, addresses: &[Address]) -> Vec<Unit> {
     let mut seen = std::collections::BTreeSet::new();
     let mut out = Vec::new();
     if addresses.is_empty() {
@@ -134,7 +155,9 @@ pub(super) fn by_address(root: &Root, addresses: &[Address]) -> Vec<Unit> {
             budget -= 1;
             let file = Path::new(place).join(name);
             let Ok((bytes, _)) = root.read_at_most(&file, UNIT_BYTES) else { continue };
-            let unit = Unit::parse(name, &file, &String::from_utf8_lossy(&bytes));
+            let text = String::from_utf8_lossy(&bytes);
+            let mut unit = Unit::parse(name, &file, &text);
+            unit.environment.extend(text.lines().filter_map(|line| environment(root, line)).flatten());
             if addresses.iter().any(|address| unit.names(address)) {
                 out.push(unit);
             }
@@ -160,12 +183,20 @@ mod tests {
             ("lib/systemd/system/app.service", "[Service]\nExecStart=/bin/old --port 8000\n"),
             ("lib/systemd/system/other.service", "[Service]\nExecStart=/bin/other --port=18000 -x 80001\n"),
             ("lib/systemd/system/noise.timer", "ExecStart=:8000"),
+            ("lib/systemd/system/shop.service", "[Service]\nExecStart=/bin/shop\nEnvironmentFile=-/etc/default/shop\n"),
+            ("lib/systemd/system/desk.service", "[Service]\nExecStart=/bin/desk\nEnvironment=\"PORT=8002\"\n"),
+            ("etc/default/shop", "# PORT\nPORT=8001\n"),
         ] {
             std::fs::create_dir_all(dir.path().join(path).parent().expect("parent")).expect("directories");
             std::fs::write(dir.path().join(path), text).expect("file");
         }
         let found = by_address(&Root::below(dir.path()), &["127.0.0.1:8000".parse().expect("address")]);
         assert_eq!(found.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>(), ["app.service"]);
+        for (port, unit) in [(8001, "shop.service"), (8002, "desk.service")] {
+            let address: Address = format!("127.0.0.1:{port}").parse().expect("address");
+            let found = by_address(&Root::below(dir.path()), &[address]);
+            assert_eq!(found.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>(), [unit], "by its environment");
+        }
         assert_eq!(found[0].outputs, [(PathBuf::from("/var/log/app.err"), "StandardError".to_owned(), 5)]);
         let service = found[0].service(OwnerRole::Upstream, Vec::new());
         assert_eq!(service.option(&["--error-logfile"]), Some("/var/log/app.log"));

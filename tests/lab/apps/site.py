@@ -1,7 +1,7 @@
 """A small site: site.py ADDRESS [MODE]. ADDRESS as nginx writes it: 127.0.0.1:8000, [::1]:8000, unix:/run/app/app.sock.
 
 MODE says what happens to a request:
-  ok        GET / is 200 after 5 ms, /slow after 1.5 s, anything else 404
+  ok        GET / is 200 after 5 ms, /slow after 1.5 s, /poll after an hour, anything else 404
   401 301   that status, with what belongs to it
   close     closes without an answer             reset     the same, by RST
   partial   half of a header, then closes        exit      the process ends while it holds the request
@@ -9,6 +9,7 @@ MODE says what happens to a request:
   hang      takes the request and never answers   slow     GET / is 200 after 0.7 s
   big       200 with 9 KiB of cookies             bad-header  a header line without a colon
   garbage   no status line at all                 deaf     listens, and accepts nothing
+  large     200 with 40 KiB, all in one write
 SITE_TLS: a file with certificate and key; the site then speaks TLS.
 """
 
@@ -55,9 +56,14 @@ class Site(BaseHTTPRequestHandler):
         elif MODE == "bad-header":
             self.wfile.write(b"HTTP/1.1 200 OK\r\nWarning use of undefined constant\r\nContent-Type: text/html\r\n\r\nshop\n")
             self.close_connection = True
+        elif MODE == "large":
+            body = b"<h1>shop</h1>" * 3000
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
         elif MODE == "garbage":
             self.wfile.write(b"Traceback (most recent call last):\n  File \"shop.cgi\", line 3\n")
             self.close_connection = True
+        elif self.path == "/poll":
+            time.sleep(3600)
         elif self.path.split("?")[0] in ("/", "/slow", "/cart", "/api/"):
             time.sleep(1.5 if self.path.startswith("/slow") else 0.7 if MODE == "slow" else 0.005)
             self.answer(200, b"<h1>shop</h1>\n")

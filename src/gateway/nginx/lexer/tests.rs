@@ -5,7 +5,7 @@ use super::*;
 fn words(text: &str) -> Vec<String> {
     Lexer::new(text.as_bytes())
         .map(|token| match token {
-            Token::Word(word) => word.text,
+            Token::Word(word) => word.text.into(),
             Token::End(_) => ";".to_owned(),
             Token::Open(_) => "{".to_owned(),
             Token::Close(_) => "}".to_owned(),
@@ -65,6 +65,18 @@ proptest! {
     #[test]
     fn no_bytes_stop_it_and_lines_exist(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         bounded(&bytes)?;
+    }
+
+    #[test]
+    fn words_stand_on_the_lines_that_they_name(text in "[a-z$;{}\"' \n\t#.:/]{0,200}") {
+        let lines: Vec<&str> = text.split('\n').collect();
+        for token in Lexer::new(text.as_bytes()) {
+            if let Token::Word(word) = token {
+                let line = lines.get(word.line as usize - 1).copied().unwrap_or_default();
+                let first = word.text.split('\n').next().unwrap_or_default();
+                prop_assert!(line.contains(first), "{:?} on line {} of {text:?}", word.text, word.line);
+            }
+        }
     }
 
     #[test]

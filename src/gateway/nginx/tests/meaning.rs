@@ -96,6 +96,7 @@ fn streams_resolvers_and_the_operator_s_own() {
         logs: vec!["/tmp/e.log".into()],
         access_logs: vec!["/tmp/a.log".into()],
         upstreams: vec!["127.0.0.1:9999".parse().expect("address")],
+        known_tests: None,
         kind: None,
     };
     let gateway = only(look_at(&root, &[init()], &overrides));
@@ -142,7 +143,7 @@ fn includes_nest_repeat_and_loop() {
     let gateway = only(look_at(&root, &[init()], &overrides));
     let ports: Vec<Option<u16>> = gateway.sites.iter().map(|site| site.listens[0].address.port()).collect();
     assert_eq!(ports, [Some(81), Some(82), Some(83), Some(83)], "again.conf, then loop.conf, each once");
-    assert_eq!(gateway.sites[0].routes[0].at, Place { file: "/etc/nginx/common".into(), line: 1 });
+    assert_eq!(gateway.sites[0].routes[0].at, Place { file: std::path::PathBuf::from("/etc/nginx/common").into(), line: 1 });
     let complaints = complaints(&gateway).join("\n");
     for part in
         ["includes itself", "dir.conf: is a directory", "fifo.conf\" failed: is a FIFO", "missing.conf\" failed: No such file"]
@@ -189,7 +190,8 @@ proptest::proptest! {
         proptest::strategy::Just("set $a ${b}$a;"), proptest::strategy::Just("listen"), proptest::strategy::Just("1-2;"),
         proptest::strategy::Just("include *;"), proptest::strategy::Just("include nginx.conf;"), proptest::strategy::Just("default $a;"),
         proptest::strategy::Just("access_log;"), proptest::strategy::Just("error_log"), proptest::strategy::Just("é\u{202e}\"'"),
-        proptest::strategy::Just("rewrite ^/(.*)$ $1 break;"), proptest::strategy::Just("alias x;"), proptest::strategy::Just("\n")], 0..60)) {
+        proptest::strategy::Just("return 502;"), proptest::strategy::Just("error_page 404 =502 /x;"),
+        proptest::strategy::Just("if (-f /x) {"), proptest::strategy::Just("rewrite ^/(.*)$ $1 break;"), proptest::strategy::Just("alias x;"), proptest::strategy::Just("\n")], 0..60)) {
         let text = pieces.join(" ");
         let gateway = conf(&text);
         let lines = u32::try_from(text.lines().count().max(1)).expect("few");
@@ -197,4 +199,17 @@ proptest::proptest! {
             proptest::prop_assert!((1..=lines).contains(&place.line), "{place}: {what}");
         }
     }
+}
+
+#[test]
+fn a_server_whose_names_another_has_is_ignored() {
+    let gateway = http(
+        "server { listen 80; server_name shop.test; location / { proxy_pass http://127.0.0.1:8000; } }
+         server { listen 80; server_name SHOP.test; location / { proxy_pass http://127.0.0.1:8080; } }
+         server { listen 8080; server_name shop.test; location / { proxy_pass http://127.0.0.1:8001; } }
+         server { listen 80; server_name shop.test www.shop.test; location / { proxy_pass http://127.0.0.1:8002; } }
+         server { listen 80 default_server; server_name shop.test; location / { proxy_pass http://127.0.0.1:8003; } }",
+    );
+    let to: Vec<String> = gateway.routes().map(|(_, route)| route.servers[0].address.to_string()).collect();
+    assert_eq!(to, ["127.0.0.1:8000", "127.0.0.1:8001", "127.0.0.1:8002", "127.0.0.1:8003"]);
 }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, cmp::Reverse, collections::HashMap};
 
 use crate::{
-    app::{Ask, FilterBy, LogFilter, Pattern, Prompt, State},
+    app::{Ask, FilterBy, LogFilter, Pattern, State},
     catalog::{Catalog, Rank, Signature},
     diagnose::{LOG_WINDOW_S, LogGroup, Recent, RecentLine, Scene},
     model::{SourceKind, logline::Level},
@@ -58,7 +58,7 @@ impl<'a> Lens<'a> {
         let recent = logs.held.as_deref().filter(|_| logs.lines).unwrap_or(&scene.recent);
         let mut filters: Vec<Cow<'a, LogFilter>> = logs.filters.iter().map(Cow::Borrowed).collect();
         // What is being typed shows at once what it would leave.
-        filters.extend(state.view.prompt.as_ref().and_then(Prompt::filter).map(Cow::Owned));
+        filters.extend(super::super::pending(state, "logs").map(Cow::Owned));
         // Lines that are held must not grow old before the reader's eyes.
         let held = logs.held.as_ref().filter(|_| logs.lines).and_then(|held| held.latest().next().map(|(_, line)| line.second));
         let now = held.unwrap_or_else(|| scene.now.wall_s());
@@ -140,7 +140,7 @@ impl<'a> Lens<'a> {
             && logs.level.zip(group.level()).is_none_or(|(least, level)| level >= least)
             && self.filters.iter().all(|filter| match &filter.about {
                 FilterBy::Group(source, key) => (*source == group.source && *key == group.key) != filter.hide,
-                FilterBy::Text(_) => true,
+                FilterBy::Text(_) | FilterBy::Row(_) => true,
             })
     }
 
@@ -148,7 +148,7 @@ impl<'a> Lens<'a> {
     fn reads(&self, has: impl Fn(&Pattern) -> bool) -> bool {
         self.filters.iter().all(|filter| match &filter.about {
             FilterBy::Text(pattern) => has(pattern) != filter.hide,
-            FilterBy::Group(..) => true,
+            FilterBy::Group(..) | FilterBy::Row(_) => true,
         })
     }
 

@@ -15,7 +15,7 @@ use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 use self::lens::{Lens, key_of, number_of, tags};
 use super::Pane;
 use crate::{
-    app::{FilterBy, Pattern, Prompt, State},
+    app::{FilterBy, Pattern, State},
     diagnose::{Flow, LogGroup},
     model::text as figures,
     ui::{
@@ -65,12 +65,13 @@ fn narrowed(state: &State) -> String {
     if let Some(pick) = &logs.source {
         words.push(tags(state.shown().0).get(pick.chosen.as_str()).cloned().unwrap_or_else(|| pick.chosen.clone()));
     }
-    let pending = state.view.prompt.as_ref().and_then(Prompt::filter);
+    let pending = super::pending(state, "logs");
     for filter in logs.filters.iter().chain(&pending) {
         let sign = if filter.hide { '-' } else { '+' };
         words.push(match &filter.about {
             FilterBy::Text(pattern) => format!("{sign}\"{}\"", cut(pattern.text(), WORD)),
             FilterBy::Group(_, key) => format!("{sign}<{}>", cut(crate::model::logline::read_key(key).message, WORD)),
+            FilterBy::Row(key) => format!("{sign}<{}>", cut(key, WORD)),
         });
     }
     words.into_iter().flat_map(|word| ["  ".to_owned(), word]).collect()
@@ -137,18 +138,18 @@ fn traffic(state: &State, ui: &Ui, columns: u16) -> Option<Line<'static>> {
 }
 
 /// Why there is nothing to see.
-fn nothing(state: &State) -> &'static str {
+fn nothing(state: &State, ui: &Ui) -> String {
     let (scene, assessment) = state.shown();
     if !scene.logs.is_empty() {
-        "nothing passes the filters; X takes them off"
+        super::filtered_out(ui)
     } else if header::pending(scene).contains(&"logs") {
-        "not read yet"
+        "not read yet".into()
     } else if !assessment.blind.is_empty() {
-        "no line; \"not seen\" in CAUSES tells what could not be read"
+        "no line; \"not seen\" in CAUSES tells what could not be read".into()
     } else if state.following.is_empty() {
-        "no log is known"
+        "no log is known".into()
     } else {
-        "no line of interest"
+        "no line of interest".into()
     }
 }
 
@@ -235,7 +236,7 @@ impl Pane for Logs {
         let of_lines = lines::Rows { state, ui, lens: &lens, tags: &tags, width: area.width };
         let logs = &state.view.logs;
         let empty = |buf: &mut Buffer| {
-            let told = line([span(format!("  {}", nothing(state)), ui.styles.quiet)]);
+            let told = line([span(format!("  {}", nothing(state, ui)), ui.styles.quiet)]);
             buf.set_line(area.x, area.y, &told, area.width);
         };
         let height = |told: &lens::Told<'_>| if told.line.more > 0 { 2 } else { 1 };

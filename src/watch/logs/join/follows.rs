@@ -199,6 +199,10 @@ impl Follows {
             // Tables and lists are indented too: what has a stamp of its own, or stars, is a line of its own.
             return !begins_anew(line.trim_start()) && !line.trim_start().starts_with("***");
         }
+        // nginx writes no trace: what follows its line is another program's.
+        if skeleton::begins(head.as_bytes()) {
+            return false;
+        }
         if line.starts_with(PYTHON) && self.failed {
             self.state = State::PythonFrames;
             return true;

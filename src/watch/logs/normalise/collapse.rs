@@ -34,6 +34,10 @@ const TELLING: &[&str] = &[
     "_FAIL ",
     "_ERROR ",
 ];
+/// Whether one of those words ends in this byte, or what stands before an error of the system: few numbers have to be looked at closer.
+fn ends_telling(byte: u8) -> bool {
+    matches!(byte, b' ' | b'=' | b'[' | b'(' | b'H' | b'r')
+}
 /// Digits of such a number at most.
 const TELLING_DIGITS: usize = 5;
 
@@ -46,6 +50,11 @@ pub fn numbers(text: &str, out: &mut String) {
     let mut at = 0;
     let mut kept = 0;
     while let Some(byte) = bytes.get(at) {
+        // No number begins with another byte.
+        if !byte.is_ascii_hexdigit() {
+            at += 1;
+            continue;
+        }
         let word_start = at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
         let run = |from: usize, hex: bool| {
             bytes[from..].iter().take_while(|b| if hex { b.is_ascii_hexdigit() } else { b.is_ascii_digit() }).count()
@@ -64,7 +73,7 @@ pub fn numbers(text: &str, out: &mut String) {
             taken = run(at, false);
         }
         let telling = || TELLING.iter().any(|word| text[..at].ends_with(word)) || is_error_number(bytes, at, taken);
-        if taken > 0 && taken <= TELLING_DIGITS && telling() {
+        if taken > 0 && taken <= TELLING_DIGITS && at > 0 && ends_telling(bytes[at - 1]) && telling() {
             at += taken;
             continue;
         }
@@ -94,6 +103,10 @@ static CLIENTS_WORDS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memme
 static CLIENTS_PATH: LazyLock<[memmem::Finder<'static>; 6]> =
     LazyLock::new(|| ["(2: ", "(20: ", "(36: ", "is not found", "is forbidden", "redirection cycle"].map(memmem::Finder::new));
 
+static SAID_ENDS: LazyLock<memmem::FinderRev<'static>> = LazyLock::new(|| memmem::FinderRev::new("\" while "));
+static PHP_ENDS: LazyLock<[memmem::Finder<'static>; 2]> =
+    LazyLock::new(|| ["PHP message: PHP Fatal error: ", "PHP message: PHP Parse error: "].map(memmem::Finder::new));
+
 /// Appends a message of nginx's error log without what differs from request to request. `of_request`: paths in it follow from
 /// what a client asked for.
 pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
@@ -106,7 +119,11 @@ pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
     // What stands between the two is taken over as it is.
     let mut at = fastcgi(message, out);
     let mut kept = at;
-    while let Some(first) = bytes.get(at) {
+    loop {
+        at = beyond_plain(bytes, at, (kept + 2 * super::KEY_BYTES).saturating_sub(out.len()));
+        // Where the bound fell into a character, its rest stays as well.
+        at = message.ceil_char_boundary(at);
+        let Some(first) = bytes.get(at) else { break };
         let rest = &message[at..];
         at += match first {
             // `(111: Connection refused)`, `(10:certificate has expired)`, `(SSL: error:0A00010B:SSL routines::...)`: as they are.
@@ -127,16 +144,14 @@ pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
                 end + 2
             }
             // The address of a socket is configuration: `connect() to unix:/run/php8.2.sock failed`, `bind() to 0.0.0.0:80`.
-            b'u' if rest.starts_with("unix:") => word(rest, 0),
-            b't' if rest.starts_with("to ") && message[..at].ends_with("() ") => word(rest, 3),
+            b'u' if rest.as_bytes().first_chunk() == Some(b"unix:") => word(rest, 0),
+            b't' if rest.as_bytes().first_chunk() == Some(b"to ") && message[..at].ends_with("() ") => word(rest, 3),
             // What a process died of.
-            b's' if rest.starts_with("signal ") => word(rest, 7),
-            b'c' if rest.starts_with("code ") => word(rest, 5),
-            b'H' if rest.starts_with("HTTP/") => word(rest, 0),
+            b's' if rest.as_bytes().first_chunk() == Some(b"signal ") => word(rest, 7),
+            b'c' if rest.as_bytes().first_chunk() == Some(b"code ") => word(rest, 5),
+            b'H' if rest.as_bytes().first_chunk() == Some(b"HTTP/") => word(rest, 0),
             // A digit inside a word belongs to its name: `app1.internal`, `http2`, `php8`.
-            byte if byte.is_ascii_alphabetic() || *byte == b'_' => {
-                rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count()
-            }
+            byte if byte.is_ascii_alphabetic() || *byte == b'_' => word_bytes(rest.as_bytes()),
             byte if byte.is_ascii_digit() => {
                 let taken = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
                 if !tells(&message[..at], &rest[..taken]) {
@@ -157,6 +172,53 @@ pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
     out.push_str(&message[kept..at]);
 }
 
+/// What a byte of nginx's message is at the begin of a word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It stays, and so does the rest of its word.
+    Word,
+    /// It stays.
+    Mark,
+    /// What it begins has to be looked at.
+    Look,
+}
+
+/// What each byte is: nearly all of a message is words that stay, and each of its bytes would be compared with all that is looked for.
+const KINDS: [Kind; 256] = {
+    let mut kinds = [Kind::Mark; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "there are no more than 256")]
+        let it = byte as u8;
+        kinds[byte] = match it {
+            b'(' | b'"' | b'u' | b't' | b's' | b'c' | b'H' | b'0'..=b'9' => Kind::Look,
+            b'A'..=b'Z' | b'a'..=b'z' | b'_' => Kind::Word,
+            _ => Kind::Mark,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+/// The next place from `at` on at which something is to be looked at, the end, or the first beyond `bound`.
+fn beyond_plain(bytes: &[u8], mut at: usize, bound: usize) -> usize {
+    while let Some(byte) = bytes.get(at)
+        && at <= bound
+    {
+        match KINDS[usize::from(*byte)] {
+            Kind::Look => break,
+            Kind::Mark => at += 1,
+            Kind::Word => at += word_bytes(&bytes[at..]),
+        }
+    }
+    at
+}
+
+/// Bytes of the word that a text begins with.
+fn word_bytes(text: &[u8]) -> usize {
+    text.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_').unwrap_or(text.len())
+}
+
 /// Appends what an application said by FastCGI, its first line and no more of it than leaves room for the upstream; how far in the
 /// message it goes. PHP's words have quotes and line ends in them.
 fn fastcgi(message: &str, out: &mut String) -> usize {
@@ -164,10 +226,9 @@ fn fastcgi(message: &str, out: &mut String) -> usize {
     /// A quarter of a key, and more than the place in the code that an error of PHP's names.
     const SAID_BYTES: usize = 200;
     let Some(said) = message.strip_prefix(SAID) else { return 0 };
-    let end = said.rfind("\" while ").unwrap_or(said.len());
+    let end = SAID_ENDS.rfind(said.as_bytes()).unwrap_or(said.len());
     // What ended the script may stand behind what it said before.
-    let fatal =
-        ["PHP message: PHP Fatal error: ", "PHP message: PHP Parse error: "].into_iter().find_map(|fatal| said[..end].find(fatal));
+    let fatal = PHP_ENDS.iter().find_map(|fatal| fatal.find(&said.as_bytes()[..end]));
     let line = said[fatal.unwrap_or(0)..end].split('\n').next().unwrap_or_default();
     out.push_str(SAID);
     numbers(&line[..line.floor_char_boundary(SAID_BYTES)], out);
@@ -178,6 +239,9 @@ fn fastcgi(message: &str, out: &mut String) -> usize {
 /// a frame of 4740180 bytes is HTT), which error of HTTP/2 it was.
 fn tells(before: &str, number: &str) -> bool {
     const HTTP_AS_FRAME: &str = "4740180";
+    if !before.ends_with(' ') {
+        return false;
+    }
     before.ends_with("protocol version: ") && number.len() <= 3
         || before.ends_with("with error ") && number.len() <= 2
         || before.ends_with("http2 frame: ") && number == HTTP_AS_FRAME
@@ -193,4 +257,19 @@ fn is_error(text: &str) -> bool {
 /// The length of a word that begins after `skip` bytes, with those.
 fn word(text: &str, skip: usize) -> usize {
     text[skip..].find([' ', ',']).map_or(text.len(), |end| skip + end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_word_that_makes_a_number_telling_is_passed_over() {
+        for word in TELLING.iter().chain(&["("]) {
+            assert!(word.bytes().last().is_some_and(ends_telling), "{word}");
+        }
+        let mut out = String::new();
+        numbers("x=1 code=2 AH01079: (111)Connection refused Layer4 r7 [8]", &mut out);
+        assert_eq!(out, "x=# code=2 AH01079: (111)Connection refused Layer4 r# [#]");
+    }
 }

@@ -3,7 +3,7 @@
 
 use memchr::memchr;
 
-use super::Skeleton;
+use super::{Skeleton, behind, near};
 use crate::model::logline::Dialect;
 
 /// Bytes of `20/Nov/2026:02:17:41 +0000`.
@@ -27,9 +27,9 @@ pub(in crate::watch) fn cut(line: &[u8]) -> Option<(Dialect, Skeleton<'_>)> {
     let (time, rest) = head(line)?;
     let (request, rest) = quoted(rest)?;
     let method = method(request)?;
-    let (status, rest) = rest.strip_prefix(b" ")?.split_at_checked(3)?;
-    let rest = rest.strip_prefix(b" ")?;
-    let (bytes, rest) = match rest.iter().position(|byte| *byte == b' ') {
+    let (status, rest) = behind(rest, b" ")?.split_at_checked(3)?;
+    let rest = behind(rest, b" ")?;
+    let (bytes, rest) = match near(b' ', rest) {
         Some(end) => (&rest[..end], &rest[end + 1..]),
         None => (rest, &[][..]),
     };
@@ -38,8 +38,8 @@ pub(in crate::watch) fn cut(line: &[u8]) -> Option<(Dialect, Skeleton<'_>)> {
         return None;
     }
     let mut skeleton = Skeleton { time, level: 0, marks: mark::COMMON, pieces: [status, method, &[], &[]] };
-    let behind = || quoted(quoted(rest.strip_prefix(b"\"")?)?.1.strip_prefix(b" \"")?);
-    match behind().map_or(&[][..], |(_, tail)| tail.trim_ascii_end()) {
+    let further = || quoted(quoted(behind(rest, b"\"")?)?.1.strip_prefix(b" \"")?);
+    match further().map_or(&[][..], |(_, tail)| tail.trim_ascii_end()) {
         // Fields with their names are looked at closer.
         tail if memchr(b'=', tail).is_some() => None,
         // What begins with a name is of a format of one's own; a number could be ingress-nginx's or Traefik's, or infinite.
@@ -88,7 +88,7 @@ impl<'a> Words<'a> {
     /// The next; `None` where there is none, or an empty one.
     fn next(&mut self) -> Option<&'a [u8]> {
         let rest = self.tail.get(self.at..)?;
-        let end = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+        let end = near(b' ', rest).unwrap_or(rest.len());
         self.at += end + 1;
         (end > 0).then(|| &rest[..end])
     }
@@ -111,7 +111,7 @@ impl<'a> Words<'a> {
 fn head(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut rest = line;
     for word in 0..3 {
-        let end = rest.iter().position(|byte| *byte == b' ')?;
+        let end = near(b' ', rest)?;
         let fits = match word {
             0 => rest[..end].iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')) && rest[0] != b'.',
             _ => rest[..end].iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'|' | b'[')),
@@ -121,7 +121,7 @@ fn head(line: &[u8]) -> Option<(&[u8], &[u8])> {
         }
         rest = &rest[end + 1..];
     }
-    let (time, rest) = rest.strip_prefix(b"[")?.split_at_checked(TIME_BYTES)?;
+    let (time, rest) = behind(rest, b"[")?.split_at_checked(TIME_BYTES)?;
     // The stamp is read when it is another one; this is its shape.
     let shaped = time.iter().enumerate().all(|(at, byte)| match at {
         2 | 6 => *byte == b'/',
@@ -131,7 +131,7 @@ fn head(line: &[u8]) -> Option<(&[u8], &[u8])> {
         21 => matches!(byte, b'+' | b'-'),
         _ => byte.is_ascii_digit(),
     });
-    shaped.then_some((time, rest.strip_prefix(b"] \"")?))
+    shaped.then_some((time, behind(rest, b"] \"")?))
 }
 
 /// A value up to the quote that no backslash escapes, and what stands behind that.
@@ -152,7 +152,7 @@ fn method(request: &[u8]) -> Option<&[u8]> {
     // As in `request_line`.
     const METHOD_BYTES: usize = 16;
     let head = request.get(..=METHOD_BYTES).unwrap_or(request);
-    let Some(end) = head.iter().position(|byte| *byte == b' ') else { return Some(&[]) };
+    let Some(end) = near(b' ', head) else { return Some(&[]) };
     let target = &request[end + 1..];
     (!target.is_empty() && !target.starts_with(b" HTTP/")).then_some(&request[..end])
 }

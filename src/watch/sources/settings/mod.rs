@@ -9,7 +9,7 @@
 mod gunicorn;
 mod haproxy;
 mod java;
-pub(super) mod php_fpm;
+pub(in crate::watch) mod php_fpm;
 mod pm2;
 mod puma;
 mod uwsgi;
@@ -44,18 +44,18 @@ const READERS: &[Reader] = &[php_fpm::read, gunicorn::read, uwsgi::read, puma::r
 
 /// What a reader works with.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::watch::sources) struct Settings<'a> {
+pub(in crate::watch) struct Settings<'a> {
     /// The files of the host.
-    pub(in crate::watch::sources) root: &'a Root,
+    pub(in crate::watch) root: &'a Root,
     /// Whose settings.
-    pub(in crate::watch::sources) service: &'a Service,
+    pub(in crate::watch) service: &'a Service,
     /// Where gateways of this host connect to.
-    pub(in crate::watch::sources) dialled: &'a [Address],
+    pub(in crate::watch) dialled: &'a [Address],
 }
 
 impl Settings<'_> {
     /// A path as the service means it: from its working directory, and in its own file system where that is another than ours.
-    fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+    pub(in crate::watch) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let start = self.service.lead.cwd.as_deref().unwrap_or(Path::new("/"));
         let inside = start.join(path);
         let own = PathBuf::from(format!("/proc/{}/root", self.service.lead.pid));
@@ -67,7 +67,7 @@ impl Settings<'_> {
     }
 
     /// The text of a settings file. `None`: it can't be read.
-    fn text(&self, path: &Path) -> Option<String> {
+    pub(in crate::watch) fn text(&self, path: &Path) -> Option<String> {
         let (bytes, _) = self.root.read_at_most(path, SETTINGS_BYTES).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
@@ -82,7 +82,7 @@ impl Settings<'_> {
     /// A log by a line of a file.
     fn by_line(&self, setting: &str, value: &str, file_of: &Path, line: usize) -> Option<Named> {
         let path = file(value)?;
-        let at = Place { file: file_of.to_owned(), line: u32::try_from(line).unwrap_or(u32::MAX) };
+        let at = Place { file: file_of.to_owned().into(), line: u32::try_from(line).unwrap_or(u32::MAX) };
         Some(Named { place: LogPlace::File(self.path(path)), why: format!("{setting} in {at}") })
     }
 }
@@ -97,7 +97,7 @@ fn file(value: &str) -> Option<&str> {
 }
 
 /// The lines of a file of `key = value` with their numbers from 1; comments are left out.
-fn assignments(text: &str) -> impl Iterator<Item = (usize, &str, &str)> {
+pub(in crate::watch) fn assignments(text: &str) -> impl Iterator<Item = (usize, &str, &str)> {
     text.lines().enumerate().filter_map(|(at, line)| {
         let line = line.trim();
         let (key, value) = line.split_once('=')?;

@@ -1,0 +1,135 @@
+//! Facts about answers: `answer:flawed`, where a gateway that sends requests there refuses it; `answer:configured`, where the gateway
+//! is told to fail by itself.
+
+use std::collections::BTreeMap;
+
+use super::{FactBook, who::failing_status};
+use crate::{
+    catalog::Catalog,
+    diagnose::{
+        ProbeHistory, Scene,
+        nested::{Entrance, Entrances},
+    },
+    model::{ANSWERS, Address, Fact, Gateway, Outcome, PathMatch, Route, RunState, Setting, TURNS},
+};
+
+/// The first status of a failure.
+const FAILURES_FROM: u16 = 500;
+
+/// The names.
+pub fn names(_: &Catalog) -> Vec<String> {
+    ["answer:flawed", "answer:configured"].map(str::to_owned).into()
+}
+
+/// The facts.
+pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
+    let entrances = Entrances::of(scene);
+    for history in scene.probes_of("gateway") {
+        let Some(Configured { gateway, said, how }) = configured(scene, &entrances, history) else { continue };
+        let at = said.at.as_ref().map(ToString::to_string).unwrap_or_default();
+        let (text, explain) = match how {
+            How::Always => (
+                format!("{at} tells {} to answer this request by itself: {}", gateway.kind, said.value),
+                format!("`{}` at {at} answers the request, and no upstream is asked", said.value),
+            ),
+            How::Sometimes => (
+                format!("{at} tells {} to answer requests by itself under a condition: {}", gateway.kind, said.value),
+                format!("`{}` at {at} answers the request, as its condition holds, and no upstream is asked", said.value),
+            ),
+            How::Of(status) => (
+                format!("{at} tells {} to make another answer of the upstream's {status}: {}", gateway.kind, said.value),
+                format!("`{}` at {at} makes this of the upstream's {status}", said.value),
+            ),
+        };
+        let answering = format!("`{}` ({at})", said.value);
+        let fields =
+            [("explain", explain), ("place", at), ("answering", answering)].map(|(key, value)| (key.to_owned(), value)).into();
+        let (name, source) = ("answer:configured".to_owned(), "configuration".to_owned());
+        let subject = scene.named(gateway);
+        // Whether a condition holds is seen by the answer alone, which something else may make, too.
+        let now = loaded(gateway) && how != How::Sometimes;
+        book.add(Fact { name, subject, now, at: scene.now, text, source, fields });
+    }
+    for history in scene.probes_of("upstream").filter(|history| matches!(history.last.outcome, Outcome::Status(_))) {
+        let (subject, address) = (&history.last.job.subject, &history.last.job.address);
+        book.look("answer", subject);
+        let sends =
+            |gateway: &&crate::model::Gateway| scene.routes_to(address).iter().any(|(known, ..)| std::ptr::eq(*known, *gateway));
+        for gateway in scene.gateways.iter().filter(|_| !history.last.flaws.is_empty()).filter(sends) {
+            let refused = history.last.flaws.iter().find(|flaw| flaw.refused_by().contains(&gateway.kind.as_str()));
+            let Some(flaw) = refused.filter(|_| book.find("answer:flawed", &[subject]).is_none()) else { continue };
+            let text = format!("{} answers with {flaw}, which {} does not take", history.last.job.label(), gateway.kind);
+            let fields = BTreeMap::from([("detail".to_owned(), flaw.to_string())]);
+            let (name, source) = ("answer:flawed".to_owned(), "probe".to_owned());
+            book.add(Fact { name, subject: subject.clone(), now: true, at: scene.now, text, source, fields });
+        }
+    }
+}
+
+/// A line by which a gateway itself makes a failing answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Configured<'a> {
+    /// The gateway.
+    pub gateway: &'a Gateway,
+    /// The line.
+    pub said: &'a Setting,
+    /// To which requests.
+    pub how: How,
+}
+
+/// Which requests a line answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// All of the path.
+    Always,
+    /// Those of the path for which a condition holds that only they tell.
+    Sometimes,
+    /// Those that the upstream answers with this status.
+    Of(u16),
+}
+
+/// The line by which a gateway itself makes the failing answer to this request.
+pub fn configured<'a>(scene: &Scene, entrances: &Entrances<'a>, through: &ProbeHistory) -> Option<Configured<'a>> {
+    let status = failing_status(through)?.to_string();
+    let request = through.last.job.request.as_ref()?;
+    let Entrance { gateway, site, .. } = entrances.taking(&through.last.job.address, &request.host)?;
+    let makes = |said: &&Setting| said.value.split([' ', '=', ',']).any(|word| word == status);
+    let route = site.route_for(&request.path);
+    let said = |key: &str| route.and_then(|route| route.settings.get(key)).filter(makes);
+    if let Some(said) = said(ANSWERS) {
+        return Some(Configured { gateway, said, how: How::Always });
+    }
+    let straight = || {
+        let servers = route.into_iter().flat_map(|route| &route.servers).map(|server| &server.address);
+        let servers: Vec<&Address> = servers.collect();
+        scene.probes_of("upstream").filter(move |history| servers.contains(&&history.last.job.address))
+    };
+    let answers = || {
+        straight().filter_map(|history| match history.last.outcome {
+            Outcome::Status(code) => Some(code),
+            _ => None,
+        })
+    };
+    if let Some(said) = said(TURNS) {
+        let of = answers().find(|code| said.value.split(' ').any(|word| word == code.to_string()));
+        return of.map(|code| Configured { gateway, said, how: How::Of(code) });
+    }
+    // Whoever is behind it serves, so that the answer can only be made here.
+    if !answers().any(|code| code < FAILURES_FROM) || answers().any(|code| code.to_string() == status) {
+        return None;
+    }
+    let under = |one: &&Route| {
+        matches!(one.takes, Some(PathMatch::Condition(_)))
+            && (one.pattern.starts_with(" if ")
+                || site.route_for(&one.sample_path).zip(route).is_some_and(|(a, b)| std::ptr::eq(a, b)))
+    };
+    let said = site.routes.iter().filter(under).filter_map(|one| one.settings.get(ANSWERS)).find(makes)?;
+    Some(Configured { gateway, said, how: How::Sometimes })
+}
+
+/// Whether what is on disk is what runs, as far as the times of the files tell.
+fn loaded(gateway: &Gateway) -> bool {
+    let RunState::Running { workers_since, .. } = gateway.state else { return false };
+    let edited = gateway.files.iter().filter_map(|(_, modified)| *modified).max();
+    workers_since.zip(edited).is_some_and(|(loaded, edited)| edited <= loaded + super::conf::START_S)
+}

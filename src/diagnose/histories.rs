@@ -1,0 +1,267 @@
+//! What the probes found so far, with what it takes to find one of thousands: by job, by subject, by the server behind.
+//!
+//! A host with a pool of a thousand servers asks for one of them a thousand times in each assessment, so nothing here looks
+//! through all.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    ops::Deref,
+};
+
+use foldhash::fast::RandomState;
+
+use crate::model::{Outcome, ProbeJob, ProbeReport, Stamp, Subject};
+
+/// Results that are kept of each probe: a minute of the fast cadence, and what a row on the screen shows.
+pub const PROBE_RESULTS: usize = 30;
+/// Probes that are kept: those of a pool of a thousand servers, and of the plan before. Each takes 1 to 4 KB.
+const PROBES: usize = 3_000;
+/// So many go at once when there is no room: those that were told of longest ago.
+const PROBES_GONE: usize = 300;
+
+/// One result of a probe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProbeResult {
+    /// When it was told.
+    pub at: Stamp,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Milliseconds from begin to end.
+    pub ms: f64,
+}
+
+/// What a probe found so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProbeHistory {
+    /// The last report, whole.
+    pub last: ProbeReport,
+    /// The last results, oldest first.
+    pub results: VecDeque<ProbeResult>,
+    /// Results since the run began.
+    pub tries: u64,
+}
+
+/// All of them, in the order in which they were first told of.
+#[derive(Debug, Clone, Default)]
+pub struct Histories {
+    all: Vec<ProbeHistory>,
+    /// Places in `all`, in order.
+    by_kind: Places<String>,
+    by_subject: Places<Subject>,
+    /// Of requests through a gateway, by the servers that they can reach.
+    by_upstream: Places<Subject>,
+}
+
+type Places<K> = HashMap<K, Vec<usize>, RandomState>;
+
+impl Histories {
+    /// Takes a report in.
+    pub fn take(&mut self, at: Stamp, report: ProbeReport) {
+        let result = ProbeResult { at, outcome: report.outcome.clone(), ms: report.phases.total };
+        if let Some(place) = self.place(&report.job) {
+            let history = &mut self.all[place];
+            if history.results.len() == PROBE_RESULTS {
+                history.results.pop_front();
+            }
+            history.results.push_back(result);
+            history.tries += 1;
+            history.last = report;
+            return;
+        }
+        if self.all.len() >= PROBES {
+            self.make_room();
+        }
+        self.all.push(ProbeHistory { last: report, results: VecDeque::from([result]), tries: 1 });
+        self.index(self.all.len() - 1);
+    }
+
+    /// The history of one job.
+    pub fn of(&self, job: &ProbeJob) -> Option<&ProbeHistory> {
+        self.place(job).map(|place| &self.all[place])
+    }
+
+    /// Those of one kind of probe.
+    pub fn of_kind(&self, probe: &str) -> impl Iterator<Item = &ProbeHistory> + use<'_> {
+        self.by_kind.get(probe).into_iter().flatten().map(|place| &self.all[*place])
+    }
+
+    /// Those of one kind of probe about one subject.
+    pub fn about<'a>(&'a self, probe: &'a str, subject: &Subject) -> impl Iterator<Item = &'a ProbeHistory> + use<'a> {
+        let all = self.by_subject.get(subject).into_iter().flatten().map(|place| &self.all[*place]);
+        all.filter(move |history| history.last.job.probe == probe)
+    }
+
+    /// Those of requests through a gateway that can reach this server.
+    pub fn through(&self, upstream: &Subject) -> impl Iterator<Item = &ProbeHistory> + use<'_> {
+        self.by_upstream.get(upstream).into_iter().flatten().map(|place| &self.all[*place])
+    }
+
+    /// Lets go of what was found of a server in a way in which it is not tried any more. One of a large pool is now asked for a
+    /// page, now only connected to, and now seldom; what the former way found is over once the present one has told something.
+    pub fn supersede(&mut self, planned: &[ProbeJob]) {
+        let planned: Vec<&ProbeJob> = planned.iter().filter(|job| job.probe == "upstream").collect();
+        if self.of_kind("upstream").count() <= planned.len() {
+            return;
+        }
+        let light = |job: &ProbeJob| job.request.is_none() || job.every_ms.is_some();
+        let mut of_subject: HashMap<&Subject, Vec<&ProbeJob>> = HashMap::new();
+        for job in planned.into_iter().filter(|job| self.of(job).is_some()) {
+            of_subject.entry(&job.subject).or_default().push(job);
+        }
+        let over = |history: &ProbeHistory| {
+            let job = &history.last.job;
+            let now = of_subject.get(&job.subject).filter(|_| job.probe == "upstream");
+            now.is_some_and(|now| !now.contains(&job) && now.iter().any(|other| light(other) || light(job)))
+        };
+        if self.all.iter().any(over) {
+            self.all.retain(|history| !over(history));
+            self.index_all();
+        }
+    }
+
+    fn place(&self, job: &ProbeJob) -> Option<usize> {
+        self.by_subject.get(&job.subject)?.iter().copied().find(|place| self.all[*place].last.job == *job)
+    }
+
+    fn index(&mut self, place: usize) {
+        let job = &self.all[place].last.job;
+        self.by_kind.entry(job.probe.clone()).or_default().push(place);
+        self.by_subject.entry(job.subject.clone()).or_default().push(place);
+        if job.probe == "gateway" {
+            for upstream in &job.upstreams {
+                let places = self.by_upstream.entry(upstream.clone()).or_default();
+                if places.last() != Some(&place) {
+                    places.push(place);
+                }
+            }
+        }
+    }
+
+    /// Lets go of what was told of longest ago: what is planned now is told of again and again.
+    fn make_room(&mut self) {
+        let told = |history: &ProbeHistory| history.results.back().map(|result| result.at);
+        let mut times: Vec<Option<Stamp>> = self.all.iter().map(told).collect();
+        times.sort_unstable();
+        let (limit, mut left) = (times[PROBES_GONE.min(times.len()) - 1], PROBES_GONE);
+        self.all.retain(|history| {
+            let goes = left > 0 && told(history) <= limit;
+            left -= usize::from(goes);
+            !goes
+        });
+        self.index_all();
+    }
+
+    fn index_all(&mut self) {
+        (self.by_kind, self.by_subject, self.by_upstream) = Default::default();
+        (0..self.all.len()).for_each(|place| self.index(place));
+    }
+}
+
+impl PartialEq for Histories {
+    fn eq(&self, other: &Self) -> bool {
+        self.all == other.all
+    }
+}
+
+impl Deref for Histories {
+    type Target = [ProbeHistory];
+
+    fn deref(&self) -> &[ProbeHistory] {
+        &self.all
+    }
+}
+
+/// What a report tells may be changed so, not what it is about.
+impl<'a> IntoIterator for &'a mut Histories {
+    type Item = &'a mut ProbeHistory;
+    type IntoIter = std::slice::IterMut<'a, ProbeHistory>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.all.iter_mut()
+    }
+}
+
+impl<'a> IntoIterator for &'a Histories {
+    type Item = &'a ProbeHistory;
+    type IntoIter = std::slice::Iter<'a, ProbeHistory>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.all.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Phases, Protocol};
+
+    fn report(probe: &str, address: &str, upstreams: &[&str], outcome: Outcome) -> ProbeReport {
+        let job = ProbeJob {
+            upstreams: upstreams.iter().map(|one| Subject((*one).to_owned())).collect(),
+            ..ProbeJob::new(probe, Subject(address.to_owned()), address.parse().expect("address"), Protocol::Http, (1_000, 1_000))
+        };
+        ProbeReport { phases: Phases { total: 1.0, ..Phases::default() }, ..ProbeReport::new(job, outcome) }
+    }
+
+    fn at(ms: u64) -> Stamp {
+        Stamp { run_ms: ms, wall_ms: 0 }
+    }
+
+    #[test]
+    fn each_is_found_by_what_it_is_about() {
+        let mut known = Histories::default();
+        known.take(at(1), report("gateway", "127.0.0.1:80", &["10.0.0.1:80", "10.0.0.2:80"], Outcome::Status(502)));
+        known.take(at(2), report("upstream", "10.0.0.1:80", &[], Outcome::Refused));
+        known.take(at(3), report("reach", "10.0.0.1:80", &[], Outcome::Open));
+        known.take(at(4), report("upstream", "10.0.0.1:80", &[], Outcome::Refused));
+        let subject = Subject("10.0.0.1:80".to_owned());
+        let found: Vec<u64> = known.about("upstream", &subject).map(|history| history.tries).collect();
+        assert_eq!((known.len(), found), (3, vec![2]));
+        assert_eq!(known.through(&subject).count(), 1);
+        assert_eq!(known.through(&Subject("10.0.0.3:80".to_owned())).count(), 0);
+        assert_eq!(known.of_kind("reach").count(), 1);
+        let job = report("upstream", "10.0.0.1:80", &[], Outcome::Open).job;
+        assert_eq!(known.of(&job).map(|history| history.results.len()), Some(2));
+    }
+
+    #[test]
+    fn a_server_that_is_tried_in_another_way_is_told_of_in_that_way_alone() {
+        let mut known = Histories::default();
+        let bare = report("upstream", "10.0.0.1:80", &[], Outcome::Refused);
+        let mut asked = bare.clone();
+        asked.job.request = Some(crate::model::HttpRequest {
+            method: "GET".to_owned(),
+            path: "/".to_owned(),
+            host: "shop".to_owned(),
+            headers: Vec::new(),
+            params: Vec::new(),
+        });
+        asked.outcome = Outcome::Status(200);
+        let other = report("upstream", "10.0.0.2:80", &[], Outcome::Refused);
+        known.take(at(1), bare.clone());
+        known.take(at(1), other);
+        known.supersede(std::slice::from_ref(&asked.job));
+        assert_eq!(known.len(), 2, "nothing is known of it in the new way yet");
+        known.take(at(2), asked.clone());
+        known.supersede(&[asked.job.clone(), bare.job]);
+        assert_eq!(known.len(), 3, "both ways are planned");
+        known.supersede(std::slice::from_ref(&asked.job));
+        let left: Vec<&Outcome> = known.iter().map(|history| &history.last.outcome).collect();
+        assert_eq!(left, [&Outcome::Refused, &Outcome::Status(200)], "that of the other server, and the new way");
+    }
+
+    #[test]
+    fn what_was_told_of_longest_ago_makes_room() {
+        let mut known = Histories::default();
+        let address = |number: usize| format!("10.{}.{}.1:80", number / 250, number % 250);
+        for number in 0..PROBES {
+            known.take(at(number as u64), report("upstream", &address(number), &[], Outcome::Open));
+        }
+        // The first is still planned, and told of again.
+        known.take(at(PROBES as u64), report("upstream", &address(0), &[], Outcome::Open));
+        known.take(at(PROBES as u64 + 1), report("upstream", &address(PROBES), &[], Outcome::Open));
+        assert_eq!(known.len(), PROBES - PROBES_GONE + 1);
+        let there = |number: usize| known.about("upstream", &Subject(address(number))).count();
+        assert_eq!([there(0), there(1), there(PROBES_GONE), there(PROBES_GONE + 1), there(PROBES)], [1, 0, 0, 1, 1]);
+    }
+}

@@ -1,0 +1,310 @@
+//! The configuration files of one HAProxy, in their order, as sections of lines.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use compact_str::CompactString;
+
+use super::{
+    super::{denied, reading, written::written},
+    condition::Branches,
+    lexer::{Environment, words},
+};
+use crate::{
+    model::{BlindSpot, Place},
+    sys::{FileKind, Root},
+};
+
+/// Files at most: a directory of generated ones.
+const FILES: usize = 5_000;
+/// Bytes of one file, and of all.
+const BYTES_EACH: u64 = 32 << 20;
+const BYTES_ALL: u64 = 64 << 20;
+/// Lines with words at most, over all files: 20,000 backends of ten lines, and room.
+const LINES: usize = 1_000_000;
+/// Bytes of one line that are read (LINESIZE in defaults.h is 2,048; 2.1 and later make it longer as needed).
+const LINE_BYTES: usize = 64 << 10;
+/// Problems that are kept.
+const PROBLEMS: usize = 50;
+/// What stands between two words of a line.
+const BETWEEN: char = '\0';
+/// The words that begin a section (cfg_register_section in HAProxy 2.0 to 3.2).
+const SECTIONS: &[&str] = &[
+    "global",
+    "defaults",
+    "frontend",
+    "backend",
+    "listen",
+    "peers",
+    "resolvers",
+    "userlist",
+    "mailers",
+    "program",
+    "cache",
+    "fcgi-app",
+    "ring",
+    "http-errors",
+    "log-forward",
+    "crt-store",
+    "traces",
+    "acme",
+    "log-profile",
+    "dynamic-update",
+];
+
+/// One line with words. There may be hundreds of thousands, so they are one text: a NUL stands between two words, and in none, as
+/// HAProxy's own words end with one.
+#[derive(Debug, Clone)]
+pub struct Line {
+    text: Box<str>,
+    file: Arc<PathBuf>,
+    number: u32,
+}
+
+impl Line {
+    /// Where it stands.
+    pub fn place(&self) -> Place {
+        Place { file: Arc::clone(&self.file), line: self.number }
+    }
+
+    fn new(words: &[CompactString], file: &Arc<PathBuf>, number: u32) -> Self {
+        let mut text = String::with_capacity(words.iter().map(|word| word.len() + 1).sum::<usize>().saturating_sub(1));
+        for (at, word) in words.iter().enumerate() {
+            text.extend((at > 0).then_some(BETWEEN));
+            text.extend(word.chars().map(|c| if c == BETWEEN { char::REPLACEMENT_CHARACTER } else { c }));
+        }
+        Self { text: text.into(), file: Arc::clone(file), number }
+    }
+
+    /// Its words.
+    pub fn words(&self) -> std::str::Split<'_, char> {
+        self.text.split(BETWEEN)
+    }
+
+    /// How many they are; at least one.
+    pub fn len(&self) -> usize {
+        self.words().count()
+    }
+
+    /// The word at this place, or nothing.
+    pub fn word(&self, at: usize) -> &str {
+        self.words().nth(at).unwrap_or_default()
+    }
+
+    /// The words from this place on, as they would be written.
+    pub fn rest(&self, from: usize) -> String {
+        self.words().skip(from).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether it begins with these words.
+    pub fn is(&self, words: &[&str]) -> bool {
+        let mut have = self.words();
+        words.iter().all(|want| have.next() == Some(want))
+    }
+}
+
+/// A section with its lines.
+#[derive(Debug, Clone)]
+pub struct Section {
+    /// `frontend`, `backend`, ...
+    pub kind: CompactString,
+    /// Its name; of `global`, and of a `defaults` without one, empty.
+    pub name: CompactString,
+    /// The `defaults` that it is from: by `from NAME`, else the last one before it. An index of all sections.
+    pub defaults: Option<usize>,
+    /// What stands in it.
+    pub lines: Vec<Line>,
+    /// Its own line.
+    pub head: Line,
+}
+
+/// A configuration as read.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The sections, in order.
+    pub sections: Vec<Section>,
+    /// The files, with their times of modification.
+    pub files: Vec<(PathBuf, Option<i64>)>,
+    /// What HAProxy would refuse.
+    pub problems: Vec<(Place, String)>,
+    /// What we may not read.
+    pub blind: Vec<BlindSpot>,
+    /// Directories that were named instead of files.
+    pub directories: Vec<PathBuf>,
+    lines: usize,
+    bytes: u64,
+}
+
+impl Loaded {
+    /// Sections of a kind.
+    pub fn of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Section> {
+        self.sections.iter().filter(move |section| section.kind == kind)
+    }
+
+    /// The lines of `global`, which may stand in several sections.
+    pub fn global(&self) -> impl Iterator<Item = &Line> {
+        self.of("global").flat_map(|section| &section.lines)
+    }
+
+    /// The second word of the last line of `global` that begins so.
+    pub fn global_value(&self, key: &str) -> Option<&str> {
+        self.global().filter(|line| line.word(0) == key).last().map(|line| line.word(1)).filter(|value| !value.is_empty())
+    }
+
+    fn problem(&mut self, at: Place, what: impl Into<String>) {
+        if self.problems.len() < PROBLEMS {
+            self.problems.push((at, what.into()));
+        }
+    }
+}
+
+/// Reads these files and directories, in this order.
+pub fn load(root: &Root, configs: &[PathBuf], environment: &Environment, version: Option<&str>) -> Loaded {
+    let mut out = Loaded::default();
+    let mut environment = environment.clone();
+    for config in configs {
+        if root.stat(config).is_ok_and(|info| info.kind == FileKind::Directory) {
+            out.directories.push(config.clone());
+            // Files in order of their names in the C locale, without hidden ones (haproxy.c, cfgfiles_expand_directories).
+            match root.list(config) {
+                Ok(mut names) => {
+                    names.sort();
+                    let wanted = names.iter().map(|name| name.to_string_lossy().into_owned());
+                    for name in wanted
+                        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "cfg") && !name.starts_with('.'))
+                        .take(FILES)
+                    {
+                        file(root, &config.join(name), &mut environment, version, &mut out);
+                    }
+                }
+                Err(error) if error.denied() => out.blind.push(denied(root, config, "configuration")),
+                Err(error) => {
+                    out.problem(
+                        Place { file: config.clone().into(), line: 1 },
+                        format!("could not read the directory: {}", error.source),
+                    );
+                }
+            }
+        } else {
+            file(root, config, &mut environment, version, &mut out);
+        }
+    }
+    inherit(&mut out);
+    out
+}
+
+fn file(root: &Root, path: &Path, environment: &mut Environment, version: Option<&str>, out: &mut Loaded) {
+    let at = Place { file: path.to_owned().into(), line: 1 };
+    if out.files.len() >= FILES || out.bytes >= BYTES_ALL {
+        let spot = reading::too_much(path, FILES, BYTES_ALL);
+        if out.blind.len() < PROBLEMS {
+            out.blind.push(spot);
+        }
+        return;
+    }
+    let part = match reading::part(root, path, BYTES_EACH) {
+        Ok(read) => read,
+        Err(error) if error.denied() => return out.blind.push(denied(root, path, "configuration")),
+        Err(error) => return out.problem(at, format!("Could not open configuration file {} : {}", path.display(), error.source)),
+    };
+    out.bytes += part.bytes.len() as u64;
+    out.files.push((path.to_owned(), written(root, path)));
+    part.complaints.iter().for_each(|what| out.problem(at.clone(), what.as_str()));
+    if !part.text {
+        return;
+    }
+    let bytes = part.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&part.bytes);
+    let shared = Arc::new(path.to_owned());
+    let mut branches = Branches::default();
+    // A file begins outside of any section (readcfgfile).
+    let mut section: Option<usize> = None;
+    for (number, text) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        if out.lines >= LINES {
+            return out.problem(at, format!("more than {LINES} lines: the rest was not read"));
+        }
+        let text = String::from_utf8_lossy(&text[..text.len().min(LINE_BYTES)]);
+        let (words, error) = words(&text, environment);
+        let line = u32::try_from(number + 1).unwrap_or(u32::MAX);
+        if let Some(error) = error.filter(|_| branches.reading()) {
+            out.problem(Place { file: path.to_owned().into(), line }, error);
+        }
+        let Some(first) = words.first() else { continue };
+        if first.starts_with('.') && branches.take(&words, environment, version) || !branches.reading() {
+            continue;
+        }
+        out.lines += 1;
+        let parsed = Line::new(&words, &shared, line);
+        if SECTIONS.contains(&parsed.word(0)) {
+            section = Some(out.sections.len());
+            let named = |name: &str| CompactString::from(name);
+            let name = match parsed.word(0) {
+                // `defaults NAME from OTHER`, `defaults from OTHER` is no name.
+                "defaults" if parsed.word(1) == "from" => CompactString::default(),
+                _ => named(parsed.word(1)),
+            };
+            out.sections.push(Section { kind: named(parsed.word(0)), name, defaults: None, lines: Vec::new(), head: parsed });
+        } else if let Some(at) = section {
+            if out.sections[at].kind == "global" {
+                variables(&parsed, environment);
+            }
+            out.sections[at].lines.push(parsed);
+        } else {
+            let place = parsed.place();
+            out.problem(place, format!("unknown keyword '{}' out of section.", parsed.word(0)));
+        }
+    }
+    if branches.guessed {
+        out.blind.push(BlindSpot {
+            source: path.display().to_string(),
+            reason: "it has a condition (.if) that only HAProxy can tell; it was taken to hold".to_owned(),
+            remedy: "compare with: haproxy -c -f FILE".to_owned(),
+        });
+    }
+}
+
+/// `setenv` and its kin change what later lines see.
+fn variables(line: &Line, environment: &mut Environment) {
+    let (name, value) = (line.word(1).to_owned(), line.word(2).to_owned());
+    match line.word(0) {
+        "setenv" => {
+            environment.insert(name, value);
+        }
+        "presetenv" => {
+            environment.entry(name).or_insert(value);
+        }
+        "unsetenv" => line.words().skip(1).for_each(|name| {
+            environment.remove(name);
+        }),
+        "resetenv" => environment.retain(|name, _| line.words().skip(1).any(|kept| kept == name)),
+        _ => {}
+    }
+}
+
+/// Finds for each section the `defaults` that it is from.
+fn inherit(out: &mut Loaded) {
+    let mut last = None;
+    for at in 0..out.sections.len() {
+        let section = &out.sections[at];
+        let proxy = matches!(section.kind.as_str(), "frontend" | "backend" | "listen");
+        let from =
+            section.head.words().skip(1).position(|word| word == "from").map(|found| section.head.word(found + 2).to_owned());
+        let defaults = match from {
+            Some(name) if proxy || section.kind == "defaults" => {
+                let known = out.sections[..at].iter().rposition(|other| other.kind == "defaults" && other.name == name.as_str());
+                if known.is_none() {
+                    let place = section.head.place();
+                    out.problem(place, format!("defaults section '{name}' not found"));
+                }
+                known
+            }
+            _ if proxy => last,
+            _ => None,
+        };
+        if out.sections[at].kind == "defaults" {
+            last = Some(at);
+        }
+        out.sections[at].defaults = defaults;
+    }
+}

@@ -1,0 +1,152 @@
+//! Internet Information Services: requests, in the form of [`super::access_key`].
+//!
+//! - Its own access log, W3C extended format (`#Fields: date time s-ip cs-method cs-uri-stem ... sc-status sc-substatus
+//!   sc-win32-status time-taken`): `502 GET iis sub=3 win32=12002`. With Application Request Routing in front of another server
+//!   the substatus 3 is WinHTTP's failure, whose number is the last of the three.
+//! - The log of the kernel's driver (`httperr1.log`, "Error logging in HTTP API"): `503 GET httpsys up=ShopPool reason=AppOffline`.
+//!   Most of its reasons are of clients that leave or that scan.
+
+use super::{Carried, Dialect, Entry, TimeShape, access_key::request_form};
+
+/// Fields of one line that are looked at: sites log some thirty at most.
+const FIELDS: usize = 48;
+/// What Windows puts around an error of its own to make an HRESULT of it (`HRESULT_FROM_WIN32`, winerror.h).
+const HRESULT_WIN32: u32 = 0x8007_0000;
+/// Bytes of the name of an application pool, at most (`applicationHost.config`, name of `applicationPools/add`: 64 characters).
+const POOL_BYTES: usize = 64 * 4;
+
+/// Reads a line of either log.
+pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
+    let (time, rest) = TimeShape::W3c.leading(carried.text).or_else(|| TimeShape::Dashed.leading(carried.text))?;
+    let fields: Vec<&str> = rest.strip_prefix([' ', '\t'])?.split_ascii_whitespace().take(FIELDS).collect();
+    let entry = Entry { dialect: Dialect::Iis, time: Some(time), ..Entry::default() };
+    driver(&fields, &entry).or_else(|| request(&fields, &entry))
+}
+
+/// A line of the access log. Which fields there are is the administrator's choice, their order is not.
+fn request<'a>(fields: &[&'a str], entry: &Entry<'a>) -> Option<Entry<'a>> {
+    let is_method = |word: &str| (3..=16).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_uppercase());
+    // Site, computer and address of the server may stand before it.
+    let at = (0..4).find(|at| {
+        fields.get(*at).is_some_and(|word| is_method(word)) && fields.get(at + 1).is_some_and(|path| path.starts_with('/'))
+    })?;
+    let (method, path) = (*fields.get(at)?, *fields.get(at + 1)?);
+    let rest = fields.get(at + 2..)?;
+    // Status, substatus, Windows' own error, and behind them bytes or the time that it took.
+    let place = (0..rest.len()).find(|place| {
+        let number = |word: Option<&&str>| word.is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
+        status(rest[*place]).is_some()
+            && rest.get(place + 1).is_some_and(|sub| sub.len() <= 3)
+            && (1..=3).all(|behind| number(rest.get(place + behind)))
+    })?;
+    let status = status(rest[place])?;
+    let mut form = request_form(Some(status), Some(method));
+    form.push_str(" iis");
+    // Of what was served it is the client's who left.
+    if status >= 500 {
+        let error: u32 = rest[place + 2].parse().ok()?;
+        let own = error.checked_sub(HRESULT_WIN32).filter(|own| u16::try_from(*own).is_ok()).unwrap_or(error);
+        form.push_str(&format!(" sub={} win32={own}", rest[place + 1]));
+    }
+    // `... cs-uri-query s-port cs-username c-ip ...`
+    let client = rest.get(3).filter(|word| word.parse::<std::net::IpAddr>().is_ok());
+    Some(Entry {
+        status: Some(status),
+        message: form.into(),
+        client: client.map(|client| (*client).into()),
+        request: Some(format!("{method} {path}").into()),
+        ..entry.clone()
+    })
+}
+
+/// `c-ip c-port s-ip s-port cs-version cs-method cs-uri [streamid] sc-status s-siteid s-reason s-queuename`; `-`: there is none.
+fn driver<'a>(fields: &[&'a str], entry: &Entry<'a>) -> Option<Entry<'a>> {
+    let [client, client_port, _, port, version, method, _uri, .., code, site, reason, pool] = fields else { return None };
+    let number = |word: &str| word == "-" || word.bytes().all(|byte| byte.is_ascii_digit());
+    let word = |c: char| c.is_ascii_alphanumeric() || "_/".contains(c);
+    let shaped = (11..=12).contains(&fields.len())
+        && [client_port, port, site].into_iter().all(|word| number(word))
+        && (*version == "-" || version.starts_with("HTTP/"))
+        && (*code == "-" || status(code).is_some())
+        && (1..=60).contains(&reason.len())
+        && reason.chars().all(word)
+        && reason.starts_with(|c: char| c.is_ascii_uppercase());
+    if !shaped || client.parse::<std::net::IpAddr>().is_err() {
+        return None;
+    }
+    let status = status(code);
+    let mut form = request_form(status, Some(method).filter(|method| **method != "-").copied());
+    form.push_str(" httpsys");
+    let pool = Some(*pool).filter(|pool| *pool != "-" && pool.len() <= POOL_BYTES);
+    if let Some(pool) = pool {
+        form.push_str(&format!(" up={pool}"));
+    }
+    form.push_str(&format!(" reason={reason}"));
+    Some(Entry { status, message: form.into(), upstream: pool.map(Into::into), client: Some((*client).into()), ..entry.clone() })
+}
+
+fn status(word: &str) -> Option<u16> {
+    word.parse().ok().filter(|status| word.len() == 3 && (100..=599).contains(status))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Dialect, read};
+
+    const FAILED: &str = "2026-03-12 09:14:02 10.1.0.4 GET /api/orders X-ARR-LOG-ID=8d0c&SERVER-STATUS=502 443 - 81.2.69.142 Mozilla/5.0+(Windows+NT+10.0) https://shop.test/ 502 3 12002 30015";
+    const DRIVER: &str = "2026-03-12 09:11:31 81.2.69.17 51730 10.1.0.4 443 HTTP/2 GET /api/basket 3 503 2 AppOffline ShopPool";
+
+    #[test]
+    fn requests_of_both_logs() {
+        for (line, status, form) in [
+            (FAILED.to_owned(), Some(502), "502 GET iis sub=3 win32=12002"),
+            // The same number as an HRESULT.
+            (FAILED.replace(" 12002 ", " 2147954402 "), Some(502), "502 GET iis sub=3 win32=12002"),
+            // With site and computer, with bytes.
+            (
+                FAILED.replace(" 10.1.0.4 ", " W3SVC2 WEB01 10.1.0.4 ").replace("12002 ", "12002 512 2048 "),
+                Some(502),
+                "502 GET iis sub=3 win32=12002",
+            ),
+            (FAILED.replace("502 3 12002 30015", "200 0 64 8120"), Some(200), "200 GET iis"),
+            (DRIVER.to_owned(), Some(503), "503 GET httpsys up=ShopPool reason=AppOffline"),
+            // Before there were streams.
+            (DRIVER.replace("basket 3 503", "basket 503"), Some(503), "503 GET httpsys up=ShopPool reason=AppOffline"),
+            (
+                "2026-03-12 09:10:44 81.2.69.142 51514 10.1.0.4 443 - - - - - - Timer_ConnectionIdle -".to_owned(),
+                None,
+                "- - httpsys reason=Timer_ConnectionIdle",
+            ),
+        ] {
+            let entry = read(&line);
+            assert_eq!((entry.dialect, entry.status, &*entry.message), (Dialect::Iis, status, form), "{line}");
+        }
+        assert_eq!(read(DRIVER).upstream.as_deref(), Some("ShopPool"));
+        assert_eq!(read(FAILED).client.as_deref(), Some("81.2.69.142"));
+    }
+
+    #[test]
+    fn lines_of_others_are_none_of_its() {
+        for other in [
+            "2026-03-12 09:14:02 ERROR could not GET /cart 502 3 12 5",
+            "2026-03-12 09:14:02 10.1.0.4 GET /cart 502",
+            "2026-03-12 09:14:02,123 - app - ERROR - x",
+            "#Fields: date time s-ip cs-method",
+            "",
+        ] {
+            assert_ne!(read(other).dialect, Dialect::Iis, "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_it_panic(cut in 0usize..240, noise in "\\PC{0,30}") {
+            for line in [FAILED, DRIVER] {
+                let text: String = line.chars().take(cut).chain(noise.chars()).collect();
+                let _ = read(&text);
+            }
+        }
+    }
+}
