@@ -88,6 +88,10 @@ fn wanted(state: &State, history: &ProbeHistory, fails: bool) -> u64 {
     if fails && history.results.iter().any(|result| failed(&result.outcome) && result.ms >= SLOW_MS) {
         return 1;
     }
+    // It is not made again while one pass waits.
+    if job.every_ms.is_some() {
+        return 1;
+    }
     // It has asked to be left alone for longer than one pass waits.
     if history.last.retry_after_s.is_some_and(|seconds| seconds > 0) {
         return 1;

@@ -7,10 +7,36 @@ use super::{Carried, Dialect, Entry, Level, LineTime, TimeShape, request_line};
 /// `2026/11/20 02:17:41`.
 const TIME_BYTES: usize = 19;
 
+/// `err_levels` in ngx_log.c.
+const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
+/// What nginx is doing with an upstream (`log->action` in its sources).
+const DOING: [&str; 7] = [
+    " while connecting to upstream",
+    " while SSL handshaking to upstream",
+    " while sending request to upstream",
+    " while reading response header from upstream",
+    " while reading upstream",
+    " while proxying connection",
+    " while proxying upgraded connection",
+];
+/// How messages begin that no other program words like this.
+const BEGINS: [&str; 7] = [
+    "upstream timed out (",
+    "upstream prematurely closed ",
+    "upstream sent ",
+    "upstream server temporarily disabled",
+    "no live upstreams",
+    "no resolver defined to resolve ",
+    "host not found in upstream ",
+];
+/// Errors of a connection that are logged as `error`; any other system error is `crit` (`ngx_connection_error` in ngx_connection.c):
+/// Linux's ECONNABORTED, ECONNRESET, ENOTCONN, ETIMEDOUT, ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, and ENETDOWN and ENETUNREACH.
+const OF_CONNECTIONS: [u32; 9] = [103, 104, 107, 110, 111, 112, 113, 100, 101];
+
 /// A line of nginx's error log. All texts are as logged: nginx does not escape what a client sent in them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NginxErrorLine<'a> {
-    /// `2026/11/20 02:17:41`, in the local time of the host, without zone.
+    /// `2026/11/20 02:17:41`, in the local time of the host, without zone; empty where it was lost ([`Self::unstamped`]).
     pub time: &'a str,
     /// `emerg` to `debug`.
     pub level: &'a str,
@@ -36,10 +62,16 @@ pub struct NginxErrorLine<'a> {
 
 /// Reads a line of nginx's error log. Its message is `[level] message`: some signatures need the level.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
-    let Some(line) = NginxErrorLine::parse(carried.text) else { return spoken(carried) };
-    Some(Entry {
+    let Some(line) = NginxErrorLine::parse(carried.text) else {
+        return spoken(carried).or_else(|| NginxErrorLine::unstamped(carried.text).map(|line| entry(&line)));
+    };
+    Some(Entry { time: Some(LineTime { text: line.time, shape: TimeShape::Slashed }), ..entry(&line) })
+}
+
+fn entry<'a>(line: &NginxErrorLine<'a>) -> Entry<'a> {
+    Entry {
         dialect: Dialect::NginxError,
-        time: Some(LineTime { text: line.time, shape: TimeShape::Slashed }),
+        time: None,
         level: Level::parse(line.level),
         program: None,
         pid: line.pid,
@@ -49,7 +81,7 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         client: line.client.map(Into::into),
         request: line.request.map(Into::into),
         status: None,
-    })
+    }
 }
 
 /// What nginx says to who started it, before it has a log: `nginx: [emerg] bind() to 0.0.0.0:80 failed (98: ...)`
@@ -86,19 +118,40 @@ impl<'a> NginxErrorLine<'a> {
             return None;
         }
         let (level, rest) = line.get(TIME_BYTES..)?.strip_prefix(" [")?.split_once("] ")?;
-        if !matches!(level, "emerg" | "alert" | "crit" | "error" | "warn" | "notice" | "info" | "debug") {
+        if !LEVELS.contains(&level) {
             return None;
         }
-        let (process, mut rest) = rest.split_once(": ")?;
+        let (process, rest) = rest.split_once(": ")?;
         let pid = process.split_once('#')?.0.parse().ok();
-        let mut connection = None;
-        if let Some((number, after)) = rest.strip_prefix('*').and_then(|after| after.split_once(' '))
-            && let Ok(number) = number.parse()
-        {
-            connection = Some(number);
+        let (connection, rest) = connection(rest);
+        Some(Self { time, level, pid, connection, ..Self::tail(rest) })
+    }
+
+    /// Reads what is left of a line whose time was not pasted, or was kept elsewhere (the `message` of a log shipper): level,
+    /// process and connection may be missing, too. A missing level is the one that nginx gives to such a message. `None`: others
+    /// could have said the same.
+    pub fn unstamped(line: &'a str) -> Option<Self> {
+        let mut rest = line.trim();
+        let mut level = None;
+        if let Some((word, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+            level = Some(LEVELS.into_iter().find(|known| *known == word)?);
             rest = after;
         }
-        Some(Self { time, level, pid, connection, ..Self::tail(rest) })
+        let number = |text: &str| text.parse::<u32>().ok();
+        let process = rest.split_once(": ").and_then(|(process, after)| {
+            let (pid, tid) = process.split_once('#')?;
+            Some((number(pid)?, number(tid)?, after))
+        });
+        if let Some((_, _, after)) = process {
+            rest = after;
+        }
+        let (connection, rest) = connection(rest);
+        let line = Self::tail(rest);
+        if process.is_none() && !is_nginxs(&line) {
+            return None;
+        }
+        let level = level.unwrap_or_else(|| level_of(line.message));
+        Some(Self { level, pid: process.map(|(pid, ..)| pid), connection, ..line })
     }
 
     /// Splits the message from the fields behind it. From the left, each field up to where the next can begin: what
@@ -164,6 +217,57 @@ impl<'a> NginxErrorLine<'a> {
         let address = base.split_once("://").map_or(base, |(_, address)| address);
         Some(if address.starts_with("unix:") { address.strip_suffix(':').unwrap_or(address) } else { address })
     }
+}
+
+/// `*5 `, the number of a connection.
+fn connection(text: &str) -> (Option<u64>, &str) {
+    let behind = text.strip_prefix('*').and_then(|rest| rest.split_once(' '));
+    match behind.and_then(|(number, rest)| Some((number.parse().ok()?, rest))) {
+        Some((number, rest)) => (Some(number), rest),
+        None => (None, text),
+    }
+}
+
+/// Whether it is known by its words alone as nginx's.
+fn is_nginxs(line: &NginxErrorLine<'_>) -> bool {
+    let message = line.message;
+    // A whole line behind words that are not nginx's ends like this, too.
+    let whole = LEVELS.iter().any(|level| message.contains(&format!(" [{level}] ")));
+    !whole && DOING.iter().any(|doing| message.ends_with(doing))
+        || BEGINS.iter().any(|begin| message.starts_with(begin))
+        || message.ends_with(" worker_connections are not enough")
+        || message.contains(" could not be resolved (") && system_error(message).is_some()
+        || of_system_call(message)
+}
+
+/// `connect() to unix:/run/app.sock failed (2: No such file or directory)`: the name of the call comes first (`ngx_log_error_core`
+/// adds the error's number and text in parentheses, and nobody else writes the number like this behind the name of a call).
+fn of_system_call(message: &str) -> bool {
+    let call = message.split_once("() ").is_some_and(|(name, _)| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    });
+    call && message.contains("failed (") && system_error(message).is_some()
+}
+
+/// The number in ` (111: Connection refused)`.
+fn system_error(message: &str) -> Option<u32> {
+    message.match_indices(" (").find_map(|(at, open)| message.get(at + open.len()..)?.split_once(": ")?.0.parse().ok())
+}
+
+/// The level at which nginx logs a message.
+fn level_of(message: &str) -> &'static str {
+    // ngx_conf_log_error: ` in /etc/nginx/nginx.conf:12`.
+    let of_configuration = message
+        .rsplit_once(':')
+        .is_some_and(|(before, line)| !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit()) && before.contains(" in /"));
+    if of_configuration || message.starts_with("bind() to ") {
+        return "emerg";
+    }
+    if message.ends_with(" worker_connections are not enough") {
+        return "alert";
+    }
+    let system = of_system_call(message).then(|| system_error(message)).flatten();
+    if system.is_some_and(|number| !OF_CONNECTIONS.contains(&number)) { "crit" } else { "error" }
 }
 
 /// A value that is not escaped, up to the quote that ends it: the one before the next field, or the last on the line.
@@ -242,13 +346,47 @@ mod tests {
         assert_eq!(NginxErrorLine::parse(&quote).expect("line").method_and_target(), Some(("GET", "/re\"fused")));
     }
 
+    #[test]
+    fn what_is_left_of_a_line_is_known_by_its_words() {
+        let whole = NginxErrorLine::parse(REFUSED).expect("an nginx line");
+        let behind = |words: &str| REFUSED.split_once(words).expect("words").1;
+        for rest in [behind("36:34 "), behind("[error] "), behind("174#174: "), behind("*1 ")] {
+            let line = NginxErrorLine::unstamped(rest).expect(rest);
+            assert_eq!(NginxErrorLine { time: whole.time, pid: whole.pid, connection: whole.connection, ..line }, whole, "{rest}");
+        }
+        let level = |text| NginxErrorLine::unstamped(text).map(|line| line.level);
+        for (text, expected) in [
+            ("connect() to unix:/run/app.sock failed (2: No such file or directory) while connecting to upstream", "crit"),
+            ("upstream prematurely closed connection while reading response header from upstream", "error"),
+            ("upstream timed out (110: Connection timed out)", "error"),
+            ("host not found in upstream \"app\" in /etc/nginx/conf.d/shop.conf:12", "emerg"),
+            ("bind() to 0.0.0.0:80 failed (98: Address already in use)", "emerg"),
+            ("app.internal could not be resolved (3: Host not found)", "error"),
+            ("512 worker_connections are not enough", "alert"),
+            ("[warn] 12#12: *7 an upstream response is buffered to a temporary file /x", "warn"),
+        ] {
+            assert_eq!(level(text), Some(expected), "{text}");
+        }
+        for other in [
+            "",
+            "[error] connection refused",
+            "connection refused while connecting to the database",
+            "fetch() failed: connection refused",
+            "[pool www] child 12 exited",
+            "the upstream timed out (110: Connection timed out)",
+        ] {
+            assert_eq!(level(other), None, "{other:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_line_makes_it_panic(cut in 0usize..400, noise in "\\PC{0,30}", at in 0usize..400) {
             let mut text: Vec<char> = REFUSED.chars().take(cut).collect();
             text.splice(at.min(text.len())..at.min(text.len()), noise.chars());
             let text: String = text.into_iter().collect();
-            if let Some(line) = NginxErrorLine::parse(&text) {
+            let unstamped = NginxErrorLine::unstamped(text.get(TIME_BYTES..).unwrap_or(&text));
+            for line in NginxErrorLine::parse(&text).into_iter().chain(unstamped) {
                 let _ = (line.upstream_base(), line.upstream_address(), line.method_and_target());
             }
         }

@@ -97,7 +97,10 @@ impl Normaliser {
             Format::Any => {
                 let entry = logline::read(line);
                 // Only of a line that is known as nginx's the parts are cut once more.
-                let nginx = (entry.dialect == Dialect::NginxError).then(|| NginxErrorLine::parse(logline::carried(line).text));
+                let nginx = (entry.dialect == Dialect::NginxError).then(|| {
+                    let text = logline::carried(line).text;
+                    NginxErrorLine::parse(text).or_else(|| NginxErrorLine::unstamped(text))
+                });
                 match nginx.flatten() {
                     Some(parsed) => nginx_error(&parsed, key),
                     None => any(&entry, key),
