@@ -150,7 +150,7 @@ pub fn hints(state: &State, ui: &Ui, screen: Size) -> Vec<Hint> {
 /// The lines of the help.
 pub fn help(state: &State, ui: &Ui, screen: Size) -> Vec<Line<'static>> {
     // What is possible behind the help itself is what the person wants to know.
-    let at = Context { overlay: None, ..Context::new(state, ui, screen) };
+    let at = Context::new(state, ui, screen).behind();
     let columns = keys().map(|binding| width(ui.keys.label(binding))).max().unwrap_or(0) + 2;
     let mut lines = vec![line([span("Keys. No key changes the host.  - : nothing to do for it right now", ui.styles.quiet)])];
     for binding in keys() {

@@ -1,5 +1,7 @@
 //! What a key's meaning depends on: the focused pane, its selected row, what lies over it, the size of the screen.
 
+use std::cell::OnceCell;
+
 use crossterm::event::{
     KeyCode::{BackTab, Char, Tab},
     KeyEvent, KeyEventKind, KeyModifiers,
@@ -27,6 +29,8 @@ pub struct Context<'a> {
     pub pane: &'static dyn Pane,
     pub rows: Vec<String>,
     pub at: usize,
+    /// Lines of the overlay and how many are seen, once a key asked for them: its whole text is made for that, and several keys ask.
+    extent: OnceCell<(u16, u16)>,
 }
 
 pub fn always(_: &Context<'_>) -> bool {
@@ -41,7 +45,7 @@ pub fn movable(at: &Context<'_>) -> bool {
     if no_overlay(at) {
         at.rows.len() > 1
     } else {
-        let (lines, seen) = overlay::extent(at.state, at.ui, at.screen);
+        let (lines, seen) = at.extent();
         lines > seen
     }
 }
@@ -59,7 +63,16 @@ impl<'a> Context<'a> {
         let pane = pane::ALL[focus];
         let rows = pane.rows(state);
         let at = pane::selected(state, pane, &rows);
-        Self { state, ui, screen, overlay: state.view.overlay.as_ref(), focus, pane, rows, at }
+        Self { state, ui, screen, overlay: state.view.overlay.as_ref(), focus, pane, rows, at, extent: OnceCell::new() }
+    }
+
+    /// What is possible behind what lies over the panes.
+    pub fn behind(self) -> Self {
+        Self { overlay: None, ..self }
+    }
+
+    fn extent(&self) -> (u16, u16) {
+        *self.extent.get_or_init(|| overlay::extent(self.state, self.ui, self.screen))
     }
 
     /// The key of the selected row.
@@ -141,7 +154,7 @@ impl<'a> Context<'a> {
             let to = go(self.at, self.rows.len().checked_sub(1)?);
             return (to != self.at).then(|| Action::Select { pane: self.pane.id(), key: self.rows[to].clone() });
         }
-        let (lines, seen) = overlay::extent(self.state, self.ui, self.screen);
+        let (lines, seen) = self.extent();
         let last = lines.saturating_sub(seen);
         // What is shown is what scrolling begins from, also after the text has become shorter.
         let from = self.state.view.scroll.min(last);
