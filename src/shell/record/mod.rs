@@ -7,6 +7,7 @@
 
 mod bounds;
 mod conceal;
+mod merge;
 mod place;
 mod read;
 mod write;

@@ -6,7 +6,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead as _, BufReader, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock,
@@ -21,8 +21,8 @@ use tokio::sync::oneshot;
 
 use super::{
     FORMAT, Header, RecordError,
-    bounds::{BOUNDS, Bounds, happens_often},
-    conceal,
+    bounds::{self, BOUNDS, Bounds},
+    conceal, merge,
     place::Shelf,
 };
 use crate::{
@@ -32,7 +32,9 @@ use crate::{
 
 /// Observations that wait for the disk at most.
 const WAITING: usize = 1024;
-/// Of those, so many wake the writer before its time.
+/// Bytes of log lines among them at most: what a disk that hangs may cost of memory.
+const WAITING_BYTES: usize = 8 << 20;
+/// Observations that wake the writer before its time.
 const MANY: usize = WAITING / 4;
 /// How long a line waits at most before it is given to the kernel: what a SIGKILL costs.
 const LINGER: Duration = Duration::from_millis(200);
@@ -48,6 +50,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 struct Pace {
     /// Observations that were sent since it looked.
     sent: AtomicUsize,
+    /// Bytes of log lines that wait.
+    bytes: AtomicUsize,
     /// Somebody calls [`Recorder::beat`] every second.
     paced: AtomicBool,
 }
@@ -136,7 +140,16 @@ impl Recorder {
 
     /// Keeps one observation. What comes back is what the person must be told: lines that were lost, a disk that is full.
     pub fn keep(&self, stamped: &Stamped) -> Option<Observation> {
-        let sent = self.lines.as_ref()?.try_send(stamped.clone());
+        let (lines, bytes) = (self.lines.as_ref()?, merge::bytes(&stamped.observation));
+        if bytes > 0 && self.pace.bytes.load(Ordering::Relaxed) + bytes > WAITING_BYTES {
+            return Some(dropped(1));
+        }
+        // Before it is there to be taken out again.
+        self.pace.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let sent = lines.try_send(stamped.clone());
+        if sent.is_err() {
+            self.pace.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
         let before = self.pace.sent.fetch_add(1, Ordering::SeqCst);
         if before == 0 && !self.pace.paced.load(Ordering::Relaxed) || before + 1 == MANY {
             self.hurry();
@@ -214,13 +227,13 @@ impl Writer {
 
     /// Writes lines until nobody sends any more.
     fn write(&mut self, lines: &Receiver<Stamped>, pace: &Pace, tell: &SyncSender<Observation>) {
-        let Pace { sent, paced } = pace;
         let mut ends = false;
+        let mut together = Vec::new();
         while !ends {
             match lines.try_recv() {
                 Ok(first) => {
-                    self.take(first);
-                    if !paced.load(Ordering::Relaxed) && sent.load(Ordering::SeqCst) < MANY {
+                    together.push(first);
+                    if !pace.paced.load(Ordering::Relaxed) && pace.sent.load(Ordering::SeqCst) < MANY {
                         // Woken before: by many lines, or by the end.
                         thread::park_timeout(LINGER);
                     }
@@ -232,16 +245,22 @@ impl Writer {
                 }
                 Err(TryRecvError::Disconnected) => break,
             }
-            sent.store(0, Ordering::SeqCst);
-            loop {
+            pace.sent.store(0, Ordering::SeqCst);
+            while together.len() < WAITING {
                 match lines.try_recv() {
-                    Ok(more) => self.take(more),
+                    Ok(more) => together.push(more),
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => {
                         ends = true;
                         break;
                     }
                 }
+            }
+            let bytes: usize = together.iter().map(|stamped| merge::bytes(&stamped.observation)).sum();
+            pace.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            merge::floods(&mut together);
+            for stamped in together.drain(..) {
+                self.take(stamped);
                 if self.piece.len() >= PIECE {
                     self.give_on(tell);
                 }
@@ -344,41 +363,11 @@ impl Writer {
     /// Takes out what lies between beginning and end, except what happens seldom.
     fn shrink(&mut self) -> io::Result<()> {
         let draft = self.shelf.draft()?;
-        let mut out = io::BufWriter::new(draft.try_clone()?);
-        let mut reader = BufReader::new(self.shelf.read()?);
-        let tail_from = self.length.saturating_sub(self.bounds.tail);
-        let (mut at, mut seldom, mut gone, mut written) = (0_u64, 0_u64, 0_u64, 0_u64);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let read = reader.read_until(b'\n', &mut line)? as u64;
-            if read == 0 {
-                break;
-            }
-            let keep = if at < self.bounds.head || at >= tail_from {
-                true
-            } else if !happens_often(&line) && seldom + read <= self.bounds.seldom {
-                seldom += read;
-                true
-            } else {
-                false
-            };
-            at += read;
-            if keep {
-                if at > tail_from && gone > 0 {
-                    let mut told = conceal::line(Stamped { at: self.last, observation: dropped(gone) }, None)?;
-                    told.push(b'\n');
-                    out.write_all(&told)?;
-                    written += told.len() as u64;
-                    gone = 0;
-                }
-                out.write_all(&line)?;
-                written += read;
-            } else {
-                gone += 1;
-            }
-        }
-        out.flush()?;
+        let written = bounds::shorten(self.shelf.read()?, draft.try_clone()?, self.length, &self.bounds, |gone| {
+            let mut told = conceal::line(Stamped { at: self.last, observation: dropped(gone) }, None)?;
+            told.push(b'\n');
+            Ok(told)
+        })?;
         self.shelf.replace()?;
         (self.file, self.length) = (draft, written);
         Ok(())

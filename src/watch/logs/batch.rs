@@ -18,11 +18,11 @@ use crate::model::{LogBatch, LogCount, LogSource, SourceKind, logline};
 pub const COUNTS: usize = 256;
 /// Text in one batch, at most, in bytes: what the outbox counts on.
 pub const BATCH_BYTES: usize = 64 << 10;
-/// The same where lines of all seconds are counted together: such a batch goes nowhere but into the scene.
-const SPAN_COUNTS: usize = 1024;
-const SPAN_BYTES: usize = 512 << 10;
-/// Figures of when lines came in such a batch, at most: 256 kB. A gateway in trouble writes lines of hundreds of groups in each second,
-/// and what a batch costs depends on its groups: it is to hold a minute of them.
+/// Different lines that are counted at one time, at most, and their text in bytes. A gateway in trouble writes lines of hundreds of groups: all of them
+/// are to be met again before they are told, or else each line costs what a group does. They are told in several batches.
+const HELD_COUNTS: usize = 1024;
+const HELD_BYTES: usize = 512 << 10;
+/// Figures of when lines came, at most, where lines of all seconds are counted together: 256 kB, which is to hold a minute of those groups.
 const SPAN_SECONDS: usize = 32 << 10;
 /// Bytes of a line that are kept verbatim. nginx cuts its own lines there (`NGX_MAX_ERROR_STR`).
 pub const VERBATIM_BYTES: usize = 2048;
@@ -202,12 +202,7 @@ impl Batcher {
     }
 
     fn end(&mut self) {
-        let full = if self.span {
-            self.counts.len() >= SPAN_COUNTS || self.bytes >= SPAN_BYTES || self.seconds >= SPAN_SECONDS
-        } else {
-            self.counts.len() >= COUNTS || self.bytes >= BATCH_BYTES
-        };
-        if full {
+        if self.counts.len() >= HELD_COUNTS || self.bytes >= HELD_BYTES || self.seconds >= SPAN_SECONDS {
             self.seal();
         }
     }
@@ -303,6 +298,11 @@ impl Batcher {
         !self.counts.is_empty() || self.dropped > 0 || !self.ready.is_empty()
     }
 
+    /// How many different lines are counted in what is being filled.
+    pub fn groups(&self) -> usize {
+        self.counts.len()
+    }
+
     /// The batches that are full.
     pub fn full(&mut self) -> Vec<LogBatch> {
         std::mem::take(&mut self.ready)
@@ -321,14 +321,29 @@ impl Batcher {
         self.index.clear();
         (self.bytes, self.seconds) = (0, 0);
         self.number += 1;
-        self.ready.push(LogBatch {
-            source: self.id.clone(),
-            kind: self.source.kind,
-            format: self.source.format.clone(),
-            counts: self.counts.drain(..).map(LogCount::from).collect(),
-            lookback: self.lookback,
-            dropped: std::mem::take(&mut self.dropped),
-        });
+        let mut counts = self.counts.drain(..).map(LogCount::from).peekable();
+        let mut dropped = std::mem::take(&mut self.dropped);
+        loop {
+            let mut batch = LogBatch {
+                source: self.id.clone(),
+                kind: self.source.kind,
+                format: self.source.format.clone(),
+                counts: Vec::new(),
+                lookback: self.lookback,
+                dropped: std::mem::take(&mut dropped),
+            };
+            let mut bytes = 0;
+            // What is read from end to end goes nowhere but into the scene.
+            while self.span || batch.counts.len() < COUNTS && bytes < BATCH_BYTES {
+                let Some(count) = counts.next() else { break };
+                bytes += count.key.len() + count.first.len() + count.last.as_ref().map_or(0, String::len);
+                batch.counts.push(count);
+            }
+            self.ready.push(batch);
+            if counts.peek().is_none() {
+                return;
+            }
+        }
     }
 }
 

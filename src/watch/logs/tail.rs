@@ -38,6 +38,8 @@ const SAFETY_MS: u64 = 10_000;
 const LATE: Duration = Duration::from_millis(200);
 /// Batches of few lines that are told at once, before further ones wait for each other.
 const CREDIT: u32 = 5;
+/// Groups of lines that are told for one of them: a flood of hundreds of groups is told five times a second, of which the screen shows four.
+const CREDIT_GROUPS: usize = 128;
 /// How long lines wait to be told together, in milliseconds, and how long it takes to earn one credit.
 const FLUSH_MS: u64 = 40;
 /// The first pause after a look that found lines. Each further one doubles it, so that a flood is taken in large pieces, and
@@ -95,7 +97,7 @@ impl Tail {
                 }
             }
             let now = self.sys.clock.now().run_ms;
-            let ripe = batcher.pending() && (first.is_some() && !looked.more || pace.may_tell(now));
+            let ripe = batcher.pending() && (first.is_some() && !looked.more || pace.may_tell(now, batcher.groups()));
             let batches = if ripe { batcher.all() } else { batcher.full() };
             if !self.tell(batches).await {
                 return false;
@@ -259,13 +261,15 @@ struct Pace {
 }
 
 impl Pace {
-    /// Whether lines that wait may be told now: a few at once, many together.
-    fn may_tell(&mut self, now: u64) -> bool {
+    /// Whether lines of so many groups that wait may be told now: a few at once, many together, as what is told costs by its groups.
+    fn may_tell(&mut self, now: u64, groups: usize) -> bool {
         let earned = now.saturating_sub(self.as_of_ms) / FLUSH_MS;
         self.used = self.used.saturating_sub(u32::try_from(earned).unwrap_or(u32::MAX));
         self.as_of_ms = if self.used == 0 { now } else { self.as_of_ms + earned * FLUSH_MS };
         let may = self.used < CREDIT;
-        self.used += u32::from(may);
+        if may {
+            self.used += u32::try_from(groups.div_ceil(CREDIT_GROUPS)).unwrap_or(CREDIT).clamp(1, CREDIT);
+        }
         may
     }
 

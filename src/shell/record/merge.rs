@@ -1,0 +1,123 @@
+//! What a flood of log lines costs a recording: the batches of a second become one for each log.
+//!
+//! Few batches are left as they are, so that a recording tells to the millisecond what came before what. Nothing is lost by it: figures are
+//! added up, and of each group the first and the last line stay.
+
+use std::{collections::HashMap, mem};
+
+use crate::{
+    model::{LogBatch, LogCount, Observation},
+    sys::Stamped,
+};
+
+/// Batches of one log that are written one by one, of those that are written at one time.
+const FEW: usize = 8;
+
+/// Bytes of text in an observation, as far as it is one that can be large and comes often.
+pub(super) fn bytes(observation: &Observation) -> usize {
+    let Observation::Log(batch) = observation else { return 0 };
+    let of = |count: &LogCount| count.key.len() + count.first.len() + count.last.as_ref().map_or(0, String::len);
+    batch.counts.iter().map(of).sum()
+}
+
+/// Merges the batches of each log that came often into its last one. The order of what is left stays.
+pub(super) fn floods(observations: &mut Vec<Stamped>) {
+    let mut of_source: HashMap<(String, bool), Vec<usize>> = HashMap::new();
+    for (at, stamped) in observations.iter().enumerate() {
+        if let Observation::Log(batch) = &stamped.observation {
+            of_source.entry((batch.source.clone(), batch.lookback)).or_default().push(at);
+        }
+    }
+    of_source.retain(|_, places| places.len() > FEW);
+    for places in of_source.values() {
+        let Some((last, before)) = places.split_last() else { continue };
+        let mut merged = Merged::default();
+        for at in before {
+            // A mark in its place, which is taken out below.
+            if let Observation::Log(batch) = mem::replace(&mut observations[*at].observation, Observation::End) {
+                merged.add(batch);
+            }
+        }
+        if let Observation::Log(batch) = &mut observations[*last].observation {
+            let own = mem::take(&mut batch.counts);
+            merged.add(LogBatch { counts: own, ..batch.clone() });
+            (batch.counts, batch.dropped) = (merged.counts, merged.dropped);
+        }
+    }
+    let mut gone: Vec<usize> = of_source.into_values().flat_map(|places| places[..places.len() - 1].to_vec()).collect();
+    gone.sort_unstable();
+    let mut at = 0;
+    observations.retain(|_| {
+        at += 1;
+        gone.binary_search(&(at - 1)).is_err()
+    });
+}
+
+#[derive(Default)]
+struct Merged {
+    counts: Vec<LogCount>,
+    /// Place in `counts` by second and group.
+    index: HashMap<(Option<i64>, String), usize>,
+    dropped: u64,
+}
+
+impl Merged {
+    fn add(&mut self, batch: LogBatch) {
+        self.dropped += batch.dropped;
+        for count in batch.counts {
+            let Some(at) = self.index.get(&(count.second, count.key.clone())) else {
+                self.index.insert((count.second, count.key.clone()), self.counts.len());
+                self.counts.push(count);
+                continue;
+            };
+            let known = &mut self.counts[*at];
+            known.count = known.count.saturating_add(count.count);
+            known.later.extend(count.later);
+            known.last = Some(count.last.unwrap_or(count.first));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{LogFormat, SourceKind, Stage, Stamp};
+
+    fn batch(ms: u64, source: &str, key: &str, number: u64) -> Stamped {
+        let line = format!("{key} {number}");
+        let count = LogCount { second: Some(7), key: key.to_owned(), count: 2, first: line, ..LogCount::default() };
+        let batch = LogBatch {
+            source: source.to_owned(),
+            kind: SourceKind::Error,
+            format: LogFormat::Plain,
+            counts: vec![count],
+            lookback: false,
+            dropped: 1,
+        };
+        Stamped { at: Stamp { run_ms: ms, wall_ms: 0 }, observation: Observation::Log(batch) }
+    }
+
+    #[test]
+    fn a_flood_becomes_one_batch_and_keeps_its_figures_and_its_order() {
+        let done = Stamped { at: Stamp { run_ms: 500, wall_ms: 0 }, observation: Observation::Done(Stage::Load) };
+        let mut all: Vec<Stamped> = (0..40).map(|n| batch(n * 20, "a.log", if n % 2 == 0 { "x" } else { "y" }, n)).collect();
+        all.insert(25, done.clone());
+        all.insert(3, batch(50, "b.log", "z", 0));
+        floods(&mut all);
+        let [calm, before, flood] = all.as_slice() else { panic!("{all:?}") };
+        assert_eq!((calm, before), (&batch(50, "b.log", "z", 0), &done));
+        assert_eq!(flood.at.run_ms, 39 * 20);
+        let Observation::Log(batch) = &flood.observation else { panic!("{flood:?}") };
+        assert_eq!(batch.dropped, 40);
+        let told: Vec<_> = batch.counts.iter().map(|c| (c.key.as_str(), c.count, c.first.as_str(), c.last.as_deref())).collect();
+        assert_eq!(told, [("x", 40, "x 0", Some("x 38")), ("y", 40, "y 1", Some("y 39"))]);
+    }
+
+    #[test]
+    fn few_stay_as_they_are() {
+        let before: Vec<Stamped> = (0..FEW as u64).map(|n| batch(n, "a.log", "x", n)).collect();
+        let mut after = before.clone();
+        floods(&mut after);
+        assert_eq!(after, before);
+    }
+}
