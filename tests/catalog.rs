@@ -152,7 +152,8 @@ fn a_sample_alone_is_of_one_of_its_causes_and_noise_of_none() {
                 // Of what follows from a fault the line alone may tell nothing.
                 (Rank::Symptom, None) => true,
                 (Rank::Root, None) => signature.causes.is_empty(),
-                (Rank::Root | Rank::Symptom, Some(first)) => signature.causes.contains(first),
+                (Rank::Root, Some(first)) => signature.causes.contains(first),
+                (Rank::Symptom, Some(first)) => signature.causes.contains(first) || signature.suspects.contains(first),
             };
             if !fits {
                 wrong.push(format!("{}: {causes:?}, not {:?}: {line}", signature.id, signature.causes));
@@ -179,7 +180,13 @@ fn ids_are_unique_and_those_of_the_contract() {
         assert!(CONTRACT.contains(&cause.id.as_str()), "{} is no id of the contract", cause.id);
     }
     for signature in catalog.signatures.all() {
-        for id in &signature.causes {
+        let suspects = &signature.suspects;
+        assert!(
+            suspects.is_empty() || signature.rank == Rank::Symptom && signature.causes.is_empty(),
+            "{}: it names causes",
+            signature.id
+        );
+        for id in signature.causes.iter().chain(suspects) {
             assert!(CONTRACT.contains(&id.as_str()), "{} speaks for {id}, which is no id of the contract", signature.id);
         }
         assert!(signature.rank != Rank::Context || signature.causes.len() <= 1, "{}: context is never a verdict", signature.id);

@@ -82,6 +82,9 @@ pub struct Signature {
     /// Cause ids that it speaks for, likeliest first. Empty for context.
     #[serde(default)]
     pub causes: Vec<String>,
+    /// Cause ids that somebody would look for first who sees nothing but such lines, of a symptom: in an excerpt that names no cause.
+    #[serde(default)]
+    pub suspects: Vec<String>,
     /// The `reason` of the first cause, for those that have one: `http-to-uwsgi`, `expired`.
     #[serde(default)]
     pub reason: Option<String>,

@@ -21,7 +21,7 @@ use super::{
     quiet::{of_symptoms, symptomless},
     relation::{of_another_client, relevance},
     scope::{Scope, scopes},
-    symptom,
+    symptom::{self, FOLLOWS},
     wording::{Adviser, fields, fill},
 };
 use crate::{
@@ -54,6 +54,8 @@ const PASSED_ON: &[&str] = &[
     "healthcheck-failing",
     "invalid-response",
 ];
+/// What a line weighs from which something can only be suspected.
+const SUSPECTED: f64 = 0.2;
 /// Causes that are listed, at most.
 const LISTED: usize = 12;
 
@@ -65,40 +67,62 @@ pub fn rank(
     symptom: &symptom::View,
     map: &Map<'_>,
 ) -> (Vec<Cause>, Vec<RuledOut>) {
-    let mut causes: Vec<Weighed<'_>> = Vec::new();
     let mut ruled_out: BTreeMap<String, RuledOut> = BTreeMap::new();
     // Found once and not for each cause: a flooded host has thousands of groups of lines.
     let found = [About::Upstream, About::Gateway, About::Host]
         .map(|about| scopes(scene, book, about).into_iter().map(|scope| (scope.fails(scene, symptom), scope)).collect::<Vec<_>>());
     let standalone = standalone(catalog, book);
-    for (fails, scope) in found.iter().flatten() {
-        let subjects = scope.subjects();
-        // Of a large pool most servers are well.
-        if !fails && !standalone.iter().any(|(about, names)| *about == scope.about && names.hold(book, &subjects)) {
-            continue;
-        }
-        let bearing = book.bearing(&subjects, catalog);
-        let weighed = |spec: &&CauseSpec| {
-            let alone = || spec.alone.iter().any(|name| bearing.find(name).is_some());
-            spec.about == scope.about && (*fails || spec.standalone || alone())
-        };
-        for spec in catalog.causes.iter().filter(weighed) {
-            if let Some(fact) = spec.excluded_by.iter().find_map(|name| bearing.find(name)) {
-                let out = || RuledOut { id: spec.id.clone(), because: fact.text.clone() };
-                ruled_out.entry(spec.id.clone()).or_insert_with(out);
-            } else if let Some(cause) = weigh(scene, spec, scope, book, &bearing, symptom) {
-                causes.push(cause);
+    let mut weigh_all = |speaks: Speaks| {
+        let mut causes: Vec<Weighed<'_>> = Vec::new();
+        for (fails, scope) in found.iter().flatten() {
+            let subjects = scope.subjects();
+            // Of a large pool most servers are well.
+            if !fails && !standalone.iter().any(|(about, names)| *about == scope.about && names.hold(book, &subjects)) {
+                continue;
+            }
+            let bearing = book.bearing(&subjects, catalog);
+            let weighed = |spec: &&CauseSpec| {
+                let alone = || spec.alone.iter().any(|name| bearing.find(name).is_some());
+                spec.about == scope.about && (*fails || spec.standalone || alone())
+            };
+            for spec in catalog.causes.iter().filter(weighed) {
+                if let Some(fact) = spec.excluded_by.iter().find_map(|name| bearing.find(name)) {
+                    let out = || RuledOut { id: spec.id.clone(), because: fact.text.clone() };
+                    ruled_out.entry(spec.id.clone()).or_insert_with(out);
+                } else if let Some(cause) = weigh(scene, spec, scope, book, &bearing, symptom, speaks) {
+                    causes.push(cause);
+                }
             }
         }
-    }
+        causes
+    };
+    let mut causes = weigh_all(Speaks::ForCauses);
+    let mut suspected = false;
     if scene.excerpt() {
         let doubtful = symptomless(scene, catalog);
         causes.retain(|cause| !of_symptoms(&cause.speaking_for, scene, catalog, &doubtful));
+        if causes.is_empty() {
+            suspected = true;
+            causes = weigh_all(Speaks::ForSuspects);
+        }
     }
     order(&mut causes, catalog, map);
     ruled_out.retain(|id, _| !causes.iter().any(|cause| cause.spec.id == *id));
     // Words are found only for what is told.
-    (causes.into_iter().map(|cause| cause.told(scene, symptom)).collect(), ruled_out.into_values().collect())
+    let told = causes.into_iter().map(|cause| {
+        let cause = cause.told(scene, symptom);
+        if suspected { Cause { summary: format!("perhaps {}; {FOLLOWS}", cause.summary), ..cause } } else { cause }
+    });
+    (told.collect(), ruled_out.into_values().collect())
+}
+
+/// What the lines of a log are taken to speak for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaks {
+    /// The causes that their signatures name.
+    ForCauses,
+    /// Those that somebody would look for first who sees nothing but these lines.
+    ForSuspects,
 }
 
 /// Facts that decide whether a cause is to be weighed though nothing fails.
@@ -157,7 +181,12 @@ fn freshness(scene: &Scene, fact: &Fact) -> f64 {
 /// What the signatures themselves say they speak for, where the cause does not weigh them: a new signature needs no edit here
 /// or there. The first cause that a signature names is what its line means to an expert who sees nothing else. Given with the
 /// cause's place among those that the signature names.
-fn implied_by_signatures(spec: &CauseSpec, bearing: &Bearing<'_>) -> Vec<(usize, EvidenceSpec)> {
+fn implied_by_signatures(spec: &CauseSpec, bearing: &Bearing<'_>, speaks: Speaks) -> Vec<(usize, EvidenceSpec)> {
+    if speaks == Speaks::ForSuspects {
+        let suspected = bearing.logged.iter().filter(|(_, signature)| signature.suspects.contains(&spec.id));
+        let evidence = |fact: &Fact| EvidenceSpec { fact: fact.name.clone(), weight: SUSPECTED, proof: false, reason: None };
+        return suspected.map(|(fact, _)| (0, evidence(fact))).collect();
+    }
     let weighed = |name: &str| spec.evidence_for.iter().chain(&spec.against).any(|known| known.fact == name);
     let implied = |(fact, signature): &(&Fact, &Signature)| {
         let place = signature.causes.iter().position(|id| *id == spec.id)?;
@@ -200,8 +229,9 @@ fn weigh<'a>(
     book: &FactBook,
     bearing: &Bearing<'a>,
     symptom: &symptom::View,
+    speaks: Speaks,
 ) -> Option<Weighed<'a>> {
-    let implied = implied_by_signatures(spec, bearing);
+    let implied = implied_by_signatures(spec, bearing, speaks);
     // What a line means first of all is as good as what the cause lists.
     let meant = |(_, signature): &(&Fact, &Signature)| signature.causes.first() == Some(&spec.id);
     // In an excerpt, where nothing else can be looked at, also when the cause weighs it.

@@ -269,12 +269,14 @@ pub fn headline(scene: &Scene, symptom: &View, verdict: Verdict, causes: &[Cause
     }
 }
 
+/// What is said of an excerpt whose lines name no cause.
+pub(super) const FOLLOWS: &str = "these lines tell what follows from a fault, and not from which";
+
 /// Why nothing could be told.
 fn unknown(scene: &Scene) -> String {
     if scene.excerpt() {
         let empty = scene.logs.is_empty();
-        return if empty { "there is no line to read" } else { "these lines tell what follows from a fault, and not from which" }
-            .to_owned();
+        return if empty { "there is no line to read" } else { FOLLOWS }.to_owned();
     }
     if !scene.done.contains(&Stage::Gateways) {
         return "looking for a gateway".to_owned();

@@ -324,11 +324,10 @@ fn takes_any_name(site: &Site) -> bool {
 
 /// Path and host name of the request that a line is about, if it may be repeated.
 fn request_of(line: &str) -> Option<(String, Option<String>)> {
-    let text = logline::carried(line).text;
-    if let Some(line) = NginxErrorLine::parse(text) {
+    if let Some(line) = NginxErrorLine::parse(logline::carried(line).text) {
         return Some((safe_path(line.request?)?, line.host.map(str::to_owned)));
     }
-    let entry = logline::read(text);
+    let entry = logline::read(logline::carried(line).text);
     // HAProxy's site is its frontend; Caddy's is the name that was asked for.
     let host = entry.server.as_deref().filter(|_| entry.dialect == Dialect::Caddy);
     Some((safe_path(entry.request.as_deref()?)?, host.map(|host| diagnose::without_port(host).to_owned())))
