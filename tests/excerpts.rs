@@ -41,6 +41,11 @@ struct Answer {
 
 fn ask(name: &str, expected: &Expected) -> Answer {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/excerpts").join(format!("{name}.txt"));
+    answer(name, expected, &file)
+}
+
+/// What the program says of a file.
+fn answer(name: &str, expected: &Expected, file: &Path) -> Answer {
     let output = Command::new(env!("CARGO_BIN_EXE_why502")).args(["explain", "--json"]).arg(file).output().expect("it starts");
     assert_eq!(output.status.code(), Some(0), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -100,6 +105,33 @@ fn excerpts_that_were_held_back_come_out_as_well_as_promised() {
         missed.join("\n")
     );
     assert!(alarms.len() <= quiet.len().div_ceil(HELD_ALARM_IN), "{} of {}:\n{}", alarms.len(), quiet.len(), alarms.join("\n"));
+}
+
+/// A message alone, and what it means.
+#[derive(Deserialize)]
+struct Terse {
+    text: String,
+    #[serde(flatten)]
+    expected: Expected,
+}
+
+#[test]
+fn messages_alone_name_the_cause_and_quiet_ones_none() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/excerpts/terse.toml")).expect("terse.toml");
+    let terse: BTreeMap<String, Terse> = toml::from_str(&text).expect("expectations");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("paste.txt");
+    let answers: Vec<Answer> = terse
+        .iter()
+        .map(|(name, terse)| {
+            fs::write(&file, &terse.text).expect("it is written");
+            answer(name, &terse.expected, &file)
+        })
+        .collect();
+    let quiet = answers.iter().filter(|answer| answer.quiet).count();
+    assert!(answers.len() >= quiet + 140 && quiet >= 40, "{} messages, {quiet} quiet", answers.len());
+    let wrong = wrong(&answers.iter().collect::<Vec<_>>());
+    assert!(wrong.is_empty(), "{} of {} wrong:\n{}", wrong.len(), answers.len(), wrong.join("\n"));
 }
 
 #[test]

@@ -348,7 +348,7 @@ fn batcher(dialect: Dialect, status: Option<u16>, zone: &TimeZone, now: i64) -> 
 
 /// The line of a program that is known, within a line: behind a prompt, a file name of grep, the prefix of docker or syslog.
 fn line_of(raw: &str) -> Option<&str> {
-    logline::begins(raw).map(|at| &raw[at..])
+    logline::within(raw).map(|place| &raw[place])
 }
 
 #[cfg(test)]

@@ -10,7 +10,35 @@
 
 use std::borrow::Cow;
 
-use super::{Carried, Dialect, Entry, Level, LineTime, TimeShape};
+use super::{Carried, Dialect, Entry, Level, LineTime, TimeShape, terse::unheaded};
+
+/// What it says on stderr without a number (server/config.c; ld.so(8) speaks for a program that it could not start).
+const OWN: [&str; 6] = [
+    "apache2: Syntax error on line ",
+    "httpd: Syntax error on line ",
+    "apache2: error while loading shared libraries: ",
+    "httpd: error while loading shared libraries: ",
+    "apache2: Could not open configuration file ",
+    "httpd: Could not open configuration file ",
+];
+/// How 2.2 worded, without a number, what has one since 2.4 (modules/proxy and server/mpm of both).
+const OF_2_2: [(&str, &str); 15] = [
+    ("server reached MaxClients setting", "AH00484: "),
+    ("server reached MaxRequestWorkers setting", "AH00484: "),
+    ("proxy: error reading status line from remote server ", "AH01102: "),
+    ("proxy: pass request body failed to ", "AH01084: "),
+    ("proxy: Error reading from remote server", "AH00898: "),
+    ("proxy: DNS lookup failure for: ", "AH00898: "),
+    ("proxy: Error during SSL Handshake with remote server", "AH00898: "),
+    ("proxy: HTTP: disabled connection for (", "AH00940: "),
+    ("proxy: AJP: disabled connection for (", "AH00940: "),
+    ("proxy: No protocol handler was valid for the URL ", "AH01144: "),
+    ("proxy: BALANCER: (balancer://", "AH01170: "),
+    ("proxy: HTTP: attempt to connect to ", "AH00957: "),
+    ("proxy: HTTPS: attempt to connect to ", "AH00957: "),
+    ("proxy: AJP: attempt to connect to ", "AH00957: "),
+    ("ap_proxy_connect_backend disabling worker for (", "AH00959: "),
+];
 
 /// Reads a line of Apache's error log.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
@@ -18,26 +46,44 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let Some(head) = head(text) else {
         // On stderr, before the log is open: only what has a number is its own for sure.
         let (_, rest) = system_error(text);
-        let own = ["apache2: Syntax error on line ", "httpd: Syntax error on line "];
-        return (numbered(rest).is_some() || own.iter().any(|words| rest.starts_with(words))).then(|| entry("", None, None, text));
+        // Its level may be left: `[error] server reached ...`.
+        let rest = unheaded(rest).said;
+        let own = OWN.iter().any(|words| rest.starts_with(words));
+        return (numbered(rest).is_some() || renumbered(rest).is_some() || own).then(|| entry("", None, None, unheaded(text).said));
     };
-    Some(Entry { time: Some(head.time), level: head.level, pid: head.pid, ..said(head.module, head.text) })
+    Some(Entry { time: head.time, level: head.level, pid: head.pid, ..said(head.module, head.text) })
 }
 
 /// What stands before the message.
 struct Head<'a> {
-    time: LineTime<'a>,
+    /// `None`: it was not pasted.
+    time: Option<LineTime<'a>>,
     module: &'a str,
     level: Option<Level>,
     pid: Option<u32>,
     text: &'a str,
 }
 
+/// Modules of httpd that speak of upstreams, of the server itself, and of applications within: with its level each is known as
+/// httpd's where the time is missing.
+const MODULES: [&str; 9] = ["proxy", "core", "mpm_", "ssl", "lbmethod_", "cgi", "wsgi", "php", "fcgid"];
+
 fn head(text: &str) -> Option<Head<'_>> {
-    let (time, rest) = TimeShape::Ctime.leading(text.strip_prefix('[')?)?;
-    let (told, rest) = rest.strip_prefix("] [")?.split_once(']')?;
-    let (module, level) = told.split_once(':').unwrap_or(("", told));
+    let inner = text.strip_prefix('[')?;
+    let (time, told) = match TimeShape::Ctime.leading(inner) {
+        Some((time, rest)) => (Some(time), rest.strip_prefix("] [")?),
+        None => (None, inner),
+    };
+    let (told, rest) = told.split_once(']')?;
+    let (module, level) = match told.split_once(':') {
+        Some(both) => both,
+        // Without a time, others write their level so, too.
+        None => ("", time.map(|_| told)?),
+    };
     let level = Some(Level::parse(level)?);
+    if time.is_none() && !MODULES.iter().any(|known| module.starts_with(known)) {
+        return None;
+    }
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     if !module.bytes().all(fits) {
         return None;
@@ -80,6 +126,12 @@ fn numbered(text: &str) -> Option<&str> {
     known.then_some(number)
 }
 
+/// The number of a message of 2.2, and its words without `proxy: `.
+fn renumbered(text: &str) -> Option<(&'static str, &str)> {
+    let &(_, number) = OF_2_2.iter().find(|(words, _)| text.starts_with(words))?;
+    Some((number, text.strip_prefix("proxy: ").unwrap_or(text)))
+}
+
 fn said<'a>(module: &str, text: &'a str) -> Entry<'a> {
     let (error, rest) = system_error(text);
     // The client, or the other end of a connection of our own, where httpd knows one.
@@ -106,6 +158,11 @@ fn entry<'a>(module: &str, error: Option<&'a str>, of_client: Option<&'a str>, t
     if of_client.is_some() && !applications && message.contains(" /") {
         let words = message.split(' ').map(|word| if word.starts_with('/') { "<path>" } else { word });
         shown = words.collect::<Vec<_>>().join(" ").into();
+    }
+    let (of_system, words) = system_error(&shown);
+    if let Some((number, words)) = renumbered(words) {
+        let of_system = of_system.map(|told| format!("{told}: ")).unwrap_or_default();
+        shown = format!("{of_system}{number}{words}").into();
     }
     if module == "ssl" && of_client.is_some() {
         shown = format!("client: {shown}").into();

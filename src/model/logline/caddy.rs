@@ -68,8 +68,10 @@ fn from_json(object: Object<'_>) -> Option<Entry<'_>> {
 
 /// The console encoding. Tabs may have become blanks in a paste.
 fn console(text: &str) -> Option<Entry<'_>> {
-    let (time, rest) = TimeShape::Slashed.leading(text)?;
-    let rest = rest.strip_prefix(['\t', ' '])?.trim_start();
+    let (time, rest) = match TimeShape::Slashed.leading(text) {
+        Some((time, rest)) => (Some(time), rest.strip_prefix(['\t', ' '])?.trim_start()),
+        None => (None, text),
+    };
     let (level, rest) = rest.split_once(['\t', ' '])?;
     // In a terminal the level has a colour.
     let level = level.trim_start_matches(|c: char| c == '\u{1b}' || c == '[' || c.is_ascii_digit());
@@ -77,12 +79,16 @@ fn console(text: &str) -> Option<Entry<'_>> {
     let level = Level::parse(level).filter(|_| level.bytes().all(|byte| byte.is_ascii_uppercase()))?;
     let rest = rest.trim_start();
     let (word, after) = rest.split_once(['\t', ' ']).unwrap_or((rest, ""));
+    // Without a time only the whole name of a logger is Caddy's alone.
+    if time.is_none() && !word.starts_with("http.") {
+        return None;
+    }
     let (logger, rest) = if of_caddy(word) { (word, after.trim_start()) } else { ("", rest) };
     let (message, object) = match rest.find("\t{").or_else(|| rest.find(" {\"")) {
         Some(at) => (&rest[..at], Object::of(&rest[at + 1..])),
         None => (rest, None),
     };
-    record(Record { level, time: Some(time), logger, message: message.trim_end(), object })
+    record(Record { level, time, logger, message: message.trim_end(), object })
 }
 
 fn of_caddy(logger: &str) -> bool {

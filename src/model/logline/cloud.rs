@@ -20,7 +20,7 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         b'{' => Object::of(carried.text).and_then(|object| gcp(object).or_else(|| cloudflare(object))),
         byte if byte.is_ascii_digit() => cloudfront(carried.text).or_else(|| load_balancer(carried.text)),
         _ => {
-            if let Some(page) = cloudflare_page(carried.text) {
+            if let Some(page) = cloudflare_page(carried.text).or_else(|| cloudfront_page(carried.text)) {
                 return Some(page);
             }
             let (kind, rest) = carried.text.split_once(' ')?;
@@ -162,6 +162,23 @@ fn cloudflare(object: Object<'_>) -> Option<Entry<'_>> {
         request: method.map(|method| format!("{method} {uri}").into()),
         ..Entry::default()
     })
+}
+
+/// A sentence of CloudFront's error pages (CloudFront developer guide, "Troubleshooting error responses from your origin").
+fn cloudfront_page(text: &str) -> Option<Entry<'_>> {
+    const SENTENCES: &[(&str, u16, &str)] = &[
+        ("CloudFront wasn't able to connect to the origin.", 502, "OriginConnectError"),
+        (
+            "CloudFront attempted to establish a connection with the origin, but either the attempt failed",
+            504,
+            "OriginConnectError",
+        ),
+        ("CloudFront wasn't able to resolve the origin domain name.", 502, "OriginDnsError"),
+    ];
+    let text = text.trim();
+    let &(_, status, result) = SENTENCES.iter().find(|(sentence, ..)| text.starts_with(sentence))?;
+    let message = format!("{} cloudfront result={result}", request_form(Some(status), None)).into();
+    Some(Entry { dialect: Dialect::Cloud, status: Some(status), message, ..Entry::default() })
 }
 
 /// A line of Cloudflare's error page for what only Cloudflare answers, 520 to 527 and 530: `Error 521 Ray ID: ...`, `Error code 521`,

@@ -54,6 +54,7 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     access(carried.text)
         .or_else(|| own(carried.text))
         .or_else(|| istio_own(carried))
+        .or_else(|| answer(carried.text))
         .or_else(|| from_json(Object::of(carried.text)?))
 }
 
@@ -158,6 +159,35 @@ fn access(text: &str) -> Option<Entry<'_>> {
     let line_length = method.len() + path.len() + protocol.len() + 2;
     let entry = request.entry(Some(time))?;
     Some(Entry { request: line.get(..line_length).map(Into::into), ..entry })
+}
+
+/// What it answers a client instead of the upstream, and people paste from their browser: `upstream connect error or disconnect/reset
+/// before headers. reset reason: connection failure` (source/common/router/router.cc, `onUpstreamReset`; stream_info's
+/// `resetReasonToResponseFlag`), `no healthy upstream`, `upstream request timeout`.
+fn answer(text: &str) -> Option<Entry<'_>> {
+    let text = text.trim_end();
+    let made = |status, flags, reason: Option<&str>| {
+        let details = Some("local_reply".into());
+        let reason = reason.map(|reason| reason.to_owned().into());
+        Request { status: Some(status), flags, details, reason, ..Request::default() }.entry(None)
+    };
+    match text {
+        "no healthy upstream" => return made(503, "UH", None),
+        "upstream request timeout" => return made(504, "UT", None),
+        _ => {}
+    }
+    let rest = text.strip_prefix("upstream connect error or disconnect/reset before headers.")?;
+    let (_, why) = rest.split_once("reset reason: ")?;
+    let (why, reason) = why.split_once(", transport failure reason: ").unwrap_or((why, ""));
+    let flags = match why.trim_end_matches(['.', ',']) {
+        "connection failure" | "remote connection failure" | "local connection failure" | "connection timeout" => "UF",
+        "connection termination" => "UC",
+        "remote reset" | "remote refused stream reset" => "UR",
+        "overflow" => "UO",
+        "protocol error" | "http/1 protocol error" | "http/2 protocol error" => "UPE",
+        _ => return None,
+    };
+    made(503, flags, if reason.is_empty() { Some(why) } else { Some(reason) })
 }
 
 /// A word, or a text in quotes.
@@ -294,6 +324,23 @@ mod tests {
                 let text: String = line.chars().take(cut).chain(noise.chars()).collect();
                 let _ = logline::read(&text);
             }
+        }
+    }
+
+    #[test]
+    fn its_own_answers_are_requests_that_failed() {
+        for (text, message) in [
+            ("no healthy upstream", "503 - envoy flags=UH by=gateway details=local_reply"),
+            ("upstream request timeout", "504 - envoy flags=UT by=gateway details=local_reply"),
+            (
+                "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
+                "503 - envoy flags=UC by=gateway details=local_reply reason=connection termination",
+            ),
+        ] {
+            assert_eq!(crate::model::logline::read(text).message, message);
+        }
+        for other in ["why no healthy upstream", "upstream request timeout is", "upstream connect error"] {
+            assert_eq!(crate::model::logline::read(other).dialect, Dialect::Plain, "{other}");
         }
     }
 }

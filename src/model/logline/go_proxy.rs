@@ -5,8 +5,48 @@
 use super::{
     Carried, Dialect, Entry, TimeShape,
     go_error::{self, Failed},
+    terse::unheaded,
     trace::first_line,
 };
+
+/// Ports of databases, caches and queues: who cannot connect there is an application (IANA's registry).
+const OF_DEPENDENCIES: [u16; 12] = [1433, 1521, 2379, 3306, 5432, 5672, 6379, 9042, 9092, 9200, 11211, 27017];
+
+/// How the errors begin that net, crypto/tls and crypto/x509 word (net.OpError, x509.CertificateInvalidError).
+const ERRORS: [&str; 8] = [
+    "dial tcp",
+    "dial unix ",
+    "read tcp ",
+    "write tcp ",
+    "tls: failed to verify certificate: x509: ",
+    "x509: certificate ",
+    "tls: first record does not look like a TLS handshake",
+    "http: server gave HTTP response to HTTPS client",
+];
+
+/// An error alone: `dial tcp 127.0.0.1:3000: connect: connection refused`, `Get "http://127.0.0.1:3000/": EOF`. One that nothing carried
+/// and nothing stamped is what somebody cut out of a gateway's line; in a log it is an application's, about what it depends on.
+fn bare<'a>(carried: &Carried<'a>, text: &'a str) -> Option<Entry<'a>> {
+    let head = unheaded(first_line(text));
+    let said = head.said;
+    let of_request = || {
+        let (method, rest) = said.split_once(" \"")?;
+        let known = matches!(method, "Get" | "Head" | "Post" | "Put" | "Patch" | "Delete") && rest.starts_with("http");
+        rest.split_once("\": ").filter(|_| known).map(|(_, error)| error)
+    };
+    let wrapped = of_request();
+    if wrapped.is_none() && !ERRORS.iter().any(|begin| said.starts_with(begin)) {
+        return None;
+    }
+    let entry = Entry { dialect: Dialect::Go, time: head.time, level: head.level, ..Entry::default() };
+    let (message, upstream) = go_error::message(Failed::Request, said, None);
+    let port = upstream.as_deref().and_then(|address| address.rsplit_once(':')?.1.parse().ok());
+    let cut_out = carried.program.is_none() && carried.time.is_none() && head.time.is_none() && text.len() == carried.text.len();
+    if cut_out && !port.is_some_and(|port: u16| OF_DEPENDENCIES.contains(&port)) {
+        return Some(Entry { message: message.into(), upstream, ..entry });
+    }
+    Some(Entry { message: wrapped.unwrap_or(said).trim_end().into(), ..entry })
+}
 
 /// Reads a line of Go's standard library.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
@@ -18,6 +58,9 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     if let Some(error) = text.strip_prefix("http: proxy error: ") {
         let (message, upstream) = go_error::message(Failed::Request, error, None);
         return Some(Entry { message: message.into(), upstream, ..entry });
+    }
+    if let Some(entry) = bare(carried, text) {
+        return Some(Entry { time: entry.time.or(time), ..entry });
     }
     let known = ["http: Accept error: ", "http: response.WriteHeader on hijacked", "http: panic serving "];
     known.iter().any(|known| text.starts_with(known)).then(|| Entry { message: first_line(text).into(), ..entry })
@@ -36,6 +79,24 @@ mod tests {
             let entry = logline::read(line);
             assert_eq!((entry.dialect, entry.upstream.as_deref()), (Dialect::Go, Some("127.0.0.1:9099")), "{line}");
             assert_eq!(entry.message, "request failed: dial tcp 127.0.0.1:9099: connect: connection refused");
+        }
+    }
+
+    #[test]
+    fn an_error_alone_is_a_gateways_unless_something_carried_or_stamped_it() {
+        for (line, message, upstream) in [
+            (
+                "dial tcp 127.0.0.1:3000: connect: connection refused",
+                "request failed: dial tcp 127.0.0.1:3000: connect: connection refused",
+                Some("127.0.0.1:3000"),
+            ),
+            ("Get \"http://127.0.0.1:3000/\": EOF", "request failed: EOF", Some("127.0.0.1:3000")),
+            ("dial tcp 10.0.0.7:5432: connect: connection refused", "dial tcp 10.0.0.7:5432: connect: connection refused", None),
+            ("2024-05-02 08:00:01 ERROR dial tcp 10.0.0.7:80: i/o timeout", "dial tcp 10.0.0.7:80: i/o timeout", None),
+            ("Nov 20 02:17:41 gw1 app[7]: dial tcp 10.0.0.7:80: i/o timeout", "dial tcp 10.0.0.7:80: i/o timeout", None),
+        ] {
+            let entry = logline::read(line);
+            assert_eq!((entry.dialect, &*entry.message, entry.upstream.as_deref()), (Dialect::Go, message, upstream), "{line}");
         }
     }
 }

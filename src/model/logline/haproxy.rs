@@ -20,7 +20,7 @@ const AT_ONCE_MS: i64 = 100;
 /// Reads a line of HAProxy.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let text = carried.text.trim_end();
-    connection(text).or_else(|| on_stderr(text)).or_else(|| {
+    connection(text).or_else(|| on_stderr(text)).or_else(|| headless(text)).or_else(|| {
         // By syslog, a notice has no shape of its own.
         carried.program.is_some_and(is_haproxy).then(|| notice(text))
     })
@@ -46,6 +46,26 @@ fn connection(text: &str) -> Option<Entry<'_>> {
         listener.contains('/').then(|| Entry { message: format!("{frontend} {rest}").into(), ..Entry::default() })
     })?;
     Some(Entry { dialect: Dialect::Haproxy, time: Some(time), client: Some(client.into()), ..entry })
+}
+
+/// A notice that nothing names: `backend shop has no server available!`.
+fn headless(text: &str) -> Option<Entry<'_>> {
+    let (word, rest) = text.split_once(' ')?;
+    let known = match word {
+        "backend" | "proxy" => rest.ends_with(" has no server available!"),
+        "Server" | "Backup" => text.contains(" is DOWN, reason: ") || text.contains(" is UP, reason: "),
+        _ => false,
+    };
+    known.then(|| notice(text))
+}
+
+/// The end of a request's line, `web~ shop/app1 0/0/-1/-1/1 502 209 ...`. A terminal that wrapped the line makes the same, so that no
+/// line is told to begin so.
+pub(super) fn cut_request(text: &str) -> Option<Entry<'_>> {
+    let (word, rest) = text.split_once(' ')?;
+    let backend = rest.split(' ').next()?;
+    let entry = backend.contains('/').then(|| request(word, rest)).flatten()?;
+    Some(Entry { dialect: Dialect::Haproxy, ..entry })
 }
 
 /// `backend/server 0/0/-1/-1/1001 503 217 - - SC-- 1/1/0/0/1 0/0 "GET / HTTP/1.1"`, or in TCP mode `backend/server 1/0/5007 212 SC

@@ -8,11 +8,19 @@ const CONTAINER_PROGRAMS: &[&str] = &["dockerd", "containerd", "kubelet", "podma
 
 /// Reads a line of systemd, by the name that it has in the journal: `systemd[1]`, `systemd-oomd[700]`.
 pub(super) fn systemd<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
-    matches!(carried.program?, "systemd" | "systemd-oomd" | "systemd-coredump" | "systemd-journald").then(|| Entry {
-        dialect: Dialect::Systemd,
-        message: carried.text.trim_end().into(),
-        ..Entry::default()
-    })
+    let dialect = match carried.program {
+        Some("systemd" | "systemd-oomd" | "systemd-coredump" | "systemd-journald") => Dialect::Systemd,
+        // `app.service: Start request repeated too quickly.`, pasted alone: its signatures know it as nobody's, too.
+        None if carried.text.split_once(": ").is_some_and(|(unit, _)| is_unit(unit)) => Dialect::Plain,
+        Some(_) | None => return None,
+    };
+    Some(Entry { dialect, message: carried.text.trim_end().into(), ..Entry::default() })
+}
+
+/// The name of a unit of those that run programs (systemd.unit(5)).
+fn is_unit(name: &str) -> bool {
+    let ends = [".service", ".socket", ".scope"];
+    name.len() <= 255 && !name.contains(char::is_whitespace) && ends.iter().any(|end| name.ends_with(end))
 }
 
 /// Reads an audit record: as auditd writes it (`type=AVC msg=audit(1795217794.123:456): avc:  denied ...`), as the kernel tells it
@@ -25,6 +33,8 @@ pub(super) fn audit<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     // The journal has `AVC avc:  denied` from its own transport of audit records (systemd-journald(8), ReadKMsg and audit).
     let rest = match text.strip_prefix("type=") {
         Some(rest) => rest.split_once("): ").filter(|(head, _)| head.contains("audit("))?.1,
+        // Nobody else's messages begin so.
+        None if text.starts_with("avc:  denied  {") => text,
         None => {
             by_program.then(|| text.find("avc:  denied").or_else(|| text.find("apparmor=\""))).flatten().map(|at| &text[at..])?
         }

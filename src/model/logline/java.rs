@@ -66,11 +66,12 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
             Some(Entry { level: Some(Level::Error), message: format!("{} (uncaught)", trace.exception).into(), ..entry })
         }
         Some(trace) => Some(Entry { level: Some(Level::Error), message: trace.exception, ..entry }),
-        None => OWN.iter().any(|own| line.starts_with(own)).then(|| Entry {
-            level: Some(Level::Error),
-            message: uncaught(line),
-            ..entry
-        }),
+        None => {
+            // The last part of a trace, pasted alone.
+            let line = line.trim_start().strip_prefix("Caused by: ").unwrap_or(line);
+            let own = OWN.iter().any(|own| line.starts_with(own));
+            own.then(|| Entry { level: Some(Level::Error), message: uncaught(line), ..entry })
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod access_key;
 mod apache_error;
+mod around;
 mod caddy;
 mod carrier;
 mod cloud;
@@ -41,12 +42,16 @@ mod php_fpm;
 mod python;
 mod ruby;
 mod squid;
+mod terse;
 mod time;
+mod tools;
 mod trace;
 mod traefik;
 mod uvicorn;
 mod uwsgi;
 mod varnish;
+
+use std::ops::Range;
 
 pub use access_key::{PROBE_MARK, access_form, is_ours, mark_ours, ours_of_key, read_access_key, request_of_key};
 pub use carrier::{Carried, carried, docker_json};
@@ -94,6 +99,8 @@ const READERS: &[Reader] = &[
     ruby::read,
     python::read,
     go::read,
+    tools::read,
+    terse::read,
 ];
 
 /// How far into a line its beginning is looked for behind words that are no carrier's: a prompt, the time of a chat.
@@ -102,7 +109,7 @@ const BEHIND_BYTES: usize = 160;
 /// Reads any line. One that no reader knows is [`Dialect::Plain`], with what its carrier told.
 pub fn read(line: &str) -> Entry<'_> {
     let carried = carried(line);
-    let mut entry = known(&carried).unwrap_or_else(|| plain(&carried));
+    let mut entry = known(&carried).or_else(|| haproxy::cut_request(carried.text)).unwrap_or_else(|| plain(&carried));
     entry.time = entry.time.or(carried.time);
     entry.level = entry.level.or(carried.level);
     entry.program = entry.program.or(carried.program);
@@ -119,14 +126,22 @@ pub fn read_kernel(message: &str) -> Entry<'_> {
 /// Where the line of a known program begins in a line of a paste, which may have something before it that is no carrier's; what
 /// carried it is part of the line. `None`: no reader knows it.
 pub fn begins(line: &str) -> Option<usize> {
+    within(line).map(|place| place.start)
+}
+
+/// As [`begins`], with where it ends: somebody may have put it into quotes.
+pub fn within(line: &str) -> Option<Range<usize>> {
     if known(&carried(line)).is_some() {
-        return Some(0);
+        return Some(0..line.len());
+    }
+    if let Some(place) = around::within(line, |text| known(&carried(text)).is_some()) {
+        return Some(place);
     }
     let mut starts = line.char_indices().take_while(|(at, _)| *at <= BEHIND_BYTES).filter(|(at, c)| {
         let before = line[..*at].chars().next_back();
         *at > 0 && (c.is_ascii_digit() || "[{<".contains(*c)) && !before.is_some_and(|before| before.is_ascii_alphanumeric())
     });
-    starts.find_map(|(at, _)| known(&carried(&line[at..])).map(|_| at))
+    starts.find_map(|(at, _)| known(&carried(&line[at..])).map(|_| at..line.len()))
 }
 
 /// What each reader makes of a line, also those that come behind the one that knows it: so that a test reaches all of them with any.

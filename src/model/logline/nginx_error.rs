@@ -233,10 +233,14 @@ fn is_nginxs(line: &NginxErrorLine<'_>) -> bool {
     let message = line.message;
     // A whole line behind words that are not nginx's ends like this, too.
     let whole = LEVELS.iter().any(|level| message.contains(&format!(" [{level}] ")));
-    !whole && DOING.iter().any(|doing| message.ends_with(doing))
+    // What somebody put before it is no part of it, and the rest of a line that was wrapped is no line.
+    let first = message.split(' ').next().unwrap_or_default();
+    let own = first.ends_with("()") || ["upstream", "no", "peer", "client", "an", "FastCGI"].contains(&first);
+    !whole && own && DOING.iter().any(|doing| message.ends_with(doing))
         || BEGINS.iter().any(|begin| message.starts_with(begin))
-        || message.ends_with(" worker_connections are not enough")
+        || message.contains(" worker_connections are not enough")
         || message.contains(" could not be resolved (") && system_error(message).is_some()
+        || message.starts_with("worker process ") && message.contains(" exited on signal ")
         || of_system_call(message)
 }
 
@@ -263,7 +267,7 @@ fn level_of(message: &str) -> &'static str {
     if of_configuration || message.starts_with("bind() to ") {
         return "emerg";
     }
-    if message.ends_with(" worker_connections are not enough") {
+    if message.contains(" worker_connections are not enough") {
         return "alert";
     }
     let system = of_system_call(message).then(|| system_error(message)).flatten();

@@ -4,12 +4,14 @@
 //!   `Uncaught TypeError: x is not a function`;
 //! - one that the program logged with its frames: `TypeError: x is not a function`, what stood before it in parentheses;
 //! - the end for want of memory: `FATAL ERROR: ... JavaScript heap out of memory`;
+//! - what http-proxy-middleware says of a request that failed: `[HPM] ECONNREFUSED`;
 //! - pm2's own log, `2026-11-21T05:20:57: PM2 log: App [web:0] exited with code [0] via signal [SIGINT]`.
 
 use std::borrow::Cow;
 
 use super::{
     Carried, Dialect, Entry, Level, LineTime, TimeShape,
+    go_error::authority,
     trace::{self, Language, first_line},
 };
 
@@ -28,12 +30,30 @@ const OWN: &[&str] = &[
     "Uncaught ",
 ];
 
+/// How messages of errors of the system begin (lib/internal/errors.js, `ExceptionWithHostPort` and `DNSException`).
+const MESSAGES: &[&str] = &[
+    "connect ECONNREFUSED ",
+    "connect ETIMEDOUT ",
+    "connect EHOSTUNREACH ",
+    "getaddrinfo ENOTFOUND ",
+    "getaddrinfo EAI_AGAIN ",
+    "listen EADDRINUSE: ",
+    "listen EACCES: ",
+];
+
 /// Reads a line or a trace of Node.js, or a line of pm2.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let line = first_line(carried.text);
     let entry = Entry { dialect: Dialect::Node, ..Entry::default() };
     if let Some((time, said)) = pm2(line) {
         return Some(Entry { time, message: said.into(), ..entry });
+    }
+    if let Some((failed, upstream)) = proxied(line) {
+        return Some(Entry { level: Some(Level::Error), message: failed.into(), upstream, ..entry });
+    }
+    // What `error.message` holds: the same without the name of its class.
+    if MESSAGES.iter().any(|own| line.starts_with(own)) {
+        return Some(Entry { level: Some(Level::Error), message: format!("Error: {line}").into(), ..entry });
     }
     // V8 tells of its collections before it gives up, and they come as one entry.
     if let Some(fatal) = carried.text.lines().find(|line| is_fatal(line)).filter(|fatal| *fatal == line || is_collector(line)) {
@@ -66,6 +86,19 @@ fn is_fatal(line: &str) -> bool {
 /// What V8 writes before it.
 fn is_collector(line: &str) -> bool {
     line.starts_with("<--- Last few GCs --->")
+}
+
+/// `[HPM] Error occurred while proxying request localhost:3000/api to http://localhost:8080/ [ECONNREFUSED] (https://...)`, up to
+/// version 2 `... while trying to proxy request /api from localhost:3000 to http://localhost:8080 (ECONNREFUSED) (...)`
+/// (http-proxy-middleware, src/plugins/default/logger-plugin.ts): `[HPM] ECONNREFUSED`, and the upstream.
+fn proxied(line: &str) -> Option<(String, Option<Cow<'_, str>>)> {
+    let said = line.strip_prefix("[HPM] Error occurred while ")?;
+    // The request is of the client's choosing, and stands before the upstream.
+    let (_, rest) = said.rsplit_once(" to ")?;
+    let (upstream, rest) = rest.split_once([' ', '\t'])?;
+    let code = rest.trim_start_matches(['[', '(']).split([']', ')']).next().filter(|code| code.starts_with('E'))?;
+    let fits = code.len() <= 24 && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    fits.then(|| (format!("[HPM] {code}"), authority(upstream)))
 }
 
 /// The stamp and the words of a line of pm2's log, or of `pm2 logs`.
@@ -112,5 +145,16 @@ mod tests {
         assert!(entry.time.is_some());
         let heap = "<--- Last few GCs --->\n[115:0x44]  670 ms: Mark-Compact\n<--- JS stacktrace --->\nFATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n 1: 0xb78db3 node::OOMErrorHandler [node]";
         assert_eq!(any(heap).message, "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory");
+    }
+
+    #[test]
+    fn what_the_proxy_of_a_development_server_says() {
+        for line in [
+            "[HPM] Error occurred while proxying request localhost:3000/api to http://localhost:8080/ [ECONNREFUSED] (https://x)",
+            "[HPM] Error occurred while trying to proxy request /a to b from localhost:3000 to http://localhost:8080 (ECONNREFUSED) (x)",
+        ] {
+            let entry = any(line);
+            assert_eq!((&*entry.message, entry.upstream.as_deref()), ("[HPM] ECONNREFUSED", Some("localhost:8080")), "{line}");
+        }
     }
 }

@@ -29,6 +29,12 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         return Some(Entry { time: Some(time), level, message: message.into(), ..entry });
     }
     monolog(text, &entry)
+        .or_else(|| {
+            // As a page shows it (`display_errors`), without PHP's name.
+            let shown = text.strip_prefix("Fatal error: ").or_else(|| text.strip_prefix("Parse error: "))?;
+            let message = format!("PHP {}  {}", text[..text.len() - shown.len()].trim_end(), shown.trim_start()).into();
+            shown.contains(" in /").then(|| Entry { level: Some(Level::Error), message, ..entry.clone() })
+        })
         .or_else(|| message(text).map(|(level, message)| Entry { level: Some(level), message: message.into(), ..entry }))
 }
 

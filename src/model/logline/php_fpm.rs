@@ -4,7 +4,7 @@
 //! Script and request stand behind what fpm says: `[pool www] child 783, execution timed out (3.3 sec), terminating: script
 //! '/srv/slow.php'`. What a worker wrote is read as PHP's own words.
 
-use super::{Carried, Dialect, Entry, Level, TimeShape, php, trace::first_line};
+use super::{Carried, Dialect, Entry, Level, LineTime, TimeShape, php, trace::first_line};
 
 /// fpm's words for levels (zlog.c, `level_names`).
 const LEVELS: [&str; 5] = ["DEBUG", "NOTICE", "WARNING", "ERROR", "ALERT"];
@@ -23,7 +23,7 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
             let (level, said) = text.strip_prefix('[')?.split_once("] ")?;
             (None, level, said)
         }
-        None => return None,
+        None => bare(text)?,
     };
     if !LEVELS.contains(&level) {
         return None;
@@ -41,6 +41,29 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         Some((message, request)) => Entry { message: message.into(), request: Some(request.into()), ..entry },
         None => Entry { message: said.into(), ..entry },
     })
+}
+
+/// What fpm alone says, behind the pool (fpm_children.c, fpm_process_ctl.c, fpm_request.c, fpm_sockets.c, fpm_main.c).
+const OWN: [(&str, &str); 10] = [
+    ("server reached pm.max_children setting (", ""),
+    ("server reached max_children setting (", ""),
+    ("seems busy (you may need to increase ", ""),
+    ("child ", " exited on signal "),
+    ("child ", " exited with code "),
+    ("child ", ", script '"),
+    ("unable to bind listening socket for address ", ""),
+    ("Another FPM instance seems to already listen on ", ""),
+    ("failed processes threshold (", " is reached, initiating reload"),
+    ("The maximum number of processes has been reached", ""),
+];
+
+/// A message whose time is missing, and perhaps its level, which is a warning then: `WARNING: [pool www] server reached ...`.
+fn bare(text: &str) -> Option<(Option<LineTime<'_>>, &str, &str)> {
+    let leveled = text.split_once(": ").filter(|(level, _)| LEVELS.contains(level));
+    let (level, said) = leveled.unwrap_or(("WARNING", text));
+    let pooled = said.strip_prefix("[pool ").and_then(|rest| rest.split_once("] ")).map_or(said, |(_, said)| said);
+    let own = OWN.iter().any(|(begin, within)| pooled.strip_prefix(begin).is_some_and(|rest| rest.contains(within)));
+    own.then_some((None, level, said))
 }
 
 /// `[pool www] child 783, script '/srv/slow.php' (request: "GET /x") executing too slow (1.3 sec), logging` (fpm_request.c), with
@@ -96,5 +119,23 @@ mod tests {
         );
         assert_eq!((entry.dialect, entry.level, entry.pid), (Dialect::Php, Some(Level::Error), Some(502)));
         assert!(entry.message.starts_with("PHP Fatal error:  Allowed memory size of "), "{}", entry.message);
+    }
+
+    #[test]
+    fn a_message_without_its_time_is_known_by_its_words() {
+        for (line, message) in [
+            (
+                "WARNING: [pool www] server reached pm.max_children setting (5), consider raising it",
+                "[pool www] server reached pm.",
+            ),
+            ("server reached pm.max_children setting (50), consider raising it", "server reached pm."),
+            ("child 12345 exited on signal 11 (SIGSEGV) after 12.3 seconds from start", "child 12345 exited on signal 11"),
+        ] {
+            let entry = any(line);
+            assert_eq!((entry.dialect, entry.message.starts_with(message)), (Dialect::PhpFpm, true), "{line}");
+        }
+        for other in ["child 12345 is fine", "WARNING: server reached its limit", "[pool www]"] {
+            assert_ne!(any(other).dialect, Dialect::PhpFpm, "{other}");
+        }
     }
 }

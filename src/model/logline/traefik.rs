@@ -28,7 +28,12 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     if let Some(object) = Object::of(carried.text) {
         return access(object).or_else(|| from_json(object, named));
     }
-    logrus(carried.text, named).or_else(|| zerolog(carried, named))
+    // The message alone, whose beginning nothing else has.
+    let alone = || {
+        let record = Record { message: carried.text.trim_end().into(), ..Record::default() };
+        carried.text.starts_with("'50").then(|| entry(record, false, false)).flatten()
+    };
+    logrus(carried.text, named).or_else(|| zerolog(carried, named)).or_else(alone)
 }
 
 /// What one record says, whatever its encoding.

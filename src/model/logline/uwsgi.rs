@@ -11,6 +11,7 @@ const BEGINNINGS: &[&str] = &[
     "DAMN ! worker ",
     "*** HARAKIRI ON ",
     "HARAKIRI ",
+    "uWSGI listen queue of socket ",
     "!!! uWSGI process ",
     "*** uWSGI ",
     "*** Starting uWSGI ",

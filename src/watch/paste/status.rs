@@ -6,7 +6,12 @@
 #[derive(Debug, Default)]
 pub(super) struct Status {
     unit: Option<String>,
+    /// Whether any unit was named, of whatever kind.
+    listed: bool,
 }
+
+/// What stands for the unit of a listing whose first line is missing.
+const UNNAMED: &str = "unnamed.service";
 
 /// Bytes of a unit's name, at most (systemd.unit(5): 255 characters).
 const UNIT_BYTES: usize = 255;
@@ -17,10 +22,16 @@ impl Status {
         // `● shop.service - Shop API`; the mark is a `*` without UTF-8 (systemd, src/basic/glyph-util.c).
         let marked = line.strip_prefix(['●', '×', '○', '↻', '*', 'x']).and_then(|rest| rest.strip_prefix(' '));
         if let Some(unit) = marked.map(|rest| rest.split(' ').next().unwrap_or_default()) {
+            self.listed |= unit.contains('.');
             self.unit = Some(unit.to_owned()).filter(|unit| unit.ends_with(".service") && unit.len() <= UNIT_BYTES);
             return None;
         }
-        let unit = self.unit.as_ref()?;
+        let unit = match (&self.unit, self.listed) {
+            (Some(unit), _) => unit.as_str(),
+            // The first line was not pasted.
+            (None, false) => UNNAMED,
+            (None, true) => return None,
+        };
         let state = line.trim_start().strip_prefix("Active: ")?;
         let (state, result) = state.split_once(" (Result: ")?;
         let result =
@@ -54,6 +65,9 @@ mod tests {
         let failed = "     Active: failed (Result: exit-code) since Thu 2026-03-12 09:14:02 UTC; 3min 2s ago";
         assert_eq!(said("● shop.service - Shop API", "     Active: active (running) since Mon 2026-03-02 08:00:01 UTC"), None);
         assert_eq!(said("● logrotate.timer - Rotation", failed), None);
-        assert_eq!(said("nothing", failed), None);
+        // Only the last is a listing whose first line is missing.
+        assert_eq!(said("● shop.socket - Shop API", failed), None);
+        assert_eq!(said("nothing", "     Active: active (running) since Mon 2026-03-02 08:00:01 UTC"), None);
+        assert_eq!(said("nothing", failed).as_deref(), Some("unnamed.service: Failed with result 'exit-code'."));
     }
 }

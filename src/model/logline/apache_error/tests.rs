@@ -3,6 +3,30 @@ use proptest::prelude::*;
 use super::super::{Dialect, Level, read};
 
 #[test]
+fn lines_of_2_2_and_lines_without_their_time_say_the_same() {
+    for (line, message) in [
+        (
+            "[Tue Mar 02 10:11:12 2010] [error] (111)Connection refused: proxy: HTTP: attempt to connect to 127.0.0.1:8080 (*) failed",
+            "(111)Connection refused: AH00957: HTTP: attempt to connect to 127.0.0.1:8080 (*) failed",
+        ),
+        (
+            "[proxy:error] [pid 1234:tid 5678] (111)Connection refused: AH00957: HTTP: attempt to connect to [::1]:80 (app) failed",
+            "(111)Connection refused: AH00957: HTTP: attempt to connect to [::1]:80 (app) failed",
+        ),
+        (
+            "[error] server reached MaxClients setting, consider raising the MaxClients setting",
+            "AH00484: server reached MaxClients setting, consider raising the MaxClients setting",
+        ),
+    ] {
+        let entry = crate::model::logline::read(line);
+        assert_eq!((entry.dialect, &*entry.message), (Dialect::ApacheError, message), "{line}");
+    }
+    for other in ["[app:error] x", "[error] x", "proxy: hello", "[http:error] x"] {
+        assert_ne!(crate::model::logline::read(other).dialect, Dialect::ApacheError, "{other}");
+    }
+}
+
+#[test]
 fn every_form_of_a_line_is_read() {
     for (line, level, message, upstream, client) in [
         (
