@@ -213,9 +213,11 @@ fn upstream(message: &str) -> Option<Cow<'_, str>> {
     let name = name.split_once("://").map_or(name, |(_, name)| name.trim_end_matches('/'));
     // A host alone names no upstream: the line before has its address.
     let bare = before.starts_with("failed to make") && !name.contains(':');
+    // AH00898: `Error reading from remote server returned by /path`.
+    let unnamed = bare || name.is_empty() || name == "returned";
     match before.ends_with("socket ") {
         true => Some(format!("unix:{name}").into()),
-        false if name.is_empty() || bare => None,
+        false if unnamed => None,
         false => Some(name.into()),
     }
 }
