@@ -21,7 +21,7 @@ use super::{
     quiet::{of_symptoms, symptomless},
     relation::{of_another_client, relevance},
     scope::{Scope, scopes},
-    symptom::{self, FOLLOWS},
+    symptom::{self, FOLLOWS, SUSPECTED},
     wording::{Adviser, fields, fill},
 };
 use crate::{
@@ -54,8 +54,6 @@ const PASSED_ON: &[&str] = &[
     "healthcheck-failing",
     "invalid-response",
 ];
-/// What a line weighs from which something can only be suspected.
-const SUSPECTED: f64 = 0.2;
 /// Causes that are listed, at most.
 const LISTED: usize = 12;
 

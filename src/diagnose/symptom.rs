@@ -222,6 +222,7 @@ pub fn verdict(scene: &Scene, symptom: &View, causes: &[Cause], symptoms: bool) 
     let running = scene.gateways.iter().any(crate::model::Gateway::running);
     if scene.excerpt() {
         return match causes.first() {
+            Some(cause) if cause.evidence_for.iter().all(|evidence| evidence.weight <= SUSPECTED) => Verdict::Unknown,
             Some(_) => Verdict::Critical,
             None if scene.logs.is_empty() || symptoms => Verdict::Unknown,
             None => Verdict::Ok,
@@ -269,6 +270,8 @@ pub fn headline(scene: &Scene, symptom: &View, verdict: Verdict, causes: &[Cause
     }
 }
 
+/// What a line weighs from which something can only be suspected.
+pub(super) const SUSPECTED: f64 = 0.2;
 /// What is said of an excerpt whose lines name no cause.
 pub(super) const FOLLOWS: &str = "these lines tell what follows from a fault, and not from which";
 

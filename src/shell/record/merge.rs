@@ -41,7 +41,7 @@ pub(super) fn floods(observations: &mut Vec<Stamped>) {
         if let Observation::Log(batch) = &mut observations[*last].observation {
             let own = mem::take(&mut batch.counts);
             merged.add(LogBatch { counts: own, ..batch.clone() });
-            (batch.counts, batch.dropped) = (merged.counts, merged.dropped);
+            (batch.counts, batch.dropped) = (merged.counts.into_iter().flatten().collect(), merged.dropped);
         }
     }
     let mut gone: Vec<usize> = of_source.into_values().flat_map(|places| places[..places.len() - 1].to_vec()).collect();
@@ -55,7 +55,8 @@ pub(super) fn floods(observations: &mut Vec<Stamped>) {
 
 #[derive(Default)]
 struct Merged {
-    counts: Vec<LogCount>,
+    /// In the order in which they came last: of several that came at one time the last is the newest.
+    counts: Vec<Option<LogCount>>,
     /// Place in `counts` by second and group.
     index: HashMap<(Option<i64>, String), usize>,
     dropped: u64,
@@ -65,15 +66,17 @@ impl Merged {
     fn add(&mut self, batch: LogBatch) {
         self.dropped += batch.dropped;
         for count in batch.counts {
-            let Some(at) = self.index.get(&(count.second, count.key.clone())) else {
-                self.index.insert((count.second, count.key.clone()), self.counts.len());
-                self.counts.push(count);
-                continue;
-            };
-            let known = &mut self.counts[*at];
-            known.count = known.count.saturating_add(count.count);
-            known.later.extend(count.later);
-            known.last = Some(count.last.unwrap_or(count.first));
+            let before = self.index.insert((count.second, count.key.clone()), self.counts.len());
+            let known = before.and_then(|at| self.counts[at].take());
+            self.counts.push(Some(match known {
+                Some(known) => LogCount {
+                    count: known.count.saturating_add(count.count),
+                    later: [known.later, count.later].concat(),
+                    last: Some(count.last.unwrap_or(count.first)),
+                    ..known
+                },
+                None => count,
+            }));
         }
     }
 }

@@ -258,7 +258,10 @@ impl Writer {
             }
             let bytes: usize = together.iter().map(|stamped| merge::bytes(&stamped.observation)).sum();
             pace.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            merge::floods(&mut together);
+            // What is recorded of one pass is told as it came.
+            if pace.paced.load(Ordering::Relaxed) {
+                merge::floods(&mut together);
+            }
             for stamped in together.drain(..) {
                 self.take(stamped);
                 if self.piece.len() >= PIECE {
