@@ -17,6 +17,16 @@ pub fn ourselves() -> (u32, u32, Vec<u32>) {
     (uid.as_raw(), gid.as_raw(), groups.into_iter().map(rustix::process::Gid::as_raw).collect())
 }
 
+/// As whom a process acts, by its status file (proc_pid_status(5)): the effective ids, and the user's number for a name.
+pub fn acting(status: &str) -> Option<Identity> {
+    let ids = |key: &str| -> Vec<u32> {
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
+        line.unwrap_or_default().split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect()
+    };
+    let (uid, gid) = (*ids("Uid:").get(1)?, *ids("Gid:").get(1)?);
+    Some(Identity { name: uid.to_string(), uid, gid, groups: ids("Groups:") })
+}
+
 /// Whether we already act as this user. Supplementary groups count too: a private socket may be reached only by them.
 /// Root passes with any groups (capabilities(7): CAP_DAC_OVERRIDE).
 pub fn is_ours(identity: &Identity) -> bool {

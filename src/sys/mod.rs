@@ -67,7 +67,7 @@ pub use dns::{Dns, NameError};
 pub use editor::Editor;
 pub use files::{FILE_BYTES, FileError, FileInfo, FileKind, Root};
 pub use gauges::{DiskUse, disk_use, space};
-pub use identity::{assume, can_assume, die_with_parent, is_ours, ourselves};
+pub use identity::{acting, assume, can_assume, die_with_parent, is_ours, ourselves};
 pub use instances::{Others, instances};
 pub use journal::{JOURNAL_UNITS, JOURNALS, JournalQuery, JournalStream, has_journal};
 pub use kmsg::{KernelLog, KernelRead};

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{FileError, Root};
+use super::{FileError, Root, acting};
 use crate::model::{Identity, ProcessInfo};
 
 /// Processes looked at in one scan, at most: beyond it the host has another problem, and we must not be a second one.
@@ -202,12 +202,7 @@ fn one(root: &Root, pid: u32, users: &Users, boot: Option<u64>) -> Option<Proces
     let line = Line::read(root, pid)?;
     let started = line.started_s(boot);
     let status = root.text(dir.join("status")).unwrap_or_default();
-    let ids = |key: &str| -> Vec<u32> {
-        let line = status.lines().find_map(|line| line.strip_prefix(key));
-        line.unwrap_or_default().split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect()
-    };
-    let (uids, gids) = (ids("Uid:"), ids("Gid:"));
-    let uid = *uids.get(1)?;
+    let identity = acting(&status)?;
     let (cmdline, _) = root.read_at_most(&dir.join("cmdline"), CMDLINE_BYTES).unwrap_or_default();
     let argv = cmdline.split(|byte| *byte == 0).filter(|arg| !arg.is_empty());
     let net_ns = root.readlink(&dir.join("ns/net")).ok();
@@ -217,7 +212,7 @@ fn one(root: &Root, pid: u32, users: &Users, boot: Option<u64>) -> Option<Proces
         name: line.name,
         argv: argv.map(|arg| String::from_utf8_lossy(arg).into_owned()).collect(),
         exe: root.readlink(&dir.join("exe")).ok(),
-        identity: Identity { name: users.name(uid), uid, gid: *gids.get(1)?, groups: ids("Groups:") },
+        identity: Identity { name: users.name(identity.uid), ..identity },
         start_ticks: line.started,
         started,
         state: line.state,

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::{super::off_thread, environment};
 use crate::{
-    model::{ConfigTest, Gateway, Identity, Place, RunState},
-    sys::{ConfigTestJob, ConfigTested, NOT_MADE, Sys, can_assume},
+    model::{ConfigTest, Gateway, Place, RunState},
+    sys::{ConfigTestJob, ConfigTested, NOT_MADE, Sys, acting, can_assume},
 };
 
 /// Name of the command in [`Gateway::commands`] that this program runs itself: binary, then arguments.
@@ -60,7 +60,7 @@ async fn prepare(sys: &Sys, gateway: &Gateway) -> Result<ConfigTestJob, String> 
             job.like = Some(pid);
             let root = sys.root.clone();
             let status = off_thread(move || root.text(format!("/proc/{pid}/status")).ok()).await.flatten();
-            job.identity = status.and_then(|status| master(&status));
+            job.identity = status.and_then(|status| acting(&status)).filter(|user| user.uid != 0);
         }
         RunState::Stopped { .. } => {
             job.program = PathBuf::from(binary);
@@ -71,16 +71,6 @@ async fn prepare(sys: &Sys, gateway: &Gateway) -> Result<ConfigTestJob, String> 
         }
     }
     Ok(job)
-}
-
-/// As whom a process acts, by its status file (proc_pid_status(5)). `None` where that is root.
-fn master(status: &str) -> Option<Identity> {
-    let ids = |key: &str| -> Vec<u32> {
-        let line = status.lines().find_map(|line| line.strip_prefix(key));
-        line.unwrap_or_default().split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect()
-    };
-    let (uid, gid) = (*ids("Uid:").get(1)?, *ids("Gid:").get(1)?);
-    (uid != 0).then(|| Identity { name: uid.to_string(), uid, gid, groups: ids("Groups:") })
 }
 
 fn judge(tested: &ConfigTested) -> Judgement {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     model::{ConfigTest, Gateway, Place, RunState},
-    sys::{ConfigTestJob, ConfigTested, FileKind, NOT_MADE, Root, Sys, can_assume},
+    sys::{ConfigTestJob, ConfigTested, FileKind, NOT_MADE, Root, Sys, acting, can_assume},
 };
 
 /// Name of the command in [`Gateway::commands`] that this program runs itself: binary, then arguments.
@@ -61,21 +61,12 @@ fn prepare(sys: &Sys, gateway: &Gateway) -> Result<ConfigTestJob, String> {
             // A reload is made by the image that runs, whatever lies on disk by now.
             job.program = PathBuf::from(format!("/proc/{pid}/exe"));
             job.like = Some(pid);
-            job.identity = sys.root.text(format!("/proc/{pid}/status")).ok().and_then(|status| master(&status));
+            job.identity =
+                sys.root.text(format!("/proc/{pid}/status")).ok().and_then(|status| acting(&status)).filter(|user| user.uid != 0);
         }
         RunState::Stopped { .. } => job.program = PathBuf::from(binary),
     }
     Ok(job)
-}
-
-/// As whom a process acts, by its status file (proc_pid_status(5)). `None` where that is root.
-fn master(status: &str) -> Option<crate::model::Identity> {
-    let ids = |key: &str| -> Vec<u32> {
-        let line = status.lines().find_map(|line| line.strip_prefix(key));
-        line.unwrap_or_default().split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect()
-    };
-    let (uid, gid) = (*ids("Uid:").get(1)?, *ids("Gid:").get(1)?);
-    (uid != 0).then(|| crate::model::Identity { name: uid.to_string(), uid, gid, groups: ids("Groups:") })
 }
 
 /// Covers what it tried to write: an existing file or directory itself, else the directory in which it is to be made.
