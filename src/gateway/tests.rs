@@ -10,6 +10,10 @@ use crate::{
     sys::Root,
 };
 
+mod trees;
+
+pub(super) use trees::{stock, tree};
+
 /// Lines that mean nothing, in every one of these languages.
 const NOISE: &[&str] = &["", "   ", "# a comment } { ; \"", "\t# <VirtualHost> server x 1.2.3.4:5", "#"];
 

@@ -1,27 +1,13 @@
 //! Whole configurations, in the shape of the distributions' own and of what people make of them.
 
-use super::*;
+use super::{
+    super::tests::{stock, tree},
+    *,
+};
 use crate::model::{Role, Route, Site};
 
 mod agrees;
 mod meaning;
-
-/// A tree of a distribution below `tests/roots`.
-fn stock(name: &str) -> Root {
-    Root::below(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/roots").join(name))
-}
-
-/// A tree with these files.
-fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
-    let dir = tempfile::tempdir().expect("temporary directory");
-    for (path, text) in files {
-        let path = dir.path().join(path.trim_start_matches('/'));
-        std::fs::create_dir_all(path.parent().expect("parent")).expect("directory");
-        std::fs::write(path, text).expect("file");
-    }
-    let root = Root::below(dir.path());
-    (dir, root)
-}
 
 fn process(pid: u32, ppid: u32, line: &str, user: (&str, u32)) -> ProcessInfo {
     let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();

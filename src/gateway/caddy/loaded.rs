@@ -59,8 +59,9 @@ mod tests {
     };
 
     use super::super::{
+        super::tests::tree as files,
         look,
-        tests::{files, init, only, process},
+        tests::{init, only, process},
     };
     use crate::gateway::Overrides;
 

@@ -2,27 +2,13 @@
 
 use std::{fmt::Write as _, path::PathBuf, process::Command, time::Instant};
 
-use super::*;
+use super::{
+    super::tests::{stock, tree as files},
+    *,
+};
 use crate::model::{ANSWERS, Identity, PathMatch, Protocol, Reuse, Role, Route};
 
 mod meaning;
-
-/// A tree of a distribution below `tests/roots`.
-fn stock(name: &str) -> Root {
-    Root::below(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/roots").join(name))
-}
-
-/// A tree with these files.
-pub(super) fn files(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
-    let dir = tempfile::tempdir().expect("temporary directory");
-    for (path, text) in files {
-        let path = dir.path().join(path.trim_start_matches('/'));
-        std::fs::create_dir_all(path.parent().expect("parent")).expect("directory");
-        std::fs::write(path, text).expect("file");
-    }
-    let root = Root::below(dir.path());
-    (dir, root)
-}
 
 pub(super) fn process(pid: u32, argv: &[&str]) -> ProcessInfo {
     ProcessInfo {

@@ -2,29 +2,15 @@
 
 use std::path::Path;
 
-use super::*;
+use super::{
+    super::tests::{stock, tree},
+    *,
+};
 use crate::model::{ANSWERS, LogFormat, ProcessInfo, Role, Route, Site};
 
 mod agrees;
 mod meaning;
 mod tls;
-
-/// A tree of a distribution below `tests/roots`.
-fn stock(name: &str) -> Root {
-    Root::below(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/roots").join(name))
-}
-
-/// A tree with these files.
-fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
-    let dir = tempfile::tempdir().expect("temporary directory");
-    for (path, text) in files {
-        let path = dir.path().join(path.trim_start_matches('/'));
-        std::fs::create_dir_all(path.parent().expect("parent")).expect("directory");
-        std::fs::write(path, text).expect("file");
-    }
-    let root = Root::below(dir.path());
-    (dir, root)
-}
 
 fn process(pid: u32, ppid: u32, title: &str, user: (&str, u32)) -> ProcessInfo {
     ProcessInfo {

@@ -1,18 +1,7 @@
 //! Files in the shape of distributions and of the products' documentation.
 
-use super::*;
+use super::{super::tests::tree, *};
 use crate::model::{Identity, PathMatch};
-
-fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
-    let dir = tempfile::tempdir().expect("temporary directory");
-    for (path, text) in files {
-        let path = dir.path().join(path.trim_start_matches('/'));
-        std::fs::create_dir_all(path.parent().expect("parent")).expect("directory");
-        std::fs::write(path, text).expect("file");
-    }
-    let root = Root::below(dir.path());
-    (dir, root)
-}
 
 fn process(pid: u32, ppid: u32, line: &str) -> ProcessInfo {
     let argv = shlex::split(line).expect("words");
