@@ -75,6 +75,13 @@ pub struct LogCount {
     pub last: Option<String>,
 }
 
+impl LogCount {
+    /// Bytes of its text.
+    pub fn bytes(&self) -> usize {
+        self.key.len() + self.first.len() + self.last.as_ref().map_or(0, String::len)
+    }
+}
+
 /// What was read from one log at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogBatch {

@@ -16,41 +16,34 @@ const FEW: usize = 8;
 /// Bytes of text in an observation, as far as it is one that can be large and comes often.
 pub(super) fn bytes(observation: &Observation) -> usize {
     let Observation::Log(batch) = observation else { return 0 };
-    let of = |count: &LogCount| count.key.len() + count.first.len() + count.last.as_ref().map_or(0, String::len);
-    batch.counts.iter().map(of).sum()
+    batch.counts.iter().map(LogCount::bytes).sum()
 }
 
-/// Merges the batches of each log that came often into its last one. The order of what is left stays.
-pub(super) fn floods(observations: &mut Vec<Stamped>) {
-    let mut of_source: HashMap<(String, bool), Vec<usize>> = HashMap::new();
-    for (at, stamped) in observations.iter().enumerate() {
+/// The batches of each log that came often become its last one. The order of what is left stays.
+pub(super) fn floods(observations: Vec<Stamped>) -> impl Iterator<Item = Stamped> {
+    let of = |batch: &LogBatch| (batch.source.clone(), batch.lookback);
+    let mut left: HashMap<(String, bool), usize> = HashMap::new();
+    for stamped in &observations {
         if let Observation::Log(batch) = &stamped.observation {
-            of_source.entry((batch.source.clone(), batch.lookback)).or_default().push(at);
+            *left.entry(of(batch)).or_default() += 1;
         }
     }
-    of_source.retain(|_, places| places.len() > FEW);
-    for places in of_source.values() {
-        let Some((last, before)) = places.split_last() else { continue };
-        let mut merged = Merged::default();
-        for at in before {
-            // A mark in its place, which is taken out below.
-            if let Observation::Log(batch) = mem::replace(&mut observations[*at].observation, Observation::End) {
-                merged.add(batch);
+    left.retain(|_, batches| *batches > FEW);
+    let mut merged: HashMap<(String, bool), Merged> = HashMap::new();
+    observations.into_iter().filter_map(move |mut stamped| {
+        if let Observation::Log(batch) = &mut stamped.observation
+            && let Some(left) = left.get_mut(&of(batch))
+        {
+            let merged = merged.entry(of(batch)).or_default();
+            merged.add(mem::take(&mut batch.counts), batch.dropped);
+            *left -= 1;
+            if *left > 0 {
+                return None;
             }
+            (batch.counts, batch.dropped) = (merged.counts.drain(..).flatten().collect(), merged.dropped);
         }
-        if let Observation::Log(batch) = &mut observations[*last].observation {
-            let own = mem::take(&mut batch.counts);
-            merged.add(LogBatch { counts: own, ..batch.clone() });
-            (batch.counts, batch.dropped) = (merged.counts.into_iter().flatten().collect(), merged.dropped);
-        }
-    }
-    let mut gone: Vec<usize> = of_source.into_values().flat_map(|places| places[..places.len() - 1].to_vec()).collect();
-    gone.sort_unstable();
-    let mut at = 0;
-    observations.retain(|_| {
-        at += 1;
-        gone.binary_search(&(at - 1)).is_err()
-    });
+        Some(stamped)
+    })
 }
 
 #[derive(Default)]
@@ -63,9 +56,9 @@ struct Merged {
 }
 
 impl Merged {
-    fn add(&mut self, batch: LogBatch) {
-        self.dropped += batch.dropped;
-        for count in batch.counts {
+    fn add(&mut self, counts: Vec<LogCount>, dropped: u64) {
+        self.dropped += dropped;
+        for count in counts {
             let before = self.index.insert((count.second, count.key.clone()), self.counts.len());
             let known = before.and_then(|at| self.counts[at].take());
             self.counts.push(Some(match known {
@@ -106,7 +99,7 @@ mod tests {
         let mut all: Vec<Stamped> = (0..40).map(|n| batch(n * 20, "a.log", if n % 2 == 0 { "x" } else { "y" }, n)).collect();
         all.insert(25, done.clone());
         all.insert(3, batch(50, "b.log", "z", 0));
-        floods(&mut all);
+        let all: Vec<Stamped> = floods(all).collect();
         let [calm, before, flood] = all.as_slice() else { panic!("{all:?}") };
         assert_eq!((calm, before), (&batch(50, "b.log", "z", 0), &done));
         assert_eq!(flood.at.run_ms, 39 * 20);
@@ -119,8 +112,6 @@ mod tests {
     #[test]
     fn few_stay_as_they_are() {
         let before: Vec<Stamped> = (0..FEW as u64).map(|n| batch(n, "a.log", "x", n)).collect();
-        let mut after = before.clone();
-        floods(&mut after);
-        assert_eq!(after, before);
+        assert_eq!(floods(before.clone()).collect::<Vec<_>>(), before);
     }
 }

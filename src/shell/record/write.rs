@@ -260,7 +260,7 @@ impl Writer {
             pace.bytes.fetch_sub(bytes, Ordering::Relaxed);
             // What is recorded of one pass is told as it came.
             if pace.paced.load(Ordering::Relaxed) {
-                merge::floods(&mut together);
+                together = merge::floods(together).collect();
             }
             for stamped in together.drain(..) {
                 self.take(stamped);

@@ -336,7 +336,7 @@ impl Batcher {
             // What is read from end to end goes nowhere but into the scene.
             while self.span || batch.counts.len() < COUNTS && bytes < BATCH_BYTES {
                 let Some(count) = counts.next() else { break };
-                bytes += count.key.len() + count.first.len() + count.last.as_ref().map_or(0, String::len);
+                bytes += count.bytes();
                 batch.counts.push(count);
             }
             self.ready.push(batch);
