@@ -232,11 +232,11 @@ fn connection(text: &str) -> (Option<u64>, &str) {
 fn is_nginxs(line: &NginxErrorLine<'_>) -> bool {
     let message = line.message;
     // A whole line behind words that are not nginx's ends like this, too.
-    let whole = LEVELS.iter().any(|level| message.contains(&format!(" [{level}] ")));
+    let whole = || LEVELS.iter().any(|level| message.contains(&format!(" [{level}] ")));
     // What somebody put before it is no part of it, and the rest of a line that was wrapped is no line.
     let first = message.split(' ').next().unwrap_or_default();
     let own = first.ends_with("()") || ["upstream", "no", "peer", "client", "an", "FastCGI"].contains(&first);
-    !whole && own && DOING.iter().any(|doing| message.ends_with(doing))
+    own && DOING.iter().any(|doing| message.ends_with(doing)) && !whole()
         || BEGINS.iter().any(|begin| message.starts_with(begin))
         || message.contains(" worker_connections are not enough")
         || message.contains(" could not be resolved (") && system_error(message).is_some()
