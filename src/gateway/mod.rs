@@ -29,6 +29,7 @@ mod nginx;
 mod packages;
 mod reading;
 mod recognised;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod texts;

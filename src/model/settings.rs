@@ -63,8 +63,8 @@ impl Index<&str> for Settings {
     }
 }
 
-impl From<BTreeMap<String, Setting>> for Settings {
-    fn from(all: BTreeMap<String, Setting>) -> Self {
+impl<N: Into<CompactString>> From<BTreeMap<N, Setting>> for Settings {
+    fn from(all: BTreeMap<N, Setting>) -> Self {
         Self(all.into_iter().map(|(name, setting)| (name.into(), setting)).collect())
     }
 }
@@ -77,7 +77,7 @@ impl Serialize for Settings {
 
 impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        BTreeMap::deserialize(from).map(Self::from)
+        BTreeMap::<String, _>::deserialize(from).map(Self::from)
     }
 }
 

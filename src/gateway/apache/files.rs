@@ -59,7 +59,7 @@ impl<'w> Files<'w> {
             let [url, dir, ..] = args.as_slice() else { return None };
             Some((url.trim_end_matches('/').to_owned(), dir.trim_end_matches('/').to_owned()))
         };
-        let aliases = scope.all("alias").iter().filter_map(alias).collect();
+        let aliases = scope.all("alias").filter_map(|one| alias(&one)).collect();
         let documents = documents.trim_end_matches('/').to_owned();
         Self { root: world.root, documents, indexes: indexes.into_iter().take(INDEXES).collect(), aliases }
     }

@@ -14,12 +14,12 @@ pub fn settings(tree: &[Directive], modules: &Modules) -> BTreeMap<String, Setti
     let scope = Scope::default().within(tree);
     let mut out = BTreeMap::new();
     for (name, key) in [("MaxRequestWorkers", "maxrequestworkers"), ("MaxRequestWorkers", "maxclients")] {
-        if let Some(setting) = scope.setting(key) {
+        if let Some(setting) = scope.get(key).map(Directive::setting) {
             out.entry(name.to_owned()).or_insert(setting);
         }
     }
     for (name, key) in [("ServerLimit", "serverlimit"), ("ThreadsPerChild", "threadsperchild")] {
-        out.extend(scope.setting(key).map(|setting| (name.to_owned(), setting)));
+        out.extend(scope.get(key).map(Directive::setting).map(|setting| (name.to_owned(), setting)));
     }
     let number = |key: &str, default: u64| scope.value(key).map_or(Some(default), |value| value.parse().ok());
     let mpm = MPMS.iter().find(|(module, ..)| modules.has(module));

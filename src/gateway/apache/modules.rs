@@ -59,8 +59,8 @@ const OF: &[(&str, &[&str])] = &[
 /// The modules.
 #[derive(Debug, Clone, Default)]
 pub struct Modules {
-    /// By source file: `mod_proxy.c`.
-    files: BTreeSet<String>,
+    /// By both of their names: `mod_proxy.c` and `proxy_module`.
+    names: BTreeSet<String>,
     /// Whether what is linked in is known: else a directive may be of a module that we can't see.
     complete: bool,
 }
@@ -68,13 +68,14 @@ pub struct Modules {
 impl Modules {
     /// Those of a binary. `None`: it could not be read.
     pub fn linked(linked: Option<&[String]>) -> Self {
-        let core = ["core.c", "http_core.c", "mod_so.c"].map(str::to_owned);
-        Self { files: core.into_iter().chain(linked.unwrap_or_default().iter().cloned()).collect(), complete: linked.is_some() }
+        let core = ["core.c", "http_core.c", "mod_so.c"];
+        let all = core.into_iter().chain(linked.unwrap_or_default().iter().map(String::as_str));
+        Self { names: all.flat_map(|file| [identifier(file), file.to_owned()]).collect(), complete: linked.is_some() }
     }
 
     /// `LoadModule proxy_module modules/mod_proxy.so`.
     pub fn load(&mut self, identifier: &str) {
-        self.files.insert(source_file(identifier));
+        self.names.extend([source_file(identifier), identifier.to_owned()]);
     }
 
     /// Whether a module is not there. Where even mod_proxy is not, what is read is a part of a configuration, and nothing is said.
@@ -84,7 +85,7 @@ impl Modules {
 
     /// Whether `<IfModule>` finds it: by identifier or by source file.
     pub fn has(&self, name: &str) -> bool {
-        self.files.contains(name) || self.files.contains(&source_file(name))
+        self.names.contains(name)
     }
 
     /// The module without which this directive is unknown. `None`: it is there, or we can't tell.
@@ -99,6 +100,17 @@ fn source_file(identifier: &str) -> String {
     match ODD.iter().find(|(known, _)| *known == identifier) {
         Some((_, file)) => (*file).to_owned(),
         None => identifier.strip_suffix("_module").map_or_else(|| identifier.to_owned(), |name| format!("mod_{name}.c")),
+    }
+}
+
+/// `mod_proxy.c` is `proxy_module`.
+fn identifier(source_file: &str) -> String {
+    match ODD.iter().find(|(_, file)| *file == source_file) {
+        Some((identifier, _)) => (*identifier).to_owned(),
+        None => source_file
+            .strip_prefix("mod_")
+            .and_then(|name| name.strip_suffix(".c"))
+            .map_or_else(|| source_file.to_owned(), |name| format!("{name}_module")),
     }
 }
 

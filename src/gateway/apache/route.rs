@@ -189,7 +189,7 @@ fn reuse(scope: &Scope<'_>, own: &Parameters, protocol: Protocol, at: &Directive
     let flag = |key: &str| own.get(key).map(|setting| setting.value.eq_ignore_ascii_case("on"));
     // Each request on a connection of its own, as the manual advises against resets (mod_proxy_http, "Request Bodies").
     let told = ["proxy-nokeepalive", "proxy-initial-not-pooled", "force-proxy-request-1.0"];
-    let never = scope.all("setenv").iter().any(|one| told.contains(&one.first().as_str()));
+    let never = scope.all("setenv").any(|one| told.contains(&one.first().as_str()));
     let by_worker = matches!(at.name.as_str(), "proxypass" | "proxypassmatch" | "jkmount");
     let by_default = by_worker && matches!(protocol, Protocol::Http | Protocol::Https | Protocol::Ajp);
     let kept = match (flag("disablereuse"), flag("enablereuse")) {
@@ -245,12 +245,19 @@ fn params(here: &Here<'_>, target: &Target) -> Vec<(String, String)> {
 }
 
 fn settings(scope: &Scope<'_>, own: Parameters) -> BTreeMap<String, Setting> {
-    let mut found: BTreeMap<String, Setting> = own;
-    for (name, default) in SETTINGS {
-        let default = default.map(|value| Setting { value: value.into(), at: None });
-        if let Some(setting) = scope.setting(&name.to_ascii_lowercase()).or(default) {
-            found.insert((*name).to_owned(), setting);
+    let mut found: BTreeMap<String, Setting> = BTreeMap::new();
+    // What is set is far less than what could be.
+    for directive in scope.in_force() {
+        if let Some((name, _)) = SETTINGS.iter().find(|(name, _)| name.eq_ignore_ascii_case(&directive.name)) {
+            found.entry((*name).to_owned()).or_insert_with(|| directive.setting());
         }
     }
+    for (name, default) in SETTINGS {
+        if let Some(default) = default {
+            found.entry((*name).to_owned()).or_insert_with(|| Setting { value: (*default).into(), at: None });
+        }
+    }
+    // A worker's words are lower case, and none of these.
+    found.extend(own);
     found
 }

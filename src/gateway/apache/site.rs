@@ -45,7 +45,7 @@ const PER_REQUEST: usize = 200;
 pub fn sites<'a>(world: &mut World<'a>, tree: &'a [Directive], start: &Start) -> Vec<Site> {
     let hosts: Vec<&Directive> = tree.iter().filter(|one| one.name == "virtualhost" && one.block.is_some()).collect();
     let ports = vhost::ports(tree, &mut world.problems);
-    let outer = Scope::default().within(tree);
+    let outer = Scope::new(tree);
     let main_tls = outer.on("sslengine");
     let tls = |host: &Directive| host.children().iter().rev().find(|one| one.name == "sslengine").map_or(main_tls, Directive::on);
     let specs: Vec<_> = hosts.iter().map(|host| (vhost::specs(host), tls(host))).collect();

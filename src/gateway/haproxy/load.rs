@@ -100,8 +100,13 @@ impl Line {
 
     /// Whether it begins with these words.
     pub fn is(&self, words: &[&str]) -> bool {
-        let mut have = self.words();
-        words.iter().all(|want| have.next() == Some(want))
+        // Asked of every line for every setting, so no word is looked for that is not there.
+        let mut left = Some(&*self.text);
+        words.iter().all(|want| {
+            let Some(rest) = left.and_then(|text| text.strip_prefix(want)) else { return false };
+            left = rest.strip_prefix(BETWEEN);
+            left.is_some() || rest.is_empty()
+        })
     }
 }
 
@@ -150,7 +155,7 @@ impl Loaded {
 
     /// The second word of the last line of `global` that begins so.
     pub fn global_value(&self, key: &str) -> Option<&str> {
-        self.global().filter(|line| line.word(0) == key).last().map(|line| line.word(1)).filter(|value| !value.is_empty())
+        self.global().filter(|line| line.is(&[key])).last().map(|line| line.word(1)).filter(|value| !value.is_empty())
     }
 
     fn problem(&mut self, at: Place, what: impl Into<String>) {
@@ -306,5 +311,23 @@ fn inherit(out: &mut Loaded) {
             last = Some(at);
         }
         out.sections[at].defaults = defaults;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_known_by_whole_words() {
+        let line = Line::new(&["option".into(), "httpclose".into()], &Arc::new(PathBuf::new()), 1);
+        assert!(line.is(&["option"]) && line.is(&["option", "httpclose"]));
+        assert!(
+            !line.is(&["opt"])
+                && !line.is(&["option", "http"])
+                && !line.is(&["option", "httpclose", "x"])
+                && !line.is(&["httpclose"])
+        );
+        assert_eq!((line.word(1), line.word(2), line.len()), ("httpclose", "", 2));
     }
 }

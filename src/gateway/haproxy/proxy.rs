@@ -46,13 +46,13 @@ impl<'a> Proxy<'a> {
 
     /// Its own lines that begin with this word.
     pub fn own(&self, word: &'static str) -> impl Iterator<Item = &'a Line> + use<'a> {
-        self.section.lines.iter().filter(move |line| line.word(0) == word)
+        self.section.lines.iter().filter(move |line| line.is(&[word]))
     }
 
     /// All lines that begin with this word, those of its defaults first.
     pub fn all(&self, word: &'static str) -> impl Iterator<Item = &'a Line> + use<'a> {
         let sections: Vec<&'a Section> = self.chain().collect();
-        sections.into_iter().rev().flat_map(|section| &section.lines).filter(move |line| line.word(0) == word)
+        sections.into_iter().rev().flat_map(|section| &section.lines).filter(move |line| line.is(&[word]))
     }
 
     /// The line that is in force: its own last one, else that of its defaults.

@@ -9,7 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{scope::Scope, tree::Directive};
+use compact_str::CompactString;
+
+use super::{scope::Scope, target::Module, tree::Directive};
 use crate::{
     model::{ANSWERS, Place, Setting, Settings, TURNS},
     sys::{FileKind, Root},
@@ -81,14 +83,14 @@ pub fn missed(scope: &Scope<'_>) -> Option<Answer> {
 }
 
 /// The status that `error_page` makes of an upstream's, where nginx looks at those at all (`proxy_intercept_errors`).
-pub fn turns(scope: &Scope<'_>, prefix: &str) -> Option<(String, Setting)> {
-    let answer = turned(scope).filter(|_| scope.on(&format!("{prefix}intercept_errors")))?;
-    Some((TURNS.to_owned(), Setting { value: answer.words.into(), at: Some(answer.at) }))
+pub fn turns(scope: &Scope<'_>, module: Module) -> Option<(CompactString, Setting)> {
+    let answer = turned(scope).filter(|_| scope.on(&module.key("intercept_errors")))?;
+    Some((TURNS.into(), Setting { value: answer.words.into(), at: Some(answer.at) }))
 }
 
 /// An `error_page 404 =502 /x` that makes a failure of what is none.
 fn turned(scope: &Scope<'_>) -> Option<Answer> {
-    scope.all("error_page").iter().find_map(|one| {
+    scope.nearest("error_page").iter().find_map(|one| {
         let made = one.args.iter().find_map(|arg| arg.strip_prefix('=')).and_then(|code| code.parse::<u16>().ok())?;
         (made >= FAILURES_FROM).then(|| Answer { words: written(one, 0), at: one.place() })
     })
@@ -104,7 +106,7 @@ fn of_return(one: &Directive, scope: &Scope<'_>) -> Option<Answer> {
     if status < PAGES_FROM || one.args.len() > 1 {
         return Some(plain);
     }
-    let pages = scope.all("error_page");
+    let pages = scope.nearest("error_page");
     let Some(page) = pages.iter().find(|page| page.args.iter().any(|arg| arg == first)) else { return Some(plain) };
     match page.args.iter().find_map(|arg| arg.strip_prefix('=')) {
         // What stands at the page's own address decides.

@@ -1,12 +1,17 @@
 //! `listen` and its defaults.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr},
+};
+
+use foldhash::fast::RandomState;
 
 use super::{
     target::{Authority, address, authority},
     tree::{Directive, Problems},
 };
-use crate::model::{Address, Listen, Place};
+use crate::model::{Address, Listen, Place, Site};
 
 /// Ports of one range that are kept (`listen 8000-8100` of the stream module).
 const RANGE: u16 = 16;
@@ -76,17 +81,19 @@ fn split_port(text: &str) -> Option<(&str, u16)> {
 }
 
 /// TLS and PROXY protocol belong to the address, not to the server: one `ssl` turns it on for all that share it.
-pub fn share_flags<'l>(all: impl Iterator<Item = &'l mut Listen>) {
-    let mut by_address: std::collections::HashMap<Address, Vec<&mut Listen>> = std::collections::HashMap::new();
-    for listen in all {
-        by_address.entry(listen.address.clone()).or_default().push(listen);
+pub fn share_flags(sites: &mut [Site]) {
+    let mut by_address: HashMap<Address, (bool, bool), RandomState> = HashMap::default();
+    for listen in sites.iter().flat_map(|site| &site.listens) {
+        if let Some((tls, proxy_protocol)) = by_address.get_mut(&listen.address) {
+            *tls |= listen.tls;
+            *proxy_protocol |= listen.proxy_protocol;
+        } else {
+            by_address.insert(listen.address.clone(), (listen.tls, listen.proxy_protocol));
+        }
     }
-    for mut same in by_address.into_values() {
-        let tls = same.iter().any(|listen| listen.tls);
-        let proxy_protocol = same.iter().any(|listen| listen.proxy_protocol);
-        for listen in &mut same {
-            listen.tls = tls;
-            listen.proxy_protocol = proxy_protocol;
+    for listen in sites.iter_mut().flat_map(|site| &mut site.listens) {
+        if let Some(flags) = by_address.get(&listen.address) {
+            (listen.tls, listen.proxy_protocol) = *flags;
         }
     }
 }

@@ -144,13 +144,18 @@ fn gateway(root: &Root, instance: Instance, loaded: Loaded, overrides: &Override
     blind.extend(logs.blind);
     let mut commands = commands(&instance, &logs.sources, overrides);
     commands.extend(live::way(root, &tree));
+    let (identity, settings, resolvers) =
+        (identity(root, &instance, &main), limits::settings(root, &tree, &instance.state), resolvers(&tree));
+    // What was read of 20,000 servers goes before what it means is laid down for good, which is a copy.
+    drop(main);
+    drop(tree);
     Gateway {
         kind: ID.to_owned(),
         version: instance.build.version.clone(),
-        identity: identity(root, &instance, &main),
+        identity,
         commands,
-        settings: limits::settings(root, &tree, &instance.state),
-        resolvers: resolvers(&tree),
+        settings,
+        resolvers,
         state: instance.state,
         binary: instance.binary,
         config: instance.config,

@@ -36,7 +36,7 @@ pub fn reuse(
             None if !by_default => Some(false),
             Some(_) | None => connection(scope, variables, by_default),
         },
-        Protocol::Fastcgi => Some(scope.on(&format!("{}keep_conn", module.prefix))),
+        Protocol::Fastcgi => Some(scope.on(&module.key("keep_conn"))),
         Protocol::Grpc | Protocol::Grpcs => Some(true),
         Protocol::Uwsgi | Protocol::Scgi | Protocol::Ajp | Protocol::Stream => Some(false),
     };
@@ -54,7 +54,7 @@ pub fn reuse(
 
 /// Whether the request's own `Connection` header lets the connection live. `None`: a variable decides it.
 fn connection(scope: &Scope<'_>, variables: &Variables<'_, '_>, by_default: bool) -> Option<bool> {
-    let set = scope.all("proxy_set_header");
+    let set = scope.nearest("proxy_set_header");
     let header = set.iter().rev().find(|one| one.arg(0).is_some_and(|name| name.eq_ignore_ascii_case("connection")));
     // Where it is not set, nginx says `Connection: close` (ngx_http_proxy_headers), until it keeps connections by default.
     let Some(header) = header else { return Some(by_default) };

@@ -1,16 +1,15 @@
 //! One `*_pass` to a [`Route`]: where it goes, and all that is in force there.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
+
+use compact_str::CompactString;
 
 use super::{
     answers::{self, Answer},
     names,
     reuse::reuse,
     sample::Match,
-    scope::Scope,
+    scope::{Scope, setting},
     target::{Authority, Module, Target, address},
     tls::Tls,
     tree::Directive,
@@ -141,44 +140,36 @@ impl Here {
         }
     }
 
-    /// Values of nginx's variables in the sample request.
-    fn variables(&self, scope: &Scope<'_>, version: Option<&str>) -> HashMap<&'static str, String> {
-        let mut script = self.sample.clone();
-        if script.ends_with('/') {
-            script.push_str(scope.value("fastcgi_index").unwrap_or_default());
-        }
+    /// The value of one of nginx's variables in the sample request.
+    fn variable(&self, name: &str, scope: &Scope<'_>, version: Option<&str>) -> Option<String> {
         let (root, alias) = &self.root;
         // Only what the location matched is replaced by the alias; the root stands before the whole path.
         let file = |path: &str| match alias {
             Some(prefix) => format!("{root}{}", path.strip_prefix(prefix.as_str()).unwrap_or_default()),
             None => format!("{}{path}", root.trim_end_matches('/')),
         };
-        let mut known = HashMap::from([
-            ("request_filename", file(&self.sample)),
-            ("document_root", root.trim_end_matches('/').to_owned()),
-            ("realpath_root", root.trim_end_matches('/').to_owned()),
-            ("uri", self.sample.clone()),
-            ("document_uri", self.sample.clone()),
-            ("fastcgi_script_name", script),
-            ("fastcgi_path_info", String::new()),
-        ]);
-        if let Some(host) = &self.host {
-            known.extend(["host", "http_host", "ssl_server_name", "ssl_preread_server_name"].map(|name| (name, host.clone())));
+        match name {
+            "request_filename" => Some(file(&self.sample)),
+            "document_root" | "realpath_root" => Some(root.trim_end_matches('/').to_owned()),
+            "uri" | "document_uri" => Some(self.sample.clone()),
+            "fastcgi_script_name" => {
+                let index = scope.value("fastcgi_index").filter(|_| self.sample.ends_with('/'));
+                Some(format!("{}{}", self.sample, index.unwrap_or_default()))
+            }
+            "fastcgi_path_info" => Some(String::new()),
+            "host" | "http_host" | "ssl_server_name" | "ssl_preread_server_name" => self.host.clone(),
+            "server_name" => self.names.first().cloned(),
+            "nginx_version" => version.map(str::to_owned),
+            _ => None,
         }
-        if let Some(name) = self.names.first() {
-            known.insert("server_name", name.clone());
-        }
-        if let Some(version) = version {
-            known.insert("nginx_version", version.to_owned());
-        }
-        known
     }
 }
 
 /// The route of one `*_pass`. `None`: nginx would refuse it, which is noted, or there are too many.
 pub fn route<'a>(world: &mut World<'a>, scope: &Scope<'a>, here: &Here, module: Module, pass: &Directive) -> Option<Route> {
     let text = pass.arg(0)?;
-    let known = here.variables(scope, world.version);
+    let version = world.version;
+    let known = |name: &str| here.variable(name, scope, version);
     let variables = Variables { scope, maps: &world.maps, known: &known };
     // A path made of variables replaces the whole path; what server it goes to is known all the same.
     let (written, replaces) = if let Some(head) = static_head(text) {
@@ -208,7 +199,7 @@ pub fn route<'a>(world: &mut World<'a>, scope: &Scope<'a>, here: &Here, module: 
         world.problems.add(pass.place(), format!("{what}: {uri}"));
     }
     for name in ["connect_timeout", "read_timeout", "send_timeout", "timeout"] {
-        let key = format!("{}{name}", module.prefix);
+        let key = module.key(name);
         let wrong = |one: &&Directive| one.arg(0).is_some_and(|value| !value.contains('$') && units::milliseconds(value).is_none());
         if let Some(one) = scope.get(&key).filter(wrong) {
             world.problems.add(one.place(), format!("\"{key}\" directive invalid value"));
@@ -219,7 +210,7 @@ pub fn route<'a>(world: &mut World<'a>, scope: &Scope<'a>, here: &Here, module: 
     }
     let variables = Variables { scope, maps: &world.maps, known: &known };
     let mut settings = settings(scope, module);
-    settings.extend(answers::turns(scope, module.prefix));
+    settings.extend(answers::turns(scope, module));
     let unknown = servers.is_empty() && pool.is_none();
     let protocol = target.as_ref().map_or(module.protocol, |target| target.protocol);
     let speaks = protocol.tls() || text.get(..9).is_some_and(|head| head.eq_ignore_ascii_case("suwsgi://"));
@@ -240,8 +231,8 @@ pub fn route<'a>(world: &mut World<'a>, scope: &Scope<'a>, here: &Here, module: 
             _ => time(scope, module, "read_timeout").unwrap_or(TIMEOUT_MS),
         },
         header_limit: (protocol != Protocol::Stream)
-            .then(|| scope.value(&format!("{}buffer_size", module.prefix)).and_then(units::bytes).unwrap_or(BUFFER_BYTES)),
-        source: scope.value(&format!("{}bind", module.prefix)).and_then(source),
+            .then(|| scope.value(&module.key("buffer_size")).and_then(units::bytes).unwrap_or(BUFFER_BYTES)),
+        source: scope.value(&module.key("bind")).and_then(source),
         reuse: reuse(
             scope,
             module,
@@ -325,7 +316,7 @@ fn host_header(scope: &Scope<'_>, module: Module, target: Option<&Target>, varia
         | Protocol::Ajp
         | Protocol::Stream => return None,
     }
-    let set = scope.all(&format!("{}set_header", module.prefix));
+    let set = scope.nearest(&module.key("set_header"));
     let host = set.iter().rev().find(|one| one.arg(0).is_some_and(|name| name.eq_ignore_ascii_case("host")));
     let own = || target.map(Target::proxy_host);
     match host.and_then(|one| one.arg(1)) {
@@ -345,7 +336,7 @@ fn is_clients(value: &str) -> bool {
 /// `fastcgi_param` and the like, as far as their values are known for the sample request.
 fn params(scope: &Scope<'_>, module: Module, variables: &Variables<'_, '_>) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
-    for one in scope.all(&format!("{}param", module.prefix)) {
+    for one in scope.nearest(&module.key("param")) {
         let (Some(name), Some(value)) = (one.arg(0), one.arg(1)) else { continue };
         let Some(value) = variables.expand(value) else { continue };
         if value.is_empty() && one.arg(2) == Some("if_not_empty") {
@@ -365,30 +356,31 @@ fn source(text: &str) -> Option<std::net::IpAddr> {
 }
 
 fn time(scope: &Scope<'_>, module: Module, name: &str) -> Option<u64> {
-    scope.value(&format!("{}{name}", module.prefix)).and_then(units::milliseconds)
+    scope.value(&module.key(name)).and_then(units::milliseconds)
 }
 
-fn settings(scope: &Scope<'_>, module: Module) -> BTreeMap<String, Setting> {
+fn settings(scope: &Scope<'_>, module: Module) -> BTreeMap<CompactString, Setting> {
     let mut found = BTreeMap::new();
-    let own_default = |default: &str| Setting { value: default.into(), at: None };
-    for (name, default) in SETTINGS {
-        let key = format!("{}{name}", module.prefix);
-        let default = default.filter(|_| module.protocol != Protocol::Stream);
-        if let Some(setting) = scope.setting(&key).or_else(|| default.map(own_default)) {
-            found.insert(key, setting);
+    // What is set is far less than what could be.
+    for directive in scope.in_force() {
+        let of_module = directive.name.strip_prefix(module.prefix);
+        let bears = of_module.is_some_and(|name| SETTINGS.iter().any(|(known, _)| *known == name));
+        if bears || OTHER_SETTINGS.contains(&directive.name.as_str()) {
+            found.entry(directive.name.clone()).or_insert_with(|| setting(directive));
         }
     }
-    for name in OTHER_SETTINGS {
-        if let Some(setting) = scope.setting(name) {
-            found.insert((*name).to_owned(), setting);
+    for (name, default) in SETTINGS.iter().filter(|_| module.protocol != Protocol::Stream) {
+        if let Some(default) = default {
+            found.entry(module.key(name)).or_insert_with(|| Setting { value: (*default).into(), at: None });
         }
     }
     // `Connection ""` is what makes kept-alive connections to an upstream work at all.
     let header = |one: &&&Directive| one.arg(0).is_some_and(|name| name.eq_ignore_ascii_case("connection"));
-    let key = format!("{}set_header", module.prefix);
-    if let Some(one) = scope.all(&key).iter().find(header) {
+    let mut key = module.key("set_header");
+    if let Some(one) = scope.nearest(&key).iter().find(header) {
         let value = one.arg(1).unwrap_or_default().to_owned();
-        found.insert(format!("{key} Connection"), Setting { value: value.into(), at: Some(one.place()) });
+        key.push_str(" Connection");
+        found.insert(key, Setting { value: value.into(), at: Some(one.place()) });
     }
     found
 }

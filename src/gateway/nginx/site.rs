@@ -1,8 +1,12 @@
 //! `server` blocks to sites: a walk through locations that keeps what is in force at each place.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use compact_str::CompactString;
+use foldhash::fast::RandomState;
 
 use super::{
     answers,
@@ -28,7 +32,7 @@ pub fn http<'a>(world: &mut World<'a>, main: &Scope<'a>, block: &'a [Directive],
         site.routes = routes(world, &outer, server.children(), &site);
         sites.push(site.compact());
     }
-    share_flags(sites.iter_mut().flat_map(|site| &mut site.listens));
+    share_flags(&mut sites);
     without_ignored(&mut sites);
     sites
 }
@@ -36,17 +40,25 @@ pub fn http<'a>(world: &mut World<'a>, main: &Scope<'a>, block: &'a [Directive],
 /// Takes out servers that no request reaches: another before them has each of their names at each of their addresses ("conflicting
 /// server name ... ignored", ngx_http_server_names), and they are the default of none.
 fn without_ignored(sites: &mut Vec<Site>) {
-    let mut seen: HashSet<(Address, String)> = HashSet::new();
-    sites.retain(|site| {
+    let mut seen: HashSet<(&Address, Cow<'_, str>), RandomState> = HashSet::default();
+    let mut reached: Vec<bool> = Vec::with_capacity(sites.len());
+    for site in sites.iter() {
         let mut new = site.names.is_empty() || site.listens.is_empty();
         for listen in &site.listens {
             new |= listen.default;
             for name in &site.names {
-                new |= seen.insert((listen.address.clone(), name.to_ascii_lowercase()));
+                new |= seen.insert((&listen.address, lower(name)));
             }
         }
-        new
-    });
+        reached.push(new);
+    }
+    let mut each = reached.into_iter();
+    sites.retain(|_| each.next().unwrap_or(true));
+}
+
+/// Host names are compared without case.
+fn lower(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
 }
 
 /// All sites of `stream`: what goes in at a port comes out at an upstream.
@@ -63,7 +75,7 @@ pub fn stream<'a>(world: &mut World<'a>, main: &Scope<'a>, block: &'a [Directive
         site.routes = passes.filter_map(|pass| route::route(world, &scope, &here, STREAM, pass)).collect();
         sites.push(site);
     }
-    share_flags(sites.iter_mut().flat_map(|site| &mut site.listens));
+    share_flags(&mut sites);
     sites
 }
 

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use compact_str::CompactString;
+
 use crate::model::{Address, Protocol};
 
 /// A module that passes requests on.
@@ -13,6 +15,15 @@ pub struct Module {
     pub prefix: &'static str,
     /// What it speaks where no scheme says otherwise.
     pub protocol: Protocol,
+}
+
+impl Module {
+    /// The whole name of one of its settings: `proxy_buffers`.
+    pub fn key(self, name: &str) -> CompactString {
+        let mut key = CompactString::const_new(self.prefix);
+        key.push_str(name);
+        key
+    }
 }
 
 /// All of `http`.

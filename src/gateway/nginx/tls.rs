@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use compact_str::CompactString;
+
 use super::{
     scope::Scope,
     target::{Authority, Module, Target},
@@ -28,8 +30,10 @@ pub struct Tls<'s, 'a> {
 }
 
 impl Tls<'_, '_> {
-    fn key(&self, name: &str) -> String {
-        format!("{}ssl{name}", self.module.prefix)
+    fn key(&self, name: &str) -> CompactString {
+        let mut key = self.module.key("ssl");
+        key.push_str(name);
+        key
     }
 
     fn spoken(&self) -> bool {
@@ -80,14 +84,14 @@ impl Tls<'_, '_> {
             {
                 Some(world.config_dir.join(value))
             } else {
-                unclear.push(key);
+                unclear.push(key.into());
                 None
             }
         };
         let (ca_file, crl_file) = (file("_trusted_certificate"), file("_crl"));
         let (client_cert, client_key) = (file("_certificate"), file("_certificate_key"));
         if self.scope.get(&self.key("_conf_command")).is_some() {
-            unclear.push(self.key("_conf_command"));
+            unclear.push(self.key("_conf_command").into());
         }
         let depth = self.scope.value(&self.key("_verify_depth")).map_or(Some(VERIFY_DEPTH), |depth| depth.parse().ok());
         Some(TrustSettings {

@@ -10,14 +10,13 @@ const DEPTH: usize = 8;
 const VALUE_BYTES: usize = 4096;
 
 /// What is known of variables at one place.
-#[derive(Debug, Clone)]
 pub struct Variables<'a, 'm> {
     /// The blocks around it.
     pub scope: &'m Scope<'a>,
     /// `map` blocks by the name of the variable that they set.
     pub maps: &'m HashMap<&'a str, &'a Directive>,
     /// What a request to this site would give: `host`, `uri`, `document_root`.
-    pub known: &'m HashMap<&'static str, String>,
+    pub known: &'m dyn Fn(&str) -> Option<String>,
 }
 
 impl Variables<'_, '_> {
@@ -41,8 +40,8 @@ impl Variables<'_, '_> {
     }
 
     fn value(&self, name: &str, depth: usize) -> Option<String> {
-        if let Some(known) = self.known.get(name) {
-            return Some(known.clone());
+        if let Some(known) = (self.known)(name) {
+            return Some(known);
         }
         // `set` runs in the rewrite phase, the server's before the location's: the innermost and last wins.
         let set = self

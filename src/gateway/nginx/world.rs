@@ -183,7 +183,7 @@ impl<'a> World<'a> {
 
     /// Whether the condition of an `if` holds, where files tell. They are asked for with each request, so their coming and going counts.
     pub fn holds(&mut self, condition: &Directive, root: &str) -> Option<bool> {
-        let known = HashMap::from([("document_root", root.to_owned()), ("realpath_root", root.to_owned())]);
+        let known = |name: &str| matches!(name, "document_root" | "realpath_root").then(|| root.to_owned());
         let path = answers::tested(condition, |path| {
             Variables { scope: &Scope::new(&[]), maps: &HashMap::new(), known: &known }.expand(path)
         })?;
