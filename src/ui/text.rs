@@ -68,9 +68,26 @@ pub fn line(spans: impl IntoIterator<Item = Span<'static>>) -> Line<'static> {
     Line::from(spans.into_iter().collect::<Vec<_>>())
 }
 
+/// The characters of a text as a reader sees them. Nearly all of what is shown is ASCII, which needs no look into Unicode's tables.
+fn graphemes(text: &str) -> impl Iterator<Item = &str> {
+    let mut ascii = if text.is_ascii() { text } else { "" };
+    let mut others = text[ascii.len()..].graphemes(true);
+    std::iter::from_fn(move || {
+        let (one, rest) = ascii.split_at_checked(1)?;
+        ascii = rest;
+        Some(one)
+    })
+    .chain(std::iter::from_fn(move || others.next()))
+}
+
+/// Columns of one of them.
+fn columns_of(grapheme: &str) -> usize {
+    if grapheme.len() == 1 { 1 } else { grapheme.width() }
+}
+
 /// Columns of a text that is clean.
 pub fn width(text: &str) -> usize {
-    text.graphemes(true).map(UnicodeWidthStr::width).sum()
+    if text.is_ascii() { text.len() } else { graphemes(text).map(columns_of).sum() }
 }
 
 /// The text, cut to so many columns; what was cut shows as `~`.
@@ -81,8 +98,8 @@ pub fn cut(text: &str, columns: usize) -> String {
     }
     let mut out = String::new();
     let mut used = 0;
-    for grapheme in text.graphemes(true) {
-        let wide = grapheme.width();
+    for grapheme in graphemes(&text) {
+        let wide = columns_of(grapheme);
         // One column is kept for the mark.
         if used + wide >= columns {
             break;
@@ -144,12 +161,11 @@ pub fn wrap(line: &Line<'static>, columns: usize) -> Vec<Line<'static>> {
         return vec![line.clone()];
     }
     let cells: Vec<(&str, Style)> =
-        line.spans.iter().flat_map(|span| span.content.graphemes(true).map(move |g| (g, span.style))).collect();
+        line.spans.iter().flat_map(|span| graphemes(&span.content).map(move |g| (g, span.style))).collect();
     let blank = |index: usize| cells.get(index).is_none_or(|(g, _)| *g == " ");
     let lead = (0..cells.len()).take_while(|index| blank(*index)).count();
     // What the line begins with: a sign, the name of a field, or blanks alone.
-    let head =
-        line.spans.first().filter(|first| first.content.ends_with(' ')).map_or(0, |first| first.content.graphemes(true).count());
+    let head = line.spans.first().filter(|first| first.content.ends_with(' ')).map_or(0, |first| graphemes(&first.content).count());
     let sign = head.saturating_sub(lead);
     let indent = (lead + sign).min(INDENT).min(columns / 2);
     let mut rows = Vec::new();
@@ -158,8 +174,8 @@ pub fn wrap(line: &Line<'static>, columns: usize) -> Vec<Line<'static>> {
         let room = if rows.is_empty() { columns } else { columns - indent };
         let mut to = from;
         let mut used = 0;
-        while to < cells.len() && used + cells[to].0.width() <= room {
-            used += cells[to].0.width();
+        while to < cells.len() && used + columns_of(cells[to].0) <= room {
+            used += columns_of(cells[to].0);
             to += 1;
         }
         // A grapheme wider than the whole room would never fit.
@@ -215,6 +231,15 @@ mod tests {
             ("日本語".into(), "日本~".into(), "日~".into(), String::new())
         );
         assert_eq!((fit("日", 4), right("ab", 4)), ("日  ".into(), "  ab".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_quickly_is_the_same(text in "[ -~\\PC]{0,40}") {
+            let text = clean(&text);
+            prop_assert_eq!(graphemes(&text).collect::<Vec<_>>(), text.graphemes(true).collect::<Vec<_>>());
+            prop_assert_eq!(width(&text), text.graphemes(true).map(UnicodeWidthStr::width).sum::<usize>());
+        }
     }
 
     #[test]
