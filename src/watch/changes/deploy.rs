@@ -22,6 +22,27 @@ const SHARED: &[&str] =
 /// Those below which no application's own code lies.
 const FOREIGN: &[&str] =
     &["/usr", "/etc", "/run", "/proc", "/sys", "/dev", "/bin", "/sbin", "/lib", "/lib64", "/var/run", "/var/log", "/boot"];
+/// Directories in which a user keeps interpreters and tools: what runs an application, and no application.
+const RUNTIMES: &[&str] = &[
+    ".pyenv",
+    ".rbenv",
+    ".rvm",
+    ".nvm",
+    ".fnm",
+    ".n",
+    ".volta",
+    ".asdf",
+    ".sdkman",
+    ".jabba",
+    ".rustup",
+    ".cargo",
+    ".bun",
+    ".deno",
+    ".local",
+    ".conda",
+    "miniconda3",
+    "anaconda3",
+];
 /// Seconds that one deploy takes: what was written within them belongs together.
 const ONE_DEPLOY_S: i64 = 120;
 /// A file that is older than the newest one by so many seconds shows that there was code before it.
@@ -53,6 +74,7 @@ fn own(dir: &Path) -> bool {
         && !home
         && !SHARED.iter().any(|shared| dir == Path::new(shared))
         && !FOREIGN.iter().any(|foreign| dir.starts_with(foreign))
+        && !dir.components().any(|part| RUNTIMES.iter().any(|runtime| part.as_os_str() == *runtime))
 }
 
 fn places(looker: &Looker<'_>, units: &[Unit]) -> Vec<Place> {

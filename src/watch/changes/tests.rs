@@ -65,6 +65,19 @@ fn files_of_a_deploy_are_told_together_and_data_is_none() {
 }
 
 #[test]
+fn an_interpreter_of_a_user_is_no_code_of_the_application() {
+    let host = Host::new();
+    host.file("srv/shop/app.py", "", NOW - 9_000).file("home/app/.pyenv/versions/3.12.1/bin/python3", "", NOW - 60);
+    host.file("home/app/.pyenv/versions/3.12.1/lib/os.py", "", NOW - 60);
+    let (wish, mut processes) = application(&["/home/app/.pyenv/versions/3.12.1/bin/python3", "app.py"], "/srv/shop");
+    for process in &mut processes {
+        process.exe = Some("/home/app/.pyenv/versions/3.12.1/bin/python3".into());
+    }
+    let places: Vec<String> = host.look(&wish, &processes).looked.into_iter().map(|looked| looked.place).collect();
+    assert!(places.contains(&"/srv/shop".to_owned()) && !places.iter().any(|place| place.contains("pyenv")), "{places:?}");
+}
+
+#[test]
 fn what_was_just_installed_is_no_change_and_what_is_old_is_not_told() {
     let host = Host::new();
     host.file("/srv/shop/app.py", "x", NOW - 100).file("/srv/shop/b.py", "x", NOW - 101);
