@@ -19,6 +19,9 @@ const RECENT_MS: u64 = 20_000;
 const STARVED: f32 = 75.0;
 /// ...and of the time between two looks: one that hardly wants to run loses nothing.
 const WAITED: f32 = 30.0;
+/// Percent of the last 10 s in which something on the host waited for a processor (kernel `accounting/psi.rst`, `some`) below which
+/// that was one stall: a second of want gives as much.
+const STALL: f32 = 10.0;
 /// Share of enforcement periods in which its limit stopped it, in percent, from which on that makes it late.
 const THROTTLED: f32 = 50.0;
 /// Share of a limit of memory, from which on each allocation has to be reclaimed for.
@@ -249,7 +252,8 @@ impl Maker<'_> {
         }
         let starved = looks.iter().filter_map(|look| Some((look.starved?, look.waited?))).filter(|(_, waited)| *waited >= WAITED);
         let starved = starved.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(share, _)| *share >= STARVED);
-        if let Some((share, _)) = starved.filter(|_| !self.others_in_time(service)) {
+        let stall = self.scene.load().and_then(|load| load.psi_cpu).is_some_and(|psi| psi.some < STALL);
+        if let Some((share, _)) = starved.filter(|_| !stall && !self.others_in_time(service)) {
             let text = format!(
                 "{title} could run and waited for a processor {share:.0} % of the time{}{}",
                 busy(self.scene),

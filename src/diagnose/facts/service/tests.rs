@@ -40,11 +40,17 @@ fn facts(outcome: &serde_json::Value, looks: &[(u64, Vec<ServiceLoad>)]) -> Vec<
     facts_of(&[(UPSTREAM, outcome.clone())], looks)
 }
 
-/// The same, where requests to these upstreams have these outcomes.
+/// The same, where requests to these upstreams have these outcomes. Where somebody starves, tasks wait.
 fn facts_of(outcomes: &[(&str, serde_json::Value)], looks: &[(u64, Vec<ServiceLoad>)]) -> Vec<String> {
+    let starves = looks.iter().flat_map(|(_, services)| services).any(|service| service.starved.is_some());
+    facts_on(if starves { 60.0 } else { 1.0 }, outcomes, looks)
+}
+
+/// The same on a host on which something waited for a processor during such a share of the last 10 s.
+fn facts_on(waits: f32, outcomes: &[(&str, serde_json::Value)], looks: &[(u64, Vec<ServiceLoad>)]) -> Vec<String> {
     let mut scene = Scene::default();
     let load = HostLoad {
-        psi_cpu: Some(Pressure { some: 1.0, full: 0.0 }),
+        psi_cpu: Some(Pressure { some: waits, full: 0.0 }),
         mem_total: Some(100),
         mem_available: Some(60),
         files: Some((1_000, 100_000)),
@@ -104,6 +110,8 @@ fn want_of_a_processor_explains_what_is_late_and_nothing_else() {
     let calm = vec![service(OwnerRole::Upstream)];
     assert!(says(&facts(&timeout(), &[(1_000, vec![starved.clone()]), (3_000, calm.clone())]), "starved host"));
     assert!(!says(&facts(&timeout(), &[(1_000, vec![starved.clone()]), (60_000, calm)]), "starved host"));
+    // One stall of a host on which nothing else waits.
+    assert!(!says(&facts_on(4.0, &[(UPSTREAM, timeout())], &[(10, vec![starved.clone()])]), "starved host"));
     // That of an application which does not fail.
     let other = ServiceLoad { serves: vec![Subject("127.0.0.1:9000".into())], ..starved };
     assert!(!says(&facts(&timeout(), &[(10, vec![other])]), "starved host"));
