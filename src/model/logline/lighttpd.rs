@@ -1,4 +1,5 @@
-//! lighttpd's error log: `2026-11-20 23:38:43: (gw_backend.c.274) message` (`log_error` in src/log.c), in syslog without the time.
+//! lighttpd's error log: `2026-11-20 23:38:43: (gw_backend.c.274) message` (`log_error` in src/log.c), in syslog and in pastes without
+//! the time.
 //!
 //! The message is what stands behind the place in the source. Paths of requests, which lighttpd quotes nowhere, are `<path>`.
 
@@ -11,19 +12,35 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let text = carried.text.trim_end();
     let (time, rest) = match TimeShape::Dashed.leading(text) {
         Some((time, rest)) => (Some(time), rest.strip_prefix(": ")?),
-        None if carried.program == Some("lighttpd") => (None, text),
-        None => return None,
+        // The place in the source is told so by nobody else.
+        None => (None, text),
     };
     let (place, message) = rest.strip_prefix('(')?.split_once(") ")?;
     let (file, line) = place.rsplit_once(".c.")?;
+    let message = as_today(message);
     let sound = !file.is_empty() && !file.contains(' ') && !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit());
     sound.then(|| Entry {
         dialect: Dialect::Lighttpd,
         time,
-        message: without_path(&without_count(message)).into_owned().into(),
-        upstream: upstream(message).map(Into::into),
+        message: without_path(&without_count(&message)).into_owned().into(),
+        upstream: upstream(&message).map(|upstream| upstream.to_owned().into()),
         ..Entry::default()
     })
+}
+
+/// Up to 1.4.45 the socket stood behind the error: `establishing connection failed: Connection refused socket: tcp:...`, and before
+/// that `connect failed: Connection refused on unix:...` (fcgi_establish_connection in src/mod_fastcgi.c).
+fn as_today(message: &str) -> Cow<'_, str> {
+    let begins = ["establishing connection failed: ", "connect failed: "];
+    let old = begins.iter().find_map(|begin| message.strip_prefix(begin)).and_then(|rest| {
+        let (error, socket) = rest.split_once(" socket: ").or_else(|| rest.split_once(" on "))?;
+        let known = ["tcp:", "unix:"].iter().any(|kind| socket.starts_with(kind));
+        (known && !error.is_empty() && !error.contains(':')).then_some((error, socket))
+    });
+    match old {
+        Some((error, socket)) => format!("establishing connection failed: socket: {socket}: {error}").into(),
+        None => message.into(),
+    }
 }
 
 /// Whether anything was sent decides what it means, not how much.
@@ -91,6 +108,17 @@ mod tests {
                 "read timeout on socket: tcp:[::1]:9003 (fd: 11)",
                 Some("[::1]:9003"),
             ),
+            // Composed from the format strings of 1.4.35 and 1.4.19.
+            (
+                "2012-01-15 12:42:29: (mod_fastcgi.c.1754) establishing connection failed: Connection refused socket: tcp:127.0.0.1:9099",
+                "establishing connection failed: socket: tcp:127.0.0.1:9099: Connection refused",
+                Some("127.0.0.1:9099"),
+            ),
+            (
+                "2012-01-15 12:42:29: (mod_fastcgi.c.1743) connect failed: No such file or directory on unix:/tmp/php.socket-0",
+                "establishing connection failed: socket: unix:/tmp/php.socket-0: No such file or directory",
+                Some("unix:/tmp/php.socket-0"),
+            ),
             (
                 "Nov 20 23:38:47 gw1 lighttpd[7]: (http-header-glue.c.1128) response headers too large for /bighdr",
                 "response headers too large for <path>",
@@ -105,7 +133,7 @@ mod tests {
             );
             assert!(entry.time.is_some());
         }
-        for other in ["2026-11-20 23:38:43: (x) y", "2026-11-20 23:38:43 (gw_backend.c.1) y", "(gw_backend.c.1) y"] {
+        for other in ["2026-11-20 23:38:43: (x) y", "2026-11-20 23:38:43 (gw_backend.c.1) y", "(gw_backend.c) y"] {
             assert_ne!(read(other).dialect, Dialect::Lighttpd, "{other}");
         }
     }

@@ -14,6 +14,14 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         .or_else(|| request(text))
         .or_else(|| header(text))
         .or_else(|| carried.program.is_some_and(|name| matches!(name, "squid" | "squid3" | "(squid-1)")).then(|| said(text)))
+        .or_else(|| of_peer(text).then(|| said(text)))
+}
+
+/// `TCP connection to 10.0.0.5/8080 failed`, `Detected DEAD Parent: app1` (src/neighbors.cc): the words alone, as people paste them.
+fn of_peer(text: &str) -> bool {
+    let text = text.strip_prefix("WARNING: ").or_else(|| text.strip_prefix("ERROR: ")).unwrap_or(text);
+    let to = text.strip_prefix("TCP connection to ").and_then(|rest| rest.strip_suffix(" failed"));
+    to.is_some_and(|to| !to.contains(' ') && to.contains('/')) || text.starts_with("Detected DEAD Parent: ")
 }
 
 fn cache_log(text: &str) -> Option<Entry<'_>> {

@@ -104,7 +104,7 @@ fn of_child(message: &str) -> bool {
 }
 
 fn record(text: &str) -> Option<Entry<'_>> {
-    let (tag, value) = grouped(text).or_else(|| raw(text))?;
+    let (tag, value) = grouped(text).or_else(|| raw(text)).or_else(|| alone(text))?;
     let entry = |message: String| Entry { dialect: Dialect::Varnish, message: message.into(), ..Entry::default() };
     if TELLING.contains(&tag) {
         let value = if tag == "BackendClose" { without_number(value) } else { value };
@@ -128,6 +128,18 @@ fn grouped(text: &str) -> Option<(&str, &str)> {
         return matches!(kind, "Request" | "BeReq" | "Session").then_some(("Begin", ""));
     }
     (rest.starts_with(' ') && depth <= 9).then(|| split_tag(rest.trim_start()))
+}
+
+/// `FetchError     b value`, `FetchError     value`: the words alone, as people paste them. The name of the tag may stand in a
+/// sentence: the blanks that fill its column do not, nor do these beginnings (bin/varnishd/cache: cache_backend.c, cache_fetch.c).
+fn alone(text: &str) -> Option<(&str, &str)> {
+    const BEGINS: [&str; 6] =
+        ["backend ", "HTC ", "first byte timeout", "between bytes timeout", "no backend connection", "http format"];
+    let rest = text.trim_start().strip_prefix("FetchError ")?;
+    let value = rest.trim_start();
+    let value = value.strip_prefix("b ").unwrap_or(value);
+    let filled = rest.len() - rest.trim_start().len() >= 2;
+    (!value.is_empty() && (filled || BEGINS.iter().any(|begin| value.starts_with(begin)))).then_some(("FetchError", value))
 }
 
 /// `     32771 FetchError     b value`: `c` for clients, `b` for backends, `-` for others.
