@@ -8,6 +8,7 @@
 mod bounds;
 mod conceal;
 mod merge;
+mod pace;
 mod place;
 mod read;
 mod write;

@@ -10,8 +10,8 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel},
+        atomic::Ordering,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -23,6 +23,7 @@ use super::{
     FORMAT, Header, RecordError,
     bounds::{self, BOUNDS, Bounds},
     conceal, merge,
+    pace::Pace,
     place::Shelf,
 };
 use crate::{
@@ -34,27 +35,14 @@ use crate::{
 const WAITING: usize = 1024;
 /// Bytes of log lines among them at most: what a disk that hangs may cost of memory.
 const WAITING_BYTES: usize = 8 << 20;
-/// Observations that wake the writer before its time.
-const MANY: usize = WAITING / 4;
 /// How long a line waits at most before it is given to the kernel: what a SIGKILL costs.
 const LINGER: Duration = Duration::from_millis(200);
 /// Bytes that are given to the kernel at once.
 const PIECE: usize = 64 << 10;
-/// How long the end of a run waits for the disk.
+/// How long the end of a run waits for a disk that takes nothing more.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// How long a disk that took nothing is left alone.
 const AGAIN: Duration = Duration::from_secs(2);
-
-/// When the writer is to look.
-#[derive(Debug, Default)]
-struct Pace {
-    /// Observations that were sent since it looked.
-    sent: AtomicUsize,
-    /// Bytes of log lines that wait.
-    bytes: AtomicUsize,
-    /// Somebody calls [`Recorder::beat`] every second.
-    paced: AtomicBool,
-}
 
 /// By what addresses are hidden, once that is asked for.
 type Hiding = Arc<OnceLock<Arc<Mask>>>;
@@ -150,8 +138,7 @@ impl Recorder {
         if sent.is_err() {
             self.pace.bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
-        let before = self.pace.sent.fetch_add(1, Ordering::SeqCst);
-        if before == 0 && !self.pace.paced.load(Ordering::Relaxed) || before + 1 == MANY {
+        if self.pace.sent() {
             self.hurry();
         }
         match sent {
@@ -163,8 +150,7 @@ impl Recorder {
 
     /// Has what there is written. Who calls this once does so every second from then on.
     pub fn beat(&self) {
-        self.pace.paced.store(true, Ordering::Relaxed);
-        if self.pace.sent.load(Ordering::SeqCst) > 0 {
+        if self.pace.beat() {
             self.hurry();
         }
     }
@@ -181,9 +167,17 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.lines = None;
         self.hurry();
-        // A disk that hangs must not keep the process; the thread is left to the end of the process then.
-        let done = self.finished.lock().is_ok_and(|finished| finished.recv_timeout(FAREWELL).is_ok());
-        if done && let Some(writer) = self.writer.take() {
+        let Ok(finished) = self.finished.lock() else { return };
+        // A disk that hangs must not keep the process; the thread is left to the end of the process then. A slow one may take its time.
+        let mut taken = self.pace.taken();
+        while let Err(RecvTimeoutError::Timeout) = finished.recv_timeout(FAREWELL) {
+            let now = self.pace.taken();
+            if now == taken {
+                return;
+            }
+            taken = now;
+        }
+        if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
     }
@@ -233,19 +227,21 @@ impl Writer {
             match lines.try_recv() {
                 Ok(first) => {
                     together.push(first);
-                    if !pace.paced.load(Ordering::Relaxed) && pace.sent.load(Ordering::SeqCst) < MANY {
+                    if pace.lingers() {
                         // Woken before: by many lines, or by the end.
                         thread::park_timeout(LINGER);
                     }
                 }
                 Err(TryRecvError::Empty) => {
                     // Nothing to write: nothing to wake up for. What came since is told by a token (std::thread::park).
-                    thread::park();
+                    if pace.sleeps() {
+                        thread::park();
+                    }
                     continue;
                 }
                 Err(TryRecvError::Disconnected) => break,
             }
-            pace.sent.store(0, Ordering::SeqCst);
+            pace.looks();
             while together.len() < WAITING {
                 match lines.try_recv() {
                     Ok(more) => together.push(more),
@@ -259,11 +255,12 @@ impl Writer {
             let bytes: usize = together.iter().map(|stamped| merge::bytes(&stamped.observation)).sum();
             pace.bytes.fetch_sub(bytes, Ordering::Relaxed);
             // What is recorded of one pass is told as it came.
-            if pace.paced.load(Ordering::Relaxed) {
+            if pace.paced() {
                 together = merge::floods(together).collect();
             }
             for stamped in together.drain(..) {
                 self.take(stamped);
+                pace.took();
                 if self.piece.len() >= PIECE {
                     self.give_on(tell);
                 }
