@@ -138,6 +138,7 @@ async fn pass(
     options.limits.upstreams = UPSTREAMS;
     let mut state = State::new(options, "");
     let mut collectors = Collectors::start(sys, &check.target, false, Some(known.to_vec()));
+    collectors.begin.send_replace(true);
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut waiting_for_catalog = true;

@@ -35,11 +35,13 @@ pub struct Collectors {
     units: watch::Sender<Vec<(String, SourceKind)>>,
     /// What a person brings, as if a collector had seen it: so it is recorded, too.
     brought: Option<Outbox>,
+    /// Whether they are to work; they begin when this is set.
+    pub begin: watch::Sender<bool>,
     cancel: CancellationToken,
 }
 
 impl Collectors {
-    /// Starts all collectors on the current runtime. `stays`: until a person leaves, so that others who do so are to be heeded. `known`:
+    /// Makes all collectors ready on the current runtime; they start by `begin`. `stays`: until a person leaves, so that others who do so are to be heeded. `known`:
     /// tests of configurations that an earlier run made, where they may be used.
     pub fn start(sys: &Sys, target: &Target, stays: bool, known: Option<Vec<KnownTest>>) -> Self {
         let (sender, seen) = mpsc::channel(OUTBOX_CAPACITY);
@@ -50,6 +52,8 @@ impl Collectors {
         let (sources, sources_in) = watch::channel(Vec::new());
         let (units, units_in) = watch::channel(Vec::new());
         let cancel = CancellationToken::new();
+        let begin = watch::Sender::new(false);
+        let (mut begun, mut begun_too) = (begin.subscribe(), begin.subscribe());
         let outbox = Outbox::new("run", sys.clock, sender);
         // Where nobody stays, nobody brings anything, and the end of all collectors is to be heard.
         let brought = stays.then(|| outbox.named("a person"));
@@ -57,6 +61,9 @@ impl Collectors {
         // Hundreds of patterns take their time to compile: never on the way to the first frame.
         let own = outbox.named("knowledge");
         tokio::spawn(async move {
+            if begun.wait_for(|begun| *begun).await.is_err() {
+                return;
+            }
             let Ok(Ok((known, unused))) = tokio::task::spawn_blocking(knowledge::catalog).await else { return };
             let _ = ready.send(Arc::new(known));
             for spot in unused {
@@ -75,6 +82,9 @@ impl Collectors {
         let rate = target.rate.map_or_else(Default::default, |rate| probe::schedule::Rate::requests(f64::from(rate)));
         let (sys, stop) = (sys.clone(), cancel.clone());
         tokio::spawn(async move {
+            if begun_too.wait_for(|begun| *begun).await.is_err() {
+                return;
+            }
             outbox.tell(Observation::Run(info)).await;
             if let Some(spot) = confined::not_given_up() {
                 outbox.tell(Observation::Blind(spot)).await;
@@ -128,7 +138,7 @@ impl Collectors {
                 }
             }
         });
-        Self { seen, catalog, heal: None, plans, wishes, sources, units, brought, cancel }
+        Self { seen, catalog, heal: None, plans, wishes, sources, units, brought, begin, cancel }
     }
 
     /// Heal the demo. Asked twice at once, it is done once.

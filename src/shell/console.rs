@@ -173,13 +173,20 @@ pub fn require_terminal(look: &Look) -> anyhow::Result<()> {
     anyhow::bail!("the console needs a terminal; in scripts and pipes use: why502 check")
 }
 
-/// Parts the collectors from what they send, and keeps a recording of it on the way.
+/// Parts the collectors from what they send, and keeps a recording of it on the way. They start when that is asked for first: behind
+/// the first frame, which nothing is to delay.
 pub fn split(mut collectors: Collectors, recorder: Option<Arc<Recorder>>) -> (Collectors, impl Stream<Item = Feed>) {
     let (_, nothing) = mpsc::channel(1);
     let seen = std::mem::replace(&mut collectors.seen, nothing);
     let (_, never) = oneshot::channel();
     let catalog = std::mem::replace(&mut collectors.catalog, never);
-    let seen = stream::unfold(seen, |mut seen| async move { seen.recv().await.map(|stamped| (stamped, seen)) });
+    let begin = Some(collectors.begin.clone());
+    let seen = stream::unfold((seen, begin), |(mut seen, begin)| async move {
+        if let Some(begin) = begin {
+            begin.send_replace(true);
+        }
+        seen.recv().await.map(|stamped| (stamped, (seen, None)))
+    });
     let recorded = seen.flat_map(move |stamped| {
         let told: Option<Observation> = recorder.as_ref().and_then(|recorder| recorder.keep(&stamped));
         let told = told.map(|observation| Stamped { at: stamped.at, observation });

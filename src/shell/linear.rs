@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 pub use self::reader::Lines;
 use self::typed::typed;
-use super::run_loop::{After, Feed, Input, Ports, paper, perform, take};
+use super::run_loop::{After, Feed, Input, Ports, paper, perform, take, ticks};
 use crate::{
     app::{self, Effect, Event, Hand, Msg, State},
     model::{Stamp, Verdict},
@@ -209,7 +209,7 @@ pub async fn run_linear<P: Ports>(
         said: None,
     };
     page.line("why502, plain lines. Type a word and Enter; help tells which, Enter alone tells how it stands, quit leaves.");
-    let (mut tick, mut open, mut due) = (ports.second(), true, None);
+    let (mut ticks, mut open, mut due) = (ticks(ports.second()), true, None);
     loop {
         page.message(state);
         if due.is_some_and(|due| due <= Instant::now()) && !ports.lent() && ports.can_draw() {
@@ -269,8 +269,7 @@ pub async fn run_linear<P: Ports>(
             () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && !ports.lent() && ports.can_draw() => {
                 effects.extend(app::update(state, Event { at: ports.now(), msg: Msg::Tick }));
             }
-            () = tokio::time::sleep_until(tick) => {
-                tick = ports.second();
+            Some(()) = ticks.recv() => {
                 effects.extend(app::update(state, Event { at: ports.now(), msg: Msg::Tick }));
                 due.get_or_insert_with(Instant::now);
             }

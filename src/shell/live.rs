@@ -28,7 +28,7 @@ use super::{
     papers,
     past::Past,
     record::Recorder,
-    run_loop::{Feed, Input, Ports, run_loop},
+    run_loop::{Feed, Input, Ports, TICK, run_loop},
     screen::{Screen, size_of_terminal},
     settings::Settings,
     signals, term,
@@ -37,7 +37,7 @@ use super::{
 use crate::{
     app::{Effect, State, Told},
     model::{Observation, Stamp},
-    sys::{Clock, Rights, Stamped, terminal_again},
+    sys::{Clock, Rights, Stamped, operators_zone, terminal_again},
     ui::{Styles, Ui},
 };
 
@@ -71,7 +71,7 @@ pub async fn on_terminal(session: Session, state: &mut State, feed: LocalBoxStre
     let no_color = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
     let term = environment("TERM");
     let mut ui = Ui::choose(term.as_deref(), no_color, utf8, session.settings.look.ascii);
-    ui.zone = jiff::tz::TimeZone::system();
+    ui.zone = operators_zone();
     // GNU screen takes the parts of a colour for a background.
     let announced = environment("COLORTERM").is_some_and(|value| matches!(value.as_str(), "truecolor" | "24bit"));
     let true_colour = announced && !term.as_deref().is_some_and(|term| term.starts_with("screen"));
@@ -307,8 +307,9 @@ impl Ports for Live {
         }
     }
 
-    fn second(&self) -> tokio::time::Instant {
-        self.session.clock.behind(super::run_loop::TICK)
+    fn second(&self) -> Box<dyn Fn() -> tokio::time::Instant + Send> {
+        let clock = self.session.clock;
+        Box::new(move || clock.behind(TICK))
     }
 
     fn suspend(&mut self) {

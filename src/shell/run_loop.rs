@@ -6,7 +6,7 @@ use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use ratatui::{Terminal, backend::Backend};
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     pace::{Frame, Pace},
@@ -85,9 +85,9 @@ pub trait Ports {
     }
     /// A second is over.
     fn beat(&self) {}
-    /// When the next second is over: behind the others who look once a second, so that a frame shows what they saw.
-    fn second(&self) -> Instant {
-        Instant::now() + TICK
+    /// Tells when the next second is over: behind the others who look once a second, so that a frame shows what they saw.
+    fn second(&self) -> Box<dyn Fn() -> Instant + Send> {
+        Box::new(|| Instant::now() + TICK)
     }
     /// Stops in the background, and takes the terminal again afterwards.
     fn suspend(&mut self);
@@ -116,7 +116,7 @@ where
 {
     // Fused: a recording ends, and the loop goes on.
     let (mut feed, mut input) = (std::pin::pin!(feed.fuse()), std::pin::pin!(input));
-    let mut tick = ports.second();
+    let mut ticks = ticks(ports.second());
     terminal.draw(|frame| ui::draw(state, ui, frame))?;
     let (mut pace, mut open, mut sent) = (Pace::new(Instant::now()), true, Sent::default());
     let mut returned: Option<Instant> = None;
@@ -185,8 +185,7 @@ where
                     pace.news();
                 }
             }
-            () = tokio::time::sleep_until(tick) => {
-                tick = ports.second();
+            Some(()) = ticks.recv() => {
                 second = true;
                 state.terminal_bytes = sent.a_second(ports.sent());
                 pace.news();
@@ -215,6 +214,21 @@ where
             ports.beat();
         }
     }
+}
+
+/// A tick at each of these moments, as long as somebody listens; those that nobody took in are one. The timer is that of the thread that
+/// waits for all of them: set from another thread, each would wake it up to hear of it.
+pub(super) fn ticks(second: Box<dyn Fn() -> Instant + Send>) -> mpsc::Receiver<()> {
+    let (tell, ticks) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep_until(second()).await;
+            if tell.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
+    ticks
 }
 
 /// What is left to do after effects were carried out.

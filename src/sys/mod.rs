@@ -92,7 +92,7 @@ pub use terminal::terminal_again;
 pub use waits::Wait;
 pub use watcher::{Subscription, Watch, Watcher};
 pub use written::{WrittenFile, WrittenFiles};
-pub use zone::zone;
+pub use zone::{operators_zone, zone};
 
 /// Calls that may hang, under way at once, at most: a dead NFS server must not cost a thread per question. The tests are many hosts in
 /// one process, and a paused clock runs on while one of them waits for the others.

@@ -16,6 +16,12 @@ pub fn zone(root: &Root) -> TimeZone {
     bytes.ok().and_then(|bytes| TimeZone::tzif("localtime", &bytes).ok()).unwrap_or(TimeZone::UTC)
 }
 
+/// The operator's own zone: `TZ` (tzset(3)), else the host's. jiff's look for the name of the host's zone goes through the whole
+/// database of zones, some hundred directories, before the first frame.
+pub fn operators_zone() -> TimeZone {
+    if std::env::var_os("TZ").is_some_and(|zone| !zone.is_empty()) { TimeZone::system() } else { zone(&Root::host()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
