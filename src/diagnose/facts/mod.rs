@@ -24,6 +24,7 @@ mod reach;
 mod resolvers;
 mod service;
 mod source;
+mod spoken;
 mod time;
 mod tls;
 mod traffic;
@@ -71,6 +72,7 @@ const PRODUCERS: &[Producer] = &[
     Producer { names: conf::names, produce: conf::produce },
     Producer { names: held::names, produce: held::produce },
     Producer { names: admits::names, produce: admits::produce },
+    Producer { names: spoken::names, produce: spoken::produce },
     Producer { names: load::names, produce: load::produce },
     Producer { names: logs::names, produce: logs::produce },
     Producer { names: entries::names, produce: entries::produce },

@@ -149,10 +149,12 @@ fn sentence(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize)
 
 /// What kind of a mix-up it is to speak as this job does to a peer that speaks this: the reasons of `protocol-mismatch`.
 fn mismatch(job: &ProbeJob, peer: &str) -> &'static str {
-    if job.preamble {
-        return "proxy-protocol";
-    }
-    match (job.protocol, peer) {
+    if job.preamble { "proxy-protocol" } else { mixed_up(job.protocol, peer) }
+}
+
+/// The same of a gateway that speaks this protocol.
+pub(super) fn mixed_up(used: Protocol, peer: &str) -> &'static str {
+    match (used, peer) {
         (_, "proxy-protocol") => "proxy-protocol",
         (Protocol::Http | Protocol::Fastcgi | Protocol::Uwsgi | Protocol::Scgi | Protocol::Grpc, "tls") => "plain-to-tls",
         (Protocol::Http | Protocol::Https, "fastcgi") => "http-to-fastcgi",
