@@ -54,12 +54,12 @@ impl<'w> Files<'w> {
     /// Of a site.
     pub fn of(world: &World<'w>, scope: &Scope<'_>, documents: &str) -> Self {
         let indexes = scope.get("directoryindex").map_or_else(|| vec!["index.html".to_owned()], Directive::args);
-        let alias = |one: &&Directive| {
+        let alias = |one: &Directive| {
             let args = one.args();
             let [url, dir, ..] = args.as_slice() else { return None };
             Some((url.trim_end_matches('/').to_owned(), dir.trim_end_matches('/').to_owned()))
         };
-        let aliases = scope.all("alias").filter_map(|one| alias(&one)).collect();
+        let aliases = scope.all("alias").filter_map(alias).collect();
         let documents = documents.trim_end_matches('/').to_owned();
         Self { root: world.root, documents, indexes: indexes.into_iter().take(INDEXES).collect(), aliases }
     }

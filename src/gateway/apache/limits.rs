@@ -11,15 +11,15 @@ const MPMS: &[(&str, u64, u64)] = &[("mpm_event_module", 16, 25), ("mpm_worker_m
 
 /// The settings, and `workers possible`: what ServerLimit and ThreadsPerChild allow.
 pub fn settings(tree: &[Directive], modules: &Modules) -> BTreeMap<String, Setting> {
-    let scope = Scope::default().within(tree);
+    let scope = Scope::new(tree);
     let mut out = BTreeMap::new();
     for (name, key) in [("MaxRequestWorkers", "maxrequestworkers"), ("MaxRequestWorkers", "maxclients")] {
-        if let Some(setting) = scope.get(key).map(Directive::setting) {
-            out.entry(name.to_owned()).or_insert(setting);
+        if let Some(one) = scope.get(key) {
+            out.entry(name.to_owned()).or_insert_with(|| one.setting());
         }
     }
     for (name, key) in [("ServerLimit", "serverlimit"), ("ThreadsPerChild", "threadsperchild")] {
-        out.extend(scope.get(key).map(Directive::setting).map(|setting| (name.to_owned(), setting)));
+        out.extend(scope.get(key).map(|one| (name.to_owned(), one.setting())));
     }
     let number = |key: &str, default: u64| scope.value(key).map_or(Some(default), |value| value.parse().ok());
     let mpm = MPMS.iter().find(|(module, ..)| modules.has(module));

@@ -137,8 +137,8 @@ fn alone(text: &str) -> Option<(&str, &str)> {
         ["backend ", "HTC ", "first byte timeout", "between bytes timeout", "no backend connection", "http format"];
     let rest = text.trim_start().strip_prefix("FetchError ")?;
     let value = rest.trim_start();
+    let filled = rest.len() - value.len() >= 2;
     let value = value.strip_prefix("b ").unwrap_or(value);
-    let filled = rest.len() - rest.trim_start().len() >= 2;
     (!value.is_empty() && (filled || BEGINS.iter().any(|begin| value.starts_with(begin)))).then_some(("FetchError", value))
 }
 

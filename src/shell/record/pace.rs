@@ -5,8 +5,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::write::WAITING;
+
 /// Observations that wake the writer before its time.
-const MANY: usize = 256;
+const MANY: usize = WAITING / 4;
 
 /// What sender and writer know of each other.
 #[derive(Debug, Default)]

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Observations that wait for the disk at most.
-const WAITING: usize = 1024;
+pub(super) const WAITING: usize = 1024;
 /// Bytes of log lines among them at most: what a disk that hangs may cost of memory.
 const WAITING_BYTES: usize = 8 << 20;
 /// How long a line waits at most before it is given to the kernel: what a SIGKILL costs.
