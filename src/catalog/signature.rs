@@ -55,6 +55,8 @@ pub enum Presence {
     Absent,
     /// Somebody was there, and went away.
     Left,
+    /// The application as a whole ended, not one worker of it: one line for each of its lives.
+    Ended,
 }
 
 /// One signature.
@@ -76,7 +78,7 @@ pub struct Signature {
     /// Whether it says that the gateway's configuration did not load: a load that succeeds later overtakes it.
     #[serde(default)]
     pub of_load: bool,
-    /// Whether it tells that nobody was there, or that somebody left: who does both by turns restarts in a loop.
+    /// Whether it tells that nobody was there, or that somebody left: who does both by turns, or ends again and again, restarts in a loop.
     #[serde(default)]
     pub presence: Option<Presence>,
     /// Cause ids that it speaks for, likeliest first. Empty for context.

@@ -24,6 +24,9 @@ wait_for() {
 
 gone() { ! kill -0 "$@"; }
 
+# at_least TIMES PATTERN FILE: as for the end of who is started again and again.
+at_least() { [ "$(grep -c -- "$2" "$3")" -ge "$1" ]; }
+
 # listening ADDRESS: whether somebody listens there; passive, so that no app sees a connection.
 listening() {
     case $1 in

@@ -2,39 +2,58 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::FactBook;
+use super::{FactBook, logs};
 use crate::{
     catalog::{Catalog, Presence},
     diagnose::{Scene, upstream_of},
-    model::{Fact, Outcome, Subject},
+    model::{Fact, Outcome, Subject, text},
 };
 
 /// Seconds of the logs that count.
 const WINDOW_S: i64 = 300;
+/// So many of the longest pause between two ends may pass until the next: supervisors wait longer each time, up to twice as
+/// long (docker's restart policies, systemd.service(5) `RestartSteps=`). Who was quiet for longer is no longer started.
+const PAUSES: i64 = 3;
+/// A supervisor's pause, in seconds, that is no sign yet that it has given up.
+const SHORT_PAUSE_S: i64 = 10;
 
 /// The names.
 pub fn names(_: &Catalog) -> Vec<String> {
     vec!["life:flapping".to_owned()]
 }
 
-/// The facts. An upstream that was absent, then there, then absent again restarts in a loop; one that was there and is absent
-/// since is merely dead.
+/// The facts. An upstream that was absent, then there, then absent again restarts in a loop, and so does one that says again and
+/// again that it ends; one that was there and is absent since is merely dead.
 pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     let from = scene.now.wall_s() - WINDOW_S;
     let mut absent: BTreeMap<Subject, BTreeSet<i64>> = BTreeMap::new();
     let mut left: BTreeMap<Subject, BTreeSet<i64>> = BTreeMap::new();
+    let mut ended: BTreeMap<Subject, BTreeSet<i64>> = BTreeMap::new();
     for group in scene.logs.values() {
         let Some(signature) = group.signature(&catalog.signatures) else { continue };
+        let seconds = || group.seconds.iter().map(|(second, _)| *second).filter(|second| *second >= from);
         let into = match signature.presence {
             Some(Presence::Absent) => &mut absent,
             Some(Presence::Left) => &mut left,
+            Some(Presence::Ended) => {
+                for subject in logs::upstreams_of(scene, group) {
+                    ended.entry(subject).or_default().extend(seconds());
+                }
+                continue;
+            }
             None => continue,
         };
         let Some(address) = upstream_of(scene, group) else { continue };
-        let seconds = group.seconds.iter().map(|(second, _)| *second).filter(|second| *second >= from);
-        into.entry(Subject(address.to_string())).or_default().extend(seconds);
+        into.entry(Subject(address.to_string())).or_default().extend(seconds());
     }
     let mut flapping: BTreeMap<Subject, String> = BTreeMap::new();
+    for (subject, ends) in ended {
+        if let Some(age_s) = goes_on(&ends, scene.now.wall_s()) {
+            let ago = text::duration(age_s);
+            let text = format!("the application on {subject} ended in {} different seconds, the last time {ago} ago", ends.len());
+            flapping.insert(subject, text);
+        }
+    }
     for (subject, absent) in &absent {
         let Some(left) = left.get(subject) else { continue };
         let returns = left.iter().filter(|second| absent.first().is_some_and(|first| *second > first)).count();
@@ -65,5 +84,33 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     for (subject, text) in flapping {
         let (name, source) = ("life:flapping".to_owned(), "probes and error log".to_owned());
         book.add(Fact { name, subject, now: true, at: scene.now, text, source, fields: BTreeMap::new() });
+    }
+}
+
+/// How many seconds ago the last of these ends was, if another is to be expected: there were several, and their pauses do not
+/// say that nothing starts it any more.
+fn goes_on(ends: &BTreeSet<i64>, now: i64) -> Option<i64> {
+    let last = ends.last()?;
+    let pause = ends.iter().zip(ends.iter().skip(1)).map(|(one, next)| next - one).max()?;
+    let age_s = now - last;
+    (age_s <= (pause * PAUSES).max(SHORT_PAUSE_S)).then_some(age_s.max(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_ends_again_and_again_is_started_again_and_again() {
+        let ends = |seconds: &[i64]| seconds.iter().copied().collect::<BTreeSet<i64>>();
+        assert_eq!(goes_on(&ends(&[100, 101, 102]), 103), Some(1));
+        // The clock of who wrote the line may run ahead.
+        assert_eq!(goes_on(&ends(&[100, 104]), 103), Some(0));
+        // docker waits for longer each time.
+        assert_eq!(goes_on(&ends(&[100, 110, 130]), 170), Some(40));
+        // Once is no loop, and a supervisor that gave up ends one.
+        assert_eq!(goes_on(&ends(&[100]), 101), None);
+        assert_eq!(goes_on(&ends(&[100, 101, 102, 103]), 200), None);
+        assert_eq!(goes_on(&ends(&[]), 200), None);
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn told(what: &str, lines: u64, age_s: i64) -> String {
 }
 
 /// The upstreams that the lines are about: the one that they name; those that write this log; or the log itself.
-fn upstreams_of(scene: &Scene, group: &LogGroup) -> Vec<Subject> {
+pub(super) fn upstreams_of(scene: &Scene, group: &LogGroup) -> Vec<Subject> {
     match (upstream_of(scene, group), &group.meaning.upstream) {
         (Some(address), _) => vec![Subject(address.to_string())],
         // Of an excerpt no configuration is known that would tell the address of `backend/server`.
