@@ -82,6 +82,9 @@ fn split_port(text: &str) -> Option<(&str, u16)> {
 
 /// TLS and PROXY protocol belong to the address, not to the server: one `ssl` turns it on for all that share it.
 pub fn share_flags(sites: &mut [Site]) {
+    if !sites.iter().flat_map(|site| &site.listens).any(|listen| listen.tls || listen.proxy_protocol) {
+        return;
+    }
     let mut by_address: HashMap<Address, (bool, bool), RandomState> = HashMap::default();
     for listen in sites.iter().flat_map(|site| &site.listens) {
         if let Some((tls, proxy_protocol)) = by_address.get_mut(&listen.address) {

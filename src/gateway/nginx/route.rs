@@ -1,6 +1,6 @@
 //! One `*_pass` to a [`Route`]: where it goes, and all that is in force there.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, rc::Rc};
 
 use compact_str::CompactString;
 
@@ -81,9 +81,17 @@ pub struct Here {
     conditional: bool,
     matched: Option<Match>,
     /// `root`, or `alias` with the prefix that it replaces.
-    pub root: (String, Option<String>),
+    pub root: Rc<(String, Option<String>)>,
+    server: Rc<Names>,
+}
+
+/// What a server is called.
+#[derive(Debug)]
+struct Names {
+    /// A name that a request can carry.
     host: Option<String>,
-    names: Vec<String>,
+    /// The first that is written.
+    first: Option<String>,
 }
 
 impl Here {
@@ -95,9 +103,8 @@ impl Here {
             sample: "/".to_owned(),
             conditional: false,
             matched: None,
-            root: (root, None),
-            host: site.host().map(str::to_owned),
-            names: site.names.clone(),
+            root: (root, None).into(),
+            server: Names { host: site.host().map(str::to_owned), first: site.names.first().cloned() }.into(),
         }
     }
 
@@ -105,21 +112,13 @@ impl Here {
     pub fn location(&self, pattern: String, matched: Match, sample: String, scope: &Scope<'_>, prefix: &Path) -> Self {
         let of = |name: &str| scope.own(name).last().and_then(|one| one.arg(0)).map(|path| prefix.join(path).display().to_string());
         let root = match (of("alias"), of("root"), &matched) {
-            (Some(alias), _, Match::Prefix { prefix, .. }) => (alias, Some(prefix.clone())),
-            (Some(alias), _, Match::Exact(path)) => (alias, Some(path.clone())),
-            (Some(alias), _, Match::Pattern(..) | Match::Named(_)) => (alias, Some(sample.clone())),
-            (None, Some(root), _) => (root, None),
-            (None, None, _) => self.root.clone(),
+            (Some(alias), _, Match::Prefix { prefix, .. }) => (alias, Some(prefix.clone())).into(),
+            (Some(alias), _, Match::Exact(path)) => (alias, Some(path.clone())).into(),
+            (Some(alias), _, Match::Pattern(..) | Match::Named(_)) => (alias, Some(sample.clone())).into(),
+            (None, Some(root), _) => (root, None).into(),
+            (None, None, _) => Rc::clone(&self.root),
         };
-        Self {
-            pattern,
-            sample,
-            conditional: false,
-            matched: Some(matched),
-            root,
-            host: self.host.clone(),
-            names: self.names.clone(),
-        }
+        Self { pattern, sample, conditional: false, matched: Some(matched), root, server: Rc::clone(&self.server) }
     }
 
     /// A block in it that requests only sometimes get into: `if`, `limit_except`.
@@ -142,7 +141,7 @@ impl Here {
 
     /// The value of one of nginx's variables in the sample request.
     fn variable(&self, name: &str, scope: &Scope<'_>, version: Option<&str>) -> Option<String> {
-        let (root, alias) = &self.root;
+        let (root, alias) = &*self.root;
         // Only what the location matched is replaced by the alias; the root stands before the whole path.
         let file = |path: &str| match alias {
             Some(prefix) => format!("{root}{}", path.strip_prefix(prefix.as_str()).unwrap_or_default()),
@@ -157,8 +156,8 @@ impl Here {
                 Some(format!("{}{}", self.sample, index.unwrap_or_default()))
             }
             "fastcgi_path_info" => Some(String::new()),
-            "host" | "http_host" | "ssl_server_name" | "ssl_preread_server_name" => self.host.clone(),
-            "server_name" => self.names.first().cloned(),
+            "host" | "http_host" | "ssl_server_name" | "ssl_preread_server_name" => self.server.host.clone(),
+            "server_name" => self.server.first.clone(),
             "nginx_version" => version.map(str::to_owned),
             _ => None,
         }

@@ -59,10 +59,10 @@ impl Match {
     }
 
     /// Paths that should get here, the most natural first. Empty: only an internal redirect does.
-    pub fn candidates(&self) -> Vec<String> {
+    pub fn candidates(&self) -> Box<dyn Iterator<Item = String> + '_> {
         match self {
-            Self::Exact(path) => vec![path.clone()],
-            Self::Prefix { prefix, .. } => vec![prefix.clone(), format!("{prefix}index.html"), format!("{prefix}why502")],
+            Self::Exact(path) => Box::new(std::iter::once_with(|| path.clone())),
+            Self::Prefix { prefix, .. } => Box::new(["", "index.html", "why502"].iter().map(move |name| format!("{prefix}{name}"))),
             Self::Pattern(pattern, compiled) => {
                 let made = generate(pattern);
                 let mut paths = vec!["/".to_owned(), "/index.php".to_owned()];
@@ -74,16 +74,16 @@ impl Match {
                     Some(regex) => paths.retain(|path| regex.is_match(path)),
                     None => paths.rotate_left(2),
                 }
-                paths
+                Box::new(paths.into_iter())
             }
-            Self::Named(_) => Vec::new(),
+            Self::Named(_) => Box::new(std::iter::empty()),
         }
     }
 }
 
 /// Paths that a pattern alone takes, likeliest first.
 pub fn of_pattern(pattern: &str) -> Vec<String> {
-    Match::Pattern(pattern.to_owned(), compile(pattern, false)).candidates()
+    Match::Pattern(pattern.to_owned(), compile(pattern, false)).candidates().collect()
 }
 
 fn compile(pattern: &str, ignore_case: bool) -> Option<Regex> {
@@ -99,13 +99,13 @@ impl Locations {
     /// Those that stand directly in a `server`.
     pub fn of(server: &[Directive]) -> Self {
         let all = server.iter().filter(|one| one.name == "location" && one.block.is_some());
-        Self(all.take(LOCATIONS).map(Match::of).collect())
+        Self(all.map(Match::of).collect())
     }
 
     /// The location that a path gets into, by its number. `None`: into none.
     fn choose(&self, path: &str) -> Option<usize> {
         let mut best: Option<(usize, usize, bool)> = None;
-        for (index, one) in self.0.iter().enumerate() {
+        for (index, one) in self.0.iter().take(LOCATIONS).enumerate() {
             match one {
                 Match::Exact(exact) if exact == path => return Some(index),
                 Match::Prefix { prefix, last }
@@ -120,14 +120,20 @@ impl Locations {
             return Some(index);
         }
         let fits = |one: &Match| matches!(one, Match::Pattern(_, Some(regex)) if regex.is_match(path));
-        self.0.iter().position(fits).or(best.map(|(index, ..)| index))
+        self.0.iter().take(LOCATIONS).position(fits).or(best.map(|(index, ..)| index))
     }
 
-    /// A path that gets into the location of this number; the most natural one where none is sure to.
-    pub fn sample(&self, index: usize) -> Option<String> {
-        let candidates = self.0.get(index)?.candidates();
-        let sure = candidates.iter().find(|path| self.choose(path) == Some(index));
-        sure.or(candidates.first()).cloned()
+    /// All of them in their order, each with a path that gets into it: the most natural one where none is sure to. `None`: none does,
+    /// or it was not looked for.
+    pub fn with_samples(self) -> Vec<(Match, Option<String>)> {
+        let mut samples: Vec<_> = (0..self.0.len().min(LOCATIONS)).map(|index| self.sample(index)).collect();
+        samples.resize(self.0.len(), None);
+        self.0.into_iter().zip(samples).collect()
+    }
+
+    fn sample(&self, index: usize) -> Option<String> {
+        let one = self.0.get(index)?;
+        one.candidates().find(|path| self.choose(path) == Some(index)).or_else(|| one.candidates().next())
     }
 }
 
@@ -257,8 +263,7 @@ mod tests {
 
     fn samples(text: &str) -> Vec<String> {
         let tree = parse(&Arc::new(PathBuf::from("/x")), text.as_bytes(), 0, &mut 1000, &mut Problems::default());
-        let locations = Locations::of(&tree);
-        (0..tree.len()).map(|index| locations.sample(index).unwrap_or_default()).collect()
+        Locations::of(&tree).with_samples().into_iter().map(|(_, sample)| sample.unwrap_or_default()).collect()
     }
 
     #[test]

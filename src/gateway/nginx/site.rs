@@ -16,7 +16,7 @@ use super::{
     scope::Scope,
     target::{MODULES, STREAM},
     tree::Directive,
-    world::World,
+    world::{World, lower},
 };
 use crate::model::{Address, Route, RouteChoice, Site};
 
@@ -56,11 +56,6 @@ fn without_ignored(sites: &mut Vec<Site>) {
     sites.retain(|_| each.next().unwrap_or(true));
 }
 
-/// Host names are compared without case.
-fn lower(name: &str) -> Cow<'_, str> {
-    if name.bytes().any(|byte| byte.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
-}
-
 /// All sites of `stream`: what goes in at a port comes out at an upstream.
 pub fn stream<'a>(world: &mut World<'a>, main: &Scope<'a>, block: &'a [Directive]) -> Vec<Site> {
     let outer = main.within(block);
@@ -87,28 +82,28 @@ fn names(server: &Directive) -> Vec<String> {
 
 fn routes<'a>(world: &mut World<'a>, outer: &Scope<'a>, server: &'a [Directive], site: &Site) -> Vec<Route> {
     let scope = outer.within(server);
-    let locations = Locations::of(server);
     let here = Here::server("", &scope, world, site);
     // The server's own rewrite phase goes before the choice of a location.
     if let Some(answer) = answers::returned(server, &scope, &mut |one| world.holds(one, &here.root.0)) {
         return route::answered(world, &here, answer).into_iter().collect();
     }
+    let locations: Vec<_> = locations(server).zip(Locations::of(server).with_samples()).collect();
     let inner = redirects(server, &locations);
     let mut walk = Walk { world, inner, routes: Vec::new() };
     walk.conditions(server, &scope, &here);
-    let mut number = 0;
-    for directive in server {
-        if directive.name == "location" && directive.block.is_some() {
-            let sample = locations.sample(number);
-            number += 1;
-            walk.location(directive, &scope, &here, sample);
-        }
+    for (directive, (matched, sample)) in locations {
+        walk.location(directive, matched, &scope, &here, sample);
     }
     walk.routes
 }
 
+/// The locations that stand directly in a block.
+fn locations(block: &[Directive]) -> impl Iterator<Item = &Directive> {
+    block.iter().filter(|one| one.name == "location" && one.block.is_some())
+}
+
 /// Paths that lead to named and internal locations: those of the locations whose requests are redirected there.
-fn redirects(server: &[Directive], locations: &Locations) -> HashMap<String, String> {
+fn redirects(server: &[Directive], locations: &[(&Directive, (Match, Option<String>))]) -> HashMap<String, String> {
     let mut found = HashMap::new();
     let mut note = |block: &[Directive], sample: &str| {
         let leads = |name: &str| matches!(name, "try_files" | "error_page" | "auth_request" | "mirror");
@@ -118,9 +113,9 @@ fn redirects(server: &[Directive], locations: &Locations) -> HashMap<String, Str
             }
         }
     };
-    for (number, location) in server.iter().filter(|one| one.name == "location" && one.block.is_some()).enumerate() {
-        if let Some(sample) = locations.sample(number) {
-            note(location.children(), &sample);
+    for (location, (_, sample)) in locations {
+        if let Some(sample) = sample {
+            note(location.children(), sample);
         }
     }
     note(server, "/");
@@ -141,21 +136,18 @@ struct Walk<'w, 'a> {
 }
 
 impl<'a> Walk<'_, 'a> {
-    fn location(&mut self, directive: &'a Directive, outer: &Scope<'a>, around: &Here, sample: Option<String>) {
-        let matched = Match::of(directive);
+    fn location(&mut self, directive: &'a Directive, matched: Match, outer: &Scope<'a>, around: &Here, sample: Option<String>) {
         // An internal one is reached by another location's request only: auth_request, error_page.
         let internal = directive.children().iter().any(|one| one.name == "internal");
         let own = match &matched {
             Match::Named(name) => self.inner.get(name).cloned(),
             Match::Exact(name) | Match::Prefix { prefix: name, .. } if internal => self.inner.get(name).cloned(),
-            Match::Exact(_) | Match::Prefix { .. } | Match::Pattern(..) => {
-                sample.or_else(|| matched.candidates().into_iter().next())
-            }
+            Match::Exact(_) | Match::Prefix { .. } | Match::Pattern(..) => sample.or_else(|| matched.candidates().next()),
         };
         let sample = own.unwrap_or_else(|| around.sample.clone());
+        let asked = !internal && !matches!(matched, Match::Named(_));
         let scope = outer.within(directive.children());
         let here = around.location(directive.args.join(" "), matched, sample, &scope, self.world.prefix);
-        let asked = !internal && !matches!(Match::of(directive), Match::Named(_));
         let block = directive.children();
         let answer = answers::returned(block, &scope, &mut |one| self.world.holds(one, &here.root.0));
         let passes = answer.is_none() && block.iter().any(|one| MODULES.iter().any(|module| module.pass == one.name));
@@ -164,8 +156,8 @@ impl<'a> Walk<'_, 'a> {
                 self.routes.extend(route::answered(self.world, &here, answer));
             }
             // Locations within it are chosen before it is.
-            for inner in block.iter().filter(|one| one.name == "location" && one.block.is_some()) {
-                self.location(inner, &scope, &here, None);
+            for inner in locations(block) {
+                self.location(inner, Match::of(inner), &scope, &here, None);
             }
             return;
         }
@@ -194,7 +186,7 @@ impl<'a> Walk<'_, 'a> {
             }
             match directive.name.as_str() {
                 "location" => {
-                    self.location(directive, scope, here, None);
+                    self.location(directive, Match::of(directive), scope, here, None);
                 }
                 // They inherit what is around them, and pass on by themselves only if they say so.
                 "if" | "limit_except" => {

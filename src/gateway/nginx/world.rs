@@ -1,9 +1,12 @@
 //! What all sites of one configuration share: pools, maps, defaults, bounds.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet},
     path::{Path, PathBuf},
 };
+
+use foldhash::fast::RandomState;
 
 use super::{
     answers, names,
@@ -51,9 +54,14 @@ pub struct World<'a> {
     pub root: Option<&'a Root>,
     /// Files that a condition asks for with each request.
     pub tested: Vec<PathBuf>,
-    by_name: HashMap<String, usize>,
+    by_name: HashMap<String, usize, RandomState>,
     routes_left: usize,
     servers_left: usize,
+}
+
+/// Names of hosts and pools are compared without case.
+pub fn lower(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
 }
 
 impl<'a> World<'a> {
@@ -71,7 +79,7 @@ impl<'a> World<'a> {
             left_out: Vec::new(),
             root: None,
             tested: Vec::new(),
-            by_name: HashMap::new(),
+            by_name: HashMap::default(),
             routes_left: ROUTES,
             servers_left: SERVERS_ALL,
         };
@@ -176,7 +184,7 @@ impl<'a> World<'a> {
     /// The pool that a target names.
     pub fn pool_of(&self, target: &Authority) -> Option<&Pool> {
         match target {
-            Authority::Host(name, _) => self.by_name.get(&name.to_ascii_lowercase()).and_then(|index| self.pools.get(*index)),
+            Authority::Host(name, _) => self.by_name.get(&*lower(name)).and_then(|index| self.pools.get(*index)),
             Authority::Unix(_) => None,
         }
     }
