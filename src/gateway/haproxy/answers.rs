@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use compact_str::{CompactString, format_compact};
+
 use super::{
     acl::{Acls, Condition},
     load::Line,
@@ -17,13 +19,13 @@ pub struct Answer<'a> {
     pub line: &'a Line,
     /// Which requests. `None`: all.
     pub condition: Option<Condition>,
-    words: String,
+    words: CompactString,
 }
 
 impl Answer<'_> {
     /// As a route has it: the line as written, in whose words the status stands.
     pub fn settings(&self) -> Settings {
-        let setting = Setting { value: self.words.as_str().into(), at: Some(self.line.place()) };
+        let setting = Setting { value: self.words.clone(), at: Some(self.line.place()) };
         BTreeMap::from([(ANSWERS.to_owned(), setting)]).into()
     }
 }
@@ -44,7 +46,7 @@ pub fn answers<'a>(proxy: &Proxy<'a>) -> Vec<Answer<'a>> {
         };
         let written =
             line.words().take_while(|word| !matches!(*word, "if" | "unless")).any(|word| matches!(word, "deny_status" | "status"));
-        let words = if written { line.rest(0) } else { format!("{} ({default})", line.rest(0)) };
+        let words = if written { line.rest(0) } else { format_compact!("{} ({default})", line.rest(0)) };
         Some(Answer { line, condition: acls.condition(line), words })
     };
     proxy.all("http-request").filter_map(answer).collect()

@@ -5,6 +5,8 @@ use std::{
     net::IpAddr,
 };
 
+use compact_str::CompactString;
+
 use super::{
     answers,
     load::{Line, Loaded},
@@ -188,10 +190,10 @@ impl Backend<'_> {
     }
 
     fn route(&self, front: &Front<'_, '_>, one: &Written, protocol: Protocol) -> Route {
-        let mut own: BTreeMap<String, Setting> = one.parameters.told().collect();
+        let mut own: BTreeMap<CompactString, Setting> = one.parameters.told().collect();
         self.check(one, &mut own);
         if one.parameters.sends_proxy() {
-            own.insert(SENDS_PROXY.to_owned(), Setting { value: "PROXY".into(), at: Some(one.server.at.clone()) });
+            own.insert(SENDS_PROXY.into(), Setting { value: "PROXY".into(), at: Some(one.server.at.clone()) });
         }
         let settings = if own.is_empty() {
             self.settings.clone()
@@ -236,12 +238,12 @@ impl Backend<'_> {
     }
 
     /// How this server is checked, in the words that are common to all kinds.
-    fn check(&self, one: &Written, settings: &mut BTreeMap<String, Setting>) {
+    fn check(&self, one: &Written, settings: &mut BTreeMap<CompactString, Setting>) {
         if !one.parameters.has("check") {
             return;
         }
         let at = Some(one.server.at.clone());
-        let mut set = |key: &str, value: String| settings.insert(key.to_owned(), Setting { value: value.into(), at: at.clone() });
+        let mut set = |key: &str, value: String| settings.insert(key.into(), Setting { value: value.into(), at: at.clone() });
         let mut words = "connect".to_owned();
         if let Some(line) = self.proxy.option("httpchk") {
             // `httpchk`, `httpchk URI`, `httpchk METHOD URI`; the default is OPTIONS, which is not asked for by us.

@@ -94,8 +94,8 @@ impl Line {
     }
 
     /// The words from this place on, as they would be written.
-    pub fn rest(&self, from: usize) -> String {
-        self.words().skip(from).collect::<Vec<_>>().join(" ")
+    pub fn rest(&self, from: usize) -> CompactString {
+        joined(self.words().skip(from))
     }
 
     /// Whether it begins with these words.
@@ -108,6 +108,16 @@ impl Line {
             left.is_some() || rest.is_empty()
         })
     }
+}
+
+/// Words with a space between them.
+pub fn joined<'a>(words: impl IntoIterator<Item = &'a str>) -> CompactString {
+    let mut out = CompactString::default();
+    for (at, word) in words.into_iter().enumerate() {
+        out.extend((at > 0).then_some(' '));
+        out.push_str(word);
+    }
+    out
 }
 
 /// A section with its lines.

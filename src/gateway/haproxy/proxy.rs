@@ -2,11 +2,40 @@
 
 use std::collections::BTreeMap;
 
-use super::load::{Line, Loaded, Section};
+use compact_str::CompactString;
+
+use super::load::{Line, Loaded, Section, joined};
 use crate::model::Setting;
 
 /// Sections that one may be from, at most: `defaults a from b` in turn.
 const CHAIN: usize = 16;
+
+/// Settings that bear on a failing request, by the words that their lines begin with.
+const SETTINGS: &[&[&str]] = &[
+    &["timeout", "connect"],
+    &["timeout", "server"],
+    &["timeout", "queue"],
+    &["timeout", "check"],
+    &["timeout", "http-request"],
+    &["timeout", "http-keep-alive"],
+    &["timeout", "client"],
+    &["timeout", "tunnel"],
+    &["retries"],
+    &["retry-on"],
+    &["balance"],
+    &["http-reuse"],
+    &["maxconn"],
+    &["fullconn"],
+    &["http-check"],
+    &["source"],
+    &["option", "httpchk"],
+    &["option", "redispatch"],
+    &["option", "tcp-check"],
+    &["option", "http-server-close"],
+    &["option", "httpclose"],
+    &["option", "prefer-last-server"],
+    &["option", "external-check"],
+];
 
 /// One proxy.
 #[derive(Debug, Clone)]
@@ -63,15 +92,12 @@ impl<'a> Proxy<'a> {
     /// The line by which an option is on.
     pub fn option(&self, name: &str) -> Option<&'a Line> {
         self.chain()
-            .find_map(|section| {
-                section.lines.iter().rev().find_map(|line| {
-                    if line.is(&["option", name]) {
-                        Some(Some(line))
-                    } else {
-                        (line.is(&["no", "option", name]) || line.is(&["default", "option", name])).then_some(None)
-                    }
-                })
-            })
+            .flat_map(|section| section.lines.iter().rev())
+            .find_map(
+                |line| {
+                    if line.is(&["option", name]) { Some(Some(line)) } else { (off_option(line) == Some(name)).then_some(None) }
+                },
+            )
             .flatten()
     }
 
@@ -81,28 +107,24 @@ impl<'a> Proxy<'a> {
     }
 
     /// What bears on a failing request, with its places.
-    pub fn settings(&self, out: &mut BTreeMap<String, Setting>) {
-        let mut add = |key: String, line: &Line, skip: usize| {
-            let value = line.rest(skip);
-            out.entry(key).or_insert_with(|| Setting { value: value.into(), at: Some(line.place()) });
-        };
-        for name in ["connect", "server", "queue", "check", "http-request", "http-keep-alive", "client", "tunnel"] {
-            if let Some(line) = self.last(&["timeout", name]) {
-                add(format!("timeout {name}"), line, 2);
-            }
-        }
-        for name in ["retries", "retry-on", "balance", "http-reuse", "maxconn", "fullconn", "http-check", "source"] {
-            if let Some(line) = self.last(&[name]) {
-                add(name.to_owned(), line, 1);
-            }
-        }
-        for name in ["httpchk", "redispatch", "tcp-check", "http-server-close", "httpclose", "prefer-last-server", "external-check"]
-        {
-            if let Some(line) = self.option(name) {
-                add(format!("option {name}"), line, 2);
+    pub fn settings(&self, out: &mut BTreeMap<CompactString, Setting>) {
+        let mut off: Vec<&str> = Vec::new();
+        for line in self.chain().flat_map(|section| section.lines.iter().rev()) {
+            if let Some(option) = off_option(line) {
+                off.push(option);
+            } else if let Some(words) = SETTINGS.iter().find(|words| line.is(words))
+                && !(words[0] == "option" && off.contains(&words[1]))
+            {
+                let setting = || Setting { value: line.rest(words.len()), at: Some(line.place()) };
+                out.entry(joined(words.iter().copied())).or_insert_with(setting);
             }
         }
     }
+}
+
+/// The option that a line turns off, or back to what it is by default.
+fn off_option(line: &Line) -> Option<&str> {
+    (line.is(&["no", "option"]) || line.is(&["default", "option"])).then(|| line.word(2))
 }
 
 /// A time as HAProxy reads it: milliseconds unless a unit is given (configuration.txt section 2.5).

@@ -159,8 +159,8 @@ impl Parameters {
     }
 
     /// Those that bear on a failing request.
-    pub fn told(&self) -> impl Iterator<Item = (String, Setting)> {
-        TOLD.iter().filter_map(|name| Some(((*name).to_owned(), self.0.get(*name)?.clone())))
+    pub fn told(&self) -> impl Iterator<Item = (CompactString, Setting)> {
+        TOLD.iter().filter_map(|name| Some(((*name).into(), self.0.get(*name)?.clone())))
     }
 }
 

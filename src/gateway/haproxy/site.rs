@@ -130,7 +130,7 @@ fn answered(answers: &[Answer<'_>], name: &str, tls: bool) -> (Vec<Route>, Vec<R
         let Takes::Paths(takes) = takes else { continue };
         let all = takes == PathMatch::Any;
         let route = Route {
-            pattern: answer.line.rest(2),
+            pattern: answer.line.rest(2).into(),
             sample_path: sample(&takes).unwrap_or_else(|| "/".to_owned()),
             settings: answer.settings(),
             takes: Some(takes),
@@ -227,7 +227,7 @@ fn routes_of<'a>(
     name: &str,
     backends: &Backends<'a>,
 ) -> Vec<Route> {
-    let pattern = if rule.line.len() > 2 { rule.line.rest(2) } else { rule.line.word(0).to_owned() };
+    let pattern = if rule.line.len() > 2 { rule.line.rest(2).into() } else { rule.line.word(0).to_owned() };
     let path = sample(&takes).unwrap_or_else(|| "/".to_owned());
     let front = Front {
         web,
