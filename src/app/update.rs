@@ -24,11 +24,10 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
             }
             state.scene.observe(event.at, observation);
             state.stale = true;
-            if urgent { reassess(state) } else { Vec::new() }
+            if urgent { adapt(state) } else { Vec::new() }
         }
         Msg::Catalog(catalog) => {
             state.catalog = Some(catalog);
-            state.stale = true;
             reassess(state)
         }
         Msg::Tick => {
@@ -43,8 +42,19 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     }
 }
 
-/// Draws the conclusions, and adapts what is probed and followed to them.
+/// Draws the conclusions, and adapts what is probed and followed.
 pub(super) fn reassess(state: &mut State) -> Vec<Effect> {
+    let effects = adapt(state);
+    if let Some(catalog) = state.catalog.clone() {
+        state.stale = false;
+        state.assessment = assess(&state.scene, &catalog);
+    }
+    effects
+}
+
+/// Adapts what is probed and followed to what was seen. The conclusions are drawn when somebody looks, with the tick: that takes
+/// longer, and at the start these messages come by the dozen.
+fn adapt(state: &mut State) -> Vec<Effect> {
     let mut effects = Vec::new();
     effects.extend(find(state));
     let logs = sources::logs(&state.scene);
@@ -55,10 +65,7 @@ pub(super) fn reassess(state: &mut State) -> Vec<Effect> {
         effects.push(Effect::Follow(logs));
     }
     let Some(catalog) = state.catalog.clone() else { return effects };
-    state.stale = false;
     state.scene.classify(&catalog);
-    let assessment = assess(&state.scene, &catalog);
-    state.assessment = assessment;
     // Without the listeners no candidate can be told from a stranger, so the plan waits for these looks.
     let seen = |stage: Stage| state.scene.done.contains(&stage);
     let logs = seen(Stage::Logs) || state.now.run_ms > LOGS_MS;
@@ -121,7 +128,7 @@ fn find(state: &mut State) -> Vec<Effect> {
     effects
 }
 
-/// Whether everything was looked at once, so that a verdict can be given.
+/// Whether everything was looked at once, so that a verdict can be given. By the conclusions that were drawn last.
 pub fn first_pass_complete(state: &State) -> bool {
     let done = |stage: &Stage| state.scene.done.contains(stage);
     if state.catalog.is_none() || ![Stage::Gateways, Stage::Listeners, Stage::Logs, Stage::Load].iter().all(done) {

@@ -149,27 +149,36 @@ async fn pass(
         }
         app::update(&mut state, Event { at: stamped.at, msg: Msg::Observed(stamped.observation) });
     }
-    while !app::first_pass_complete(&state) {
-        let msg = tokio::select! {
-            biased;
-            () = tokio::time::sleep_until(deadline) => break,
-            known = &mut collectors.catalog, if waiting_for_catalog => {
-                waiting_for_catalog = false;
-                match known {
-                    Ok(catalog) => Event { at: sys.clock.now(), msg: Msg::Catalog(catalog) },
-                    Err(_) => break,
-                }
-            }
-            seen = collectors.seen.recv() => match seen {
-                Some(stamped) => {
-                    if let Some(recorder) = &recorder {
-                        recorder.keep(&stamped);
+    loop {
+        let complete = app::first_pass_complete(&state);
+        if complete && !state.stale {
+            break;
+        }
+        let msg = if complete {
+            // By conclusions that are behind what was seen since.
+            Event { at: sys.clock.now(), msg: Msg::Tick }
+        } else {
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(deadline) => break,
+                known = &mut collectors.catalog, if waiting_for_catalog => {
+                    waiting_for_catalog = false;
+                    match known {
+                        Ok(catalog) => Event { at: sys.clock.now(), msg: Msg::Catalog(catalog) },
+                        Err(_) => break,
                     }
-                    Event { at: stamped.at, msg: Msg::Observed(stamped.observation) }
                 }
-                None => break,
-            },
-            _ = ticks.tick() => Event { at: sys.clock.now(), msg: Msg::Tick },
+                seen = collectors.seen.recv() => match seen {
+                    Some(stamped) => {
+                        if let Some(recorder) = &recorder {
+                            recorder.keep(&stamped);
+                        }
+                        Event { at: stamped.at, msg: Msg::Observed(stamped.observation) }
+                    }
+                    None => break,
+                },
+                _ = ticks.tick() => Event { at: sys.clock.now(), msg: Msg::Tick },
+            }
         };
         for effect in app::update(&mut state, msg) {
             effects::collecting(&effect, &collectors);

@@ -13,6 +13,9 @@ const BINARY_BYTES: u64 = 24 << 20;
 /// Bytes of a version at most.
 const VERSION_BYTES: usize = 64;
 
+/// A version that is looked for when somebody asks. `None`: nobody tells.
+pub type Version<'a> = &'a dyn Fn() -> Option<String>;
+
 /// Versions by binary.
 #[derive(Debug, Default)]
 pub struct Versions(Remembered<String>);

@@ -2,7 +2,7 @@
 
 use compact_str::CompactString;
 
-use super::lexer::Environment;
+use super::{binary::Version, lexer::Environment};
 
 /// Depth of such blocks at most (MAXNESTEDCONDS in cfgparse.c).
 const DEPTH: usize = 10;
@@ -33,7 +33,7 @@ impl Branches {
     }
 
     /// Takes a line that begins with a dot. `false`: it is none of these.
-    pub fn take(&mut self, words: &[CompactString], environment: &Environment, version: Option<&str>) -> bool {
+    pub fn take(&mut self, words: &[CompactString], environment: &Environment, version: Version<'_>) -> bool {
         let rest = || words.get(1..).unwrap_or_default().join(" ");
         match words.first().map(CompactString::as_str) {
             Some(".if") => {
@@ -66,7 +66,7 @@ impl Branches {
     }
 
     /// Or of ands of terms; what is not known is taken to hold, and noted.
-    fn holds(&mut self, text: &str, environment: &Environment, version: Option<&str>) -> bool {
+    fn holds(&mut self, text: &str, environment: &Environment, version: Version<'_>) -> bool {
         let text = text.trim();
         if text.is_empty() {
             return false;
@@ -82,7 +82,7 @@ impl Branches {
     }
 }
 
-fn term_holds(term: &str, environment: &Environment, version: Option<&str>) -> Option<bool> {
+fn term_holds(term: &str, environment: &Environment, version: Version<'_>) -> Option<bool> {
     if let Some(rest) = term.strip_prefix('!') {
         return term_holds(rest.trim(), environment, version).map(|holds| !holds);
     }
@@ -96,8 +96,8 @@ fn term_holds(term: &str, environment: &Environment, version: Option<&str>) -> O
         ("streq", [one, other]) => Some(one == other),
         ("strneq", [one, other]) => Some(one != other),
         ("strstr", [text, part]) => Some(text.contains(part)),
-        ("version_atleast", [wanted]) => Some(number(version?) >= number(wanted)),
-        ("version_before", [wanted]) => Some(number(version?) < number(wanted)),
+        ("version_atleast", [wanted]) => Some(number(&version()?) >= number(wanted)),
+        ("version_before", [wanted]) => Some(number(&version()?) < number(wanted)),
         _ => None,
     }
 }
@@ -115,6 +115,7 @@ mod tests {
     #[test]
     fn branches_open_as_their_conditions_say() {
         let environment = Environment::from([("DC".to_owned(), "fra".to_owned())]);
+        let (known, unknown): (Version<'_>, Version<'_>) = (&|| Some("2.6.12-1".to_owned()), &|| None);
         for (condition, expected) in [
             ("defined(DC)", true),
             ("!defined(DC)", false),
@@ -127,15 +128,15 @@ mod tests {
         ] {
             let mut branches = Branches::default();
             let line = |text: &str| text.split(' ').filter(|word| !word.is_empty()).map(CompactString::from).collect::<Vec<_>>();
-            assert!(branches.take(&line(&format!(".if {condition}")), &environment, Some("2.6.12-1")));
+            assert!(branches.take(&line(&format!(".if {condition}")), &environment, known));
             assert_eq!((branches.reading(), branches.guessed), (expected, false), "{condition}");
-            assert!(branches.take(&line(".else"), &environment, None));
+            assert!(branches.take(&line(".else"), &environment, unknown));
             assert_eq!(branches.reading(), !expected, "{condition}");
-            assert!(branches.take(&line(".endif"), &environment, None));
+            assert!(branches.take(&line(".endif"), &environment, unknown));
             assert!(branches.reading());
         }
         let mut branches = Branches::default();
-        branches.take(&[".if", "feature(OPENSSL)"].map(CompactString::from), &environment, None);
+        branches.take(&[".if", "feature(OPENSSL)"].map(CompactString::from), &environment, unknown);
         assert!(branches.reading() && branches.guessed);
     }
 }

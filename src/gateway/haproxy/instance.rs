@@ -31,7 +31,7 @@ pub struct Instance {
     pub worker: Option<Identity>,
     /// Its binary.
     pub binary: Option<PathBuf>,
-    /// Its version.
+    /// Its version, where it runs.
     pub version: Option<String>,
     /// The configuration: files and directories, in order.
     pub configs: Vec<PathBuf>,
@@ -105,13 +105,13 @@ pub fn find(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Override
         out.all.retain(|one| one.configs.iter().any(is));
         if out.all.is_empty() && overrides.kind.as_deref() == Some(super::ID) {
             let why = "it is named by --config, and no HAProxy that runs uses it".to_owned();
-            out.all.push(resting(root, vec![config.clone()], versions, why));
+            out.all.push(resting(root, vec![config.clone()], why));
         }
         return out;
     }
     let seen = processes.is_some_and(|list| list.iter().any(|process| process.pid == 1));
     if out.all.is_empty() && out.blind.is_empty() && seen {
-        out.all.extend(idle(root, versions));
+        out.all.extend(idle(root));
     }
     out
 }
@@ -256,12 +256,12 @@ fn unit_of(root: &Root) -> Option<String> {
 }
 
 /// One that does not run.
-fn resting(root: &Root, configs: Vec<PathBuf>, versions: &Versions, why_expected: String) -> Instance {
+fn resting(root: &Root, configs: Vec<PathBuf>, why_expected: String) -> Instance {
     let binary = first_binary(root);
     Instance {
         state: RunState::Stopped { why_expected },
         worker: None,
-        version: binary.as_deref().and_then(|path| versions.of(root, path)),
+        version: None,
         binary,
         configs,
         master_socket: None,
@@ -287,7 +287,7 @@ fn unit_environment(root: &Root) -> Environment {
 }
 
 /// What is installed and configured, whether or not it has anything to serve: the caller looks into the configuration.
-fn idle(root: &Root, versions: &Versions) -> Option<Instance> {
+fn idle(root: &Root) -> Option<Instance> {
     let environment = unit_environment(root);
     let named = environment.get("CONFIG").map(PathBuf::from);
     let config = named.into_iter().chain(CONFIGS.iter().map(PathBuf::from)).find(|path| root.stat(path).is_ok())?;
@@ -299,7 +299,7 @@ fn idle(root: &Root, versions: &Versions) -> Option<Instance> {
     let enabled = root.lstat(Path::new("/etc/systemd/system/multi-user.target.wants/haproxy.service")).is_ok();
     let also_enabled = if enabled { ", and haproxy.service is enabled" } else { "" };
     let why = format!("{} and {} are there{also_enabled}", binary.display(), config.display());
-    Some(resting(root, std::iter::once(config).chain(also).collect(), versions, why))
+    Some(resting(root, std::iter::once(config).chain(also).collect(), why))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use compact_str::CompactString;
 
 use super::{
     super::{denied, reading, written::written},
+    binary::Version,
     condition::Branches,
     lexer::{Environment, words},
 };
@@ -176,7 +177,7 @@ impl Loaded {
 }
 
 /// Reads these files and directories, in this order.
-pub fn load(root: &Root, configs: &[PathBuf], environment: &Environment, version: Option<&str>) -> Loaded {
+pub fn load(root: &Root, configs: &[PathBuf], environment: &Environment, version: Version<'_>) -> Loaded {
     let mut out = Loaded::default();
     let mut environment = environment.clone();
     for config in configs {
@@ -210,7 +211,7 @@ pub fn load(root: &Root, configs: &[PathBuf], environment: &Environment, version
     out
 }
 
-fn file(root: &Root, path: &Path, environment: &mut Environment, version: Option<&str>, out: &mut Loaded) {
+fn file(root: &Root, path: &Path, environment: &mut Environment, version: Version<'_>, out: &mut Loaded) {
     let at = Place { file: path.to_owned().into(), line: 1 };
     if out.files.len() >= FILES || out.bytes >= BYTES_ALL {
         let spot = reading::too_much(path, FILES, BYTES_ALL);

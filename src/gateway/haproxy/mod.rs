@@ -80,7 +80,10 @@ pub(super) fn look(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &O
     let instances = instance::find(root, processes, overrides, versions);
     let mut found = Found { blind: instances.blind, abroad: instances.abroad, ..Found::default() };
     for instance in instances.all {
-        let loaded = load::load(root, &instance.configs, &instance.environment, instance.version.as_deref());
+        // That of one that rests stands in a binary of megabytes, and most who have such a binary do not use it.
+        let (known, binary) = (instance.version.clone(), instance.binary.clone());
+        let version = || known.clone().or_else(|| versions.of(root, binary.as_deref()?));
+        let loaded = load::load(root, &instance.configs, &instance.environment, &version);
         found.watch.extend(loaded.directories.iter().map(|dir| dir.join("x")));
         let pid = loaded.global_value("pidfile").map_or_else(|| Path::new("/run/haproxy.pid"), Path::new);
         found.watch.push(pid.to_owned());
@@ -88,7 +91,7 @@ pub(super) fn look(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &O
         let gateway = gateway(root, instance, &loaded, overrides);
         // The packages' own file serves nobody: whoever installed HAProxy does not use it.
         if !(stopped && gateway.sites.is_empty() && gateway.problems.is_empty() && overrides.config.is_none()) {
-            found.gateways.push(gateway);
+            found.gateways.push(Gateway { version: version(), ..gateway });
         }
     }
     found
