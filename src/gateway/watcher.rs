@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use self::pulse::Pulse;
@@ -43,12 +44,20 @@ const SCAN_AT_LEAST_MS: u64 = 30_000;
 const LISTED: Duration = Duration::from_secs(10);
 
 /// Finds gateways and tells of them, at once and whenever something about them changes, until cancelled or nobody listens. `stays`: until a
-/// person leaves, who may edit; else the first pass may be all that is wanted.
-pub async fn run(sys: Sys, overrides: Overrides, stays: bool, outbox: Outbox, cancel: CancellationToken) {
+/// person leaves, who may edit; else the first pass may be all that is wanted. `looking`: is dropped after the first look.
+pub async fn run(
+    sys: Sys,
+    overrides: Overrides,
+    stays: bool,
+    looking: oneshot::Sender<()>,
+    outbox: Outbox,
+    cancel: CancellationToken,
+) {
     let mut watcher = Watcher {
         sys,
         overrides,
         stays,
+        looking: Some(looking),
         outbox,
         processes: None,
         scanned_ms: 0,
@@ -106,6 +115,8 @@ struct Watcher {
     sys: Sys,
     overrides: Overrides,
     stays: bool,
+    /// As long as the first look is not over.
+    looking: Option<oneshot::Sender<()>>,
     outbox: Outbox,
     /// As of the last scan. `None`: they could not be listed.
     processes: Option<Processes>,
@@ -140,6 +151,7 @@ impl Watcher {
         let began = self.sys.clock.now().wall_s();
         let mut watch = self.look().await?;
         self.tell(Observation::Done(Stage::Gateways)).await?;
+        self.looking = None;
         // A test takes its time, and whoever stays may edit meanwhile.
         let mut pulse = if self.stays { Some(self.first_texts(&mut watch, began).await?) } else { None };
         self.live().await?;

@@ -20,6 +20,10 @@ use crate::{
     watch as watching,
 };
 
+/// How long the others wait at most for the first look at the gateways: all that follows needs what it finds, and beside a dozen threads
+/// it would have a sixth of two processors.
+const HEAD_START: Duration = Duration::from_millis(25);
+
 /// The collectors of a run. Dropping it ends them.
 #[derive(Debug)]
 pub struct Collectors {
@@ -53,23 +57,11 @@ impl Collectors {
         let (units, units_in) = watch::channel(Vec::new());
         let cancel = CancellationToken::new();
         let begin = watch::Sender::new(false);
-        let (mut begun, mut begun_too) = (begin.subscribe(), begin.subscribe());
+        let mut begun = begin.subscribe();
         let outbox = Outbox::new("run", sys.clock, sender);
         // Where nobody stays, nobody brings anything, and the end of all collectors is to be heard.
         let brought = stays.then(|| outbox.named("a person"));
         let (ready, catalog) = tokio::sync::oneshot::channel();
-        // Hundreds of patterns take their time to compile: never on the way to the first frame.
-        let own = outbox.named("knowledge");
-        tokio::spawn(async move {
-            if begun.wait_for(|begun| *begun).await.is_err() {
-                return;
-            }
-            let Ok(Ok((known, unused))) = tokio::task::spawn_blocking(knowledge::catalog).await else { return };
-            let _ = ready.send(Arc::new(known));
-            for spot in unused {
-                own.tell(Observation::Blind(spot)).await;
-            }
-        });
         let info = run_info(sys, target);
         let overrides = gateway::Overrides {
             kind: target.gateway.clone(),
@@ -82,7 +74,7 @@ impl Collectors {
         let rate = target.rate.map_or_else(Default::default, |rate| probe::schedule::Rate::requests(f64::from(rate)));
         let (sys, stop) = (sys.clone(), cancel.clone());
         tokio::spawn(async move {
-            if begun_too.wait_for(|begun| *begun).await.is_err() {
+            if begun.wait_for(|begun| *begun).await.is_err() {
                 return;
             }
             outbox.tell(Observation::Run(info)).await;
@@ -96,9 +88,21 @@ impl Collectors {
             };
             let given = |name| (sys.clone(), outbox.named(name), stop.clone());
             let (s, o, c) = given("gateways");
-            spawn("gateways", Box::pin(gateway::run(s, overrides, stays, o, c)));
+            let (looking, looked) = tokio::sync::oneshot::channel();
+            spawn("gateways", Box::pin(gateway::run(s, overrides, stays, looking, o, c)));
             let (s, o, c) = given("listeners");
             spawn("listeners", Box::pin(watching::listeners::run(s, o, c, None)));
+            // Its sender only goes.
+            let _ = tokio::time::timeout(HEAD_START, looked).await;
+            // Hundreds of patterns take their time to compile: never on the way to the first frame.
+            let own = outbox.named("knowledge");
+            tokio::spawn(async move {
+                let Ok(Ok((known, unused))) = tokio::task::spawn_blocking(knowledge::catalog).await else { return };
+                let _ = ready.send(Arc::new(known));
+                for spot in unused {
+                    own.tell(Observation::Blind(spot)).await;
+                }
+            });
             let (s, o, c) = given("services");
             spawn("services", Box::pin(watching::services::run(s, wishes_in.clone(), plans_in.clone(), o, c)));
             let (s, o, c) = given("log sources");

@@ -172,8 +172,10 @@ fn chosen(text: &str, backends: &[Backend]) -> Vec<Route> {
     });
     static ADDED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(\w+)\.add_backend\(\s*(\w+)").ok());
     static HINT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"set\s+req\.backend_hint\s*=\s*([\w.]+)").ok());
-    let pairs = |regex: &Option<Regex>| -> Vec<(String, String)> {
-        let found = regex.iter().flat_map(|regex| regex.captures_iter(text));
+    // Most choose nothing, and making a pattern takes longer than reading all of their text.
+    let chooses = text.contains("backend_hint") || text.contains("add_backend");
+    let pairs = |regex: &LazyLock<Option<Regex>>| -> Vec<(String, String)> {
+        let found = chooses.then(|| regex.as_ref()).flatten().into_iter().flat_map(|regex| regex.captures_iter(text));
         found.map(|one| (one[1].to_owned(), one.get(2).map_or_else(String::new, |two| two.as_str().to_owned()))).collect()
     };
     let added = pairs(&ADDED);

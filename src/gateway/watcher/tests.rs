@@ -55,7 +55,11 @@ impl Host {
         let (sender, receiver) = mpsc::channel(capacity);
         let cancel = CancellationToken::new();
         let outbox = Outbox::new("gateway", sys.clock, sender);
-        (receiver, cancel.clone(), tokio::spawn(run(sys, Overrides::default(), true, outbox, cancel)))
+        (
+            receiver,
+            cancel.clone(),
+            tokio::spawn(run(sys, Overrides::default(), true, tokio::sync::oneshot::channel().0, outbox, cancel)),
+        )
     }
 }
 
