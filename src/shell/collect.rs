@@ -21,8 +21,8 @@ use crate::{
 };
 
 /// How long the others wait at most for the first look at the gateways: all that follows needs what it finds, and beside a dozen threads
-/// it would have a sixth of two processors.
-const HEAD_START: Duration = Duration::from_millis(25);
+/// it would have a sixth of two processors. Tens of thousands of sites take about so long.
+const HEAD_START: Duration = Duration::from_millis(300);
 
 /// The collectors of a run. Dropping it ends them.
 #[derive(Debug)]

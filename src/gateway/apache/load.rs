@@ -4,15 +4,18 @@
 mod include;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use compact_str::CompactString;
+
 use super::{
     super::{reading, written::written},
     condition,
-    lines::{lines, word, words},
+    lines::{Line, lines, word, words},
     modules::Modules,
     tree::{DEPTH, DIRECTIVES, Directive, Problems},
 };
@@ -123,11 +126,11 @@ pub fn load(root: &Root, config: &Path, start: Start) -> Loaded {
         out: Loaded::default(),
     };
     let file = Arc::new(config.to_owned());
-    let of_line = |texts: &[String]| texts.iter().map(|text| (text.clone(), 1)).collect::<Vec<_>>();
-    let (before, after) = (of_line(&loader.start.before), of_line(&loader.start.after));
-    let mut tree = loader.read(&file, before.into_iter(), 0);
+    let of_line = |text: String| Line { text: Cow::Owned(text), number: 1 };
+    let (before, after) = (loader.start.before.clone(), loader.start.after.clone());
+    let mut tree = loader.read(&file, before.into_iter().map(of_line), 0);
     tree.extend(loader.file(config, &Place { file: config.to_owned().into(), line: 1 }, 0));
-    tree.extend(loader.read(&file, after.into_iter(), 0));
+    tree.extend(loader.read(&file, after.into_iter().map(of_line), 0));
     loader.unknown(&tree);
     loader.out.tree = tree;
     loader.out.root = loader.start.root;
@@ -153,7 +156,7 @@ pub fn fragment(root: &Root, path: &Path, start: Start) -> Option<Loaded> {
         out: Loaded::default(),
     };
     let file = Arc::new(path.to_owned());
-    let tree = loader.read(&file, lines(&bytes).map(|line| (line.text.into_owned(), line.number)), 0);
+    let tree = loader.read(&file, lines(&bytes), 0);
     loader.unknown(&tree);
     loader.out.tree = tree;
     Some(loader.out)
@@ -197,7 +200,7 @@ impl Loader<'_> {
         };
         self.active.extend(info.map(|info| info.id));
         let file = Arc::new(path.to_owned());
-        let tree = self.read(&file, lines(text).map(|line| (line.text.into_owned(), line.number)), depth);
+        let tree = self.read(&file, lines(text), depth);
         if info.is_some() {
             self.active.pop();
         }
@@ -205,12 +208,12 @@ impl Loader<'_> {
     }
 
     /// Logical lines to directives.
-    fn read(&mut self, file: &Arc<PathBuf>, all: impl Iterator<Item = (String, u32)>, depth: usize) -> Vec<Directive> {
+    fn read<'l>(&mut self, file: &Arc<PathBuf>, all: impl Iterator<Item = Line<'l>>, depth: usize) -> Vec<Directive> {
         let mut stack = vec![Open { directive: None, name: String::new(), line: 0, children: Vec::new() }];
         // Sections that are open within one whose condition does not hold, or that are too deep.
         let mut skipped = 0_usize;
         let mut of_macro: Option<(String, Macro)> = None;
-        for (raw, line) in all {
+        for Line { text: raw, number: line } in all {
             let place = || Place { file: Arc::clone(file), line };
             if let Some((name, mut body)) = of_macro.take() {
                 if raw.len() >= 8 && raw.is_char_boundary(8) && raw[..8].eq_ignore_ascii_case("</macro>") {
@@ -218,7 +221,7 @@ impl Loader<'_> {
                 } else {
                     self.macro_lines += 1;
                     if self.macro_lines <= MACRO_LINES {
-                        body.lines.push((raw, line));
+                        body.lines.push((raw.into_owned(), line));
                     }
                     of_macro = Some((name, body));
                 }
@@ -240,10 +243,10 @@ impl Loader<'_> {
             let text = self.expanded(&raw);
             let (first, rest) = word(&text);
             let Some(section) = first.strip_prefix('<') else {
-                let (name, rest) = (first.to_ascii_lowercase(), rest.to_owned());
-                let found = self.directive(file, name, rest, line, depth + stack.len());
+                let depth = depth + stack.len();
                 if let Some(open) = stack.last_mut() {
-                    open.children.extend(found);
+                    let name = first.chars().map(|c| c.to_ascii_lowercase()).collect();
+                    self.directive(file, name, rest, line, depth, &mut open.children);
                 }
                 continue;
             };
@@ -318,31 +321,45 @@ impl Loader<'_> {
     }
 
     /// One directive that is no section: itself, or what it brings.
-    fn directive(&mut self, file: &Arc<PathBuf>, name: String, text: String, line: u32, depth: usize) -> Vec<Directive> {
+    fn directive(
+        &mut self,
+        file: &Arc<PathBuf>,
+        name: CompactString,
+        text: &str,
+        line: u32,
+        depth: usize,
+        into: &mut Vec<Directive>,
+    ) {
         let place = || Place { file: Arc::clone(file), line };
         match name.as_str() {
-            "include" | "includeoptional" => return self.include(&words(&text), name == "includeoptional", &place(), depth),
+            "include" | "includeoptional" => {
+                into.extend(self.include(&words(text), name == "includeoptional", &place(), depth));
+                return;
+            }
             "define" => {
-                let mut args = words(&text).into_iter();
+                let mut args = words(text).into_iter();
                 if let Some(variable) = args.next() {
                     self.variables.insert(variable, args.next().unwrap_or_default());
                 }
             }
             "undefine" => {
-                self.variables.remove(word(&text).0.as_ref());
+                self.variables.remove(word(text).0.as_ref());
             }
-            "loadmodule" => self.start.modules.load(&word(&text).0),
-            "serverroot" => self.start.root = PathBuf::from(word(&text).0.into_owned()),
-            "use" => return self.call(&words(&text), &place(), depth),
+            "loadmodule" => self.start.modules.load(&word(text).0),
+            "serverroot" => self.start.root = PathBuf::from(word(text).0.into_owned()),
+            "use" => {
+                into.extend(self.call(&words(text), &place(), depth));
+                return;
+            }
             _ => {}
         }
         if self.budget == 0 {
-            return Vec::new();
+            return;
         }
         self.budget -= 1;
         if self.budget == 0 {
             self.out.problems.add(place(), format!("more than {DIRECTIVES} directives: the rest was not read"));
         }
-        vec![Directive { name: name.into(), text: text.into(), block: None, file: Arc::clone(file), line }]
+        into.push(Directive { name, text: text.into(), block: None, file: Arc::clone(file), line });
     }
 }

@@ -8,6 +8,7 @@ use std::{
 use super::{
     super::{
         super::denied,
+        lines::Line,
         tree::{DEPTH, Directive, PROBLEMS},
     },
     BYTES_ALL, EXPANDED, FILES, Loader,
@@ -39,9 +40,9 @@ impl Loader<'_> {
             let fill = |text: String, (name, value): &(&String, &String)| {
                 if name.is_empty() || text.len() > EXPANDED { text } else { text.replace(name.as_str(), value) }
             };
-            (pairs.iter().fold(text.clone(), fill), *line)
+            Line { text: Cow::Owned(pairs.iter().fold(text.clone(), fill)), number: *line }
         });
-        let filled: Vec<(String, u32)> = filled.collect();
+        let filled: Vec<Line<'_>> = filled.collect();
         self.budget = self.budget.saturating_sub(filled.len());
         self.using.push(name);
         let found = self.read(&known.file, filled.into_iter(), depth + 1);
