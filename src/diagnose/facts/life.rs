@@ -6,7 +6,7 @@ use super::{FactBook, logs};
 use crate::{
     catalog::{Catalog, Presence},
     diagnose::{Scene, upstream_of},
-    model::{Fact, Outcome, Subject, text},
+    model::{Address, Fact, Outcome, Subject, text},
 };
 
 /// Seconds of the logs that count.
@@ -36,7 +36,9 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
             Some(Presence::Absent) => &mut absent,
             Some(Presence::Left) => &mut left,
             Some(Presence::Ended) => {
-                for subject in logs::upstreams_of(scene, group) {
+                // What a gateway's service says of its own ends is nothing of who is behind it.
+                let upstream = |subject: &Subject| scene.excerpt() || subject.0.parse::<Address>().is_ok();
+                for subject in logs::upstreams_of(scene, group).into_iter().filter(upstream) {
                     ended.entry(subject).or_default().extend(seconds());
                 }
                 continue;
@@ -99,6 +101,50 @@ fn goes_on(ends: &BTreeSet<i64>, now: i64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{FoundLog, LogBatch, LogCount, LogFormat, LogPlace, Observation, SourceKind, Stamp};
+
+    /// Those of whom it is told that they restart in a loop, where their log told of an end in each of these seconds ago.
+    fn flapping(serves: &str, ends: &[i64]) -> Vec<Subject> {
+        let catalog = Catalog::embedded().expect("the embedded catalogue");
+        let at = Stamp { run_ms: 10_000, wall_ms: 1_790_000_000_000 };
+        let source = FoundLog {
+            place: LogPlace::File("/var/log/shop.log".into()),
+            kind: SourceKind::App,
+            format: LogFormat::Plain,
+            why: String::new(),
+            serves: vec![Subject(serves.to_owned())],
+        };
+        let counts = ends.iter().map(|ago| LogCount {
+            second: Some(at.wall_s() - ago),
+            key: "end".to_owned(),
+            count: 1,
+            first: "Node.js v18.20.4".to_owned(),
+            ..LogCount::default()
+        });
+        let batch = LogBatch {
+            source: source.id(),
+            kind: SourceKind::App,
+            format: LogFormat::Plain,
+            counts: counts.collect(),
+            lookback: false,
+            dropped: 0,
+        };
+        let mut scene = Scene::default();
+        scene.observe(at, Observation::Sources(vec![source]));
+        scene.observe(at, Observation::Log(batch));
+        scene.classify(&catalog);
+        let mut book = FactBook::default();
+        produce(&scene, &catalog, &mut book);
+        book.facts().iter().map(|fact| fact.subject.clone()).collect()
+    }
+
+    #[test]
+    fn the_ends_of_an_application_are_its_own() {
+        assert_eq!(flapping("127.0.0.1:3000", &[9, 6, 3]), [Subject("127.0.0.1:3000".to_owned())]);
+        assert_eq!(flapping("127.0.0.1:3000", &[3]), []);
+        // It bears on whatever the gateway passes requests to.
+        assert_eq!(flapping("nginx", &[9, 6, 3]), []);
+    }
 
     #[test]
     fn who_ends_again_and_again_is_started_again_and_again() {
