@@ -80,8 +80,9 @@ impl<'a> Proxy<'a> {
 
     /// All lines that begin with this word, those of its defaults first.
     pub fn all(&self, word: &'static str) -> impl Iterator<Item = &'a Line> + use<'a> {
-        let sections: Vec<&'a Section> = self.chain().collect();
-        sections.into_iter().rev().flat_map(|section| &section.lines).filter(move |line| line.is(&[word]))
+        let mut sections: [Option<&'a Section>; CHAIN] = [None; CHAIN];
+        sections.iter_mut().zip(self.chain()).for_each(|(place, section)| *place = Some(section));
+        sections.into_iter().rev().flatten().flat_map(|section| &section.lines).filter(move |line| line.is(&[word]))
     }
 
     /// The line that is in force: its own last one, else that of its defaults.
