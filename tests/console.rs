@@ -20,7 +20,7 @@ use incident::{Incident, UPSTREAM};
 use tokio::time::Instant;
 use why502::{
     app::Effect,
-    model::{LogBatch, LogCount, LogFormat, Observation, SourceKind},
+    model::{LogBatch, LogCount, LogFormat, Observation, Outcome, SourceKind},
     shell::{Feed, Input},
 };
 
@@ -364,6 +364,21 @@ async fn a_new_size_is_drawn_at_once() {
     .await
     .0
     .expect("it runs on");
+}
+
+#[test]
+fn when_all_is_served_again_every_view_is_asked_for_once_more() {
+    let mut incident = Incident::broken();
+    let before = incident.state.plan.clone();
+    let served = |_: &_| Outcome::Status(200);
+    incident.rounds(1, served);
+    assert_eq!(incident.state.plan.asked, before.asked, "one answer is not the end");
+    incident.rounds(9, served);
+    assert!(incident.state.plan.period_ms > before.period_ms, "it is calm: {:?}", incident.state.plan);
+    assert_eq!(incident.state.plan.asked, before.asked + 1);
+    // Once, and not with each change of the plan.
+    incident.rounds(9, served);
+    assert_eq!(incident.state.plan.asked, before.asked + 1);
 }
 
 #[tokio::test(start_paused = true)]

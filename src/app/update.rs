@@ -74,7 +74,9 @@ fn adapt(state: &mut State) -> Vec<Effect> {
         plan::keep_patience(&mut plan, &state.plan);
         state.scene.probes.supersede(&plan.jobs);
         if plan.jobs != state.plan.jobs || plan.period_ms != state.plan.period_ms || state.plan.number == 0 {
-            (plan.number, plan.asked) = (state.plan.number + 1, state.plan.asked);
+            // All is served again: what is asked for seldom must not show the outage for half a minute more.
+            let calm = state.plan.number > 0 && plan.period_ms > state.plan.period_ms;
+            (plan.number, plan.asked) = (state.plan.number + 1, state.plan.asked + u64::from(calm));
             state.plan = plan;
             state.planned_ms.get_or_insert(state.now.run_ms);
         }
