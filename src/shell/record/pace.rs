@@ -21,6 +21,8 @@ pub(super) struct Pace {
     paced: AtomicBool,
     /// Lines that it took in so far.
     taken: AtomicUsize,
+    /// It gives the kernel what there is.
+    gives: AtomicBool,
     /// It found nothing, and sleeps after one more look. Said before that look, and asked behind each message, so that one of both
     /// knows of the other.
     asleep: AtomicBool,
@@ -69,6 +71,17 @@ impl Pace {
     pub(super) fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
     }
+
+    /// The writer gives the kernel what there is, or is back from that.
+    pub(super) fn gives(&self, gives: bool) {
+        self.gives.store(gives, Ordering::Relaxed);
+    }
+
+    /// Whether it is the disk that the writer waits for, where it had taken in so many lines a while ago. The line of a large configuration
+    /// takes its time to be made.
+    pub(super) fn hangs(&self, taken: usize) -> bool {
+        self.taken() == taken && self.gives.load(Ordering::Relaxed)
+    }
 }
 
 #[cfg(test)]
@@ -92,6 +105,19 @@ mod tests {
         assert!(pace.sent());
         assert!(!pace.sleeps() && pace.sleeps());
         assert!(pace.sent(), "what was counted late keeps nobody asleep");
+    }
+
+    #[test]
+    fn a_line_that_is_being_made_is_no_disk_that_hangs() {
+        let pace = Pace::default();
+        let taken = pace.taken();
+        assert!(!pace.hangs(taken), "it is being made");
+        pace.took();
+        pace.gives(true);
+        assert!(!pace.hangs(taken), "it was made meanwhile");
+        assert!(pace.hangs(pace.taken()));
+        pace.gives(false);
+        assert!(!pace.hangs(pace.taken()), "the next one is being made");
     }
 
     #[test]

@@ -107,11 +107,14 @@ impl Recorder {
         let (tell, told) = sync_channel(8);
         let (finish, finished) = sync_channel(1);
         let pace = Arc::<Pace>::default();
+        // The file is made on its disk, too.
+        pace.gives(true);
         let theirs = Arc::clone(&pace);
         let mask = Hiding::default();
         let hiding = Hiding::clone(&mask);
         let writer = thread::Builder::new().spawn(move || {
             if let Some(mut writer) = begin() {
+                theirs.gives(false);
                 writer.mask = hiding;
                 writer.write(&waiting, &theirs, &tell);
             }
@@ -171,11 +174,10 @@ impl Drop for Recorder {
         // A disk that hangs must not keep the process; the thread is left to the end of the process then. A slow one may take its time.
         let mut taken = self.pace.taken();
         while let Err(RecvTimeoutError::Timeout) = finished.recv_timeout(FAREWELL) {
-            let now = self.pace.taken();
-            if now == taken {
+            if self.pace.hangs(taken) {
                 return;
             }
-            taken = now;
+            taken = self.pace.taken();
         }
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
@@ -262,20 +264,22 @@ impl Writer {
                 self.take(stamped);
                 pace.took();
                 if self.piece.len() >= PIECE {
-                    self.give_on(tell);
+                    self.give_on(pace, tell);
                 }
             }
-            self.give_on(tell);
+            self.give_on(pace, tell);
         }
         // What a recording that goes on begins with.
-        self.give_on(tell);
+        self.give_on(pace, tell);
     }
 
-    fn give_on(&mut self, tell: &SyncSender<Observation>) {
+    fn give_on(&mut self, pace: &Pace, tell: &SyncSender<Observation>) {
+        pace.gives(true);
         for said in self.flush() {
             // Nobody who listens is no reason to stop.
             let _ = tell.try_send(said);
         }
+        pace.gives(false);
     }
 
     /// Takes a line in.
