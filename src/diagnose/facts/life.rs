@@ -31,22 +31,19 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     let mut ended: BTreeMap<Subject, BTreeSet<i64>> = BTreeMap::new();
     for group in scene.logs.values() {
         let Some(signature) = group.signature(&catalog.signatures) else { continue };
-        let seconds = || group.seconds.iter().map(|(second, _)| *second).filter(|second| *second >= from);
-        let into = match signature.presence {
-            Some(Presence::Absent) => &mut absent,
-            Some(Presence::Left) => &mut left,
-            Some(Presence::Ended) => {
-                // What a gateway's service says of its own ends is nothing of who is behind it.
-                let upstream = |subject: &Subject| scene.excerpt() || subject.0.parse::<Address>().is_ok();
-                for subject in logs::upstreams_of(scene, group).into_iter().filter(upstream) {
-                    ended.entry(subject).or_default().extend(seconds());
-                }
-                continue;
-            }
+        let named = || upstream_of(scene, group).map(|address| Subject(address.to_string())).into_iter().collect();
+        // What a gateway's service says of its own ends is nothing of who is behind it.
+        let upstream = |subject: &Subject| scene.excerpt() || subject.0.parse::<Address>().is_ok();
+        let (into, subjects): (_, Vec<Subject>) = match signature.presence {
+            Some(Presence::Absent) => (&mut absent, named()),
+            Some(Presence::Left) => (&mut left, named()),
+            Some(Presence::Ended) => (&mut ended, logs::upstreams_of(scene, group).into_iter().filter(upstream).collect()),
             None => continue,
         };
-        let Some(address) = upstream_of(scene, group) else { continue };
-        into.entry(Subject(address.to_string())).or_default().extend(seconds());
+        for subject in subjects {
+            let seconds = group.seconds.iter().map(|(second, _)| *second).filter(|second| *second >= from);
+            into.entry(subject).or_default().extend(seconds);
+        }
     }
     let mut flapping: BTreeMap<Subject, String> = BTreeMap::new();
     for (subject, ends) in ended {
@@ -101,38 +98,12 @@ fn goes_on(ends: &BTreeSet<i64>, now: i64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{FoundLog, LogBatch, LogCount, LogFormat, LogPlace, Observation, SourceKind, Stamp};
+    use crate::{diagnose::facts::logs::tests::told_by, model::SourceKind};
 
     /// Those of whom it is told that they restart in a loop, where their log told of an end in each of these seconds ago.
     fn flapping(serves: &str, ends: &[i64]) -> Vec<Subject> {
         let catalog = Catalog::embedded().expect("the embedded catalogue");
-        let at = Stamp { run_ms: 10_000, wall_ms: 1_790_000_000_000 };
-        let source = FoundLog {
-            place: LogPlace::File("/var/log/shop.log".into()),
-            kind: SourceKind::App,
-            format: LogFormat::Plain,
-            why: String::new(),
-            serves: vec![Subject(serves.to_owned())],
-        };
-        let counts = ends.iter().map(|ago| LogCount {
-            second: Some(at.wall_s() - ago),
-            key: "end".to_owned(),
-            count: 1,
-            first: "Node.js v18.20.4".to_owned(),
-            ..LogCount::default()
-        });
-        let batch = LogBatch {
-            source: source.id(),
-            kind: SourceKind::App,
-            format: LogFormat::Plain,
-            counts: counts.collect(),
-            lookback: false,
-            dropped: 0,
-        };
-        let mut scene = Scene::default();
-        scene.observe(at, Observation::Sources(vec![source]));
-        scene.observe(at, Observation::Log(batch));
-        scene.classify(&catalog);
+        let scene = told_by(SourceKind::App, vec![Subject(serves.to_owned())], "Node.js v18.20.4", ends, &catalog);
         let mut book = FactBook::default();
         produce(&scene, &catalog, &mut book);
         book.facts().iter().map(|fact| fact.subject.clone()).collect()

@@ -116,42 +116,39 @@ fn loaded_since(scene: &Scene, group: &LogGroup) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
     use crate::model::{FoundLog, LogBatch, LogCount, LogFormat, LogPlace, Observation};
 
+    /// What is known where a log that serves these had this line in each of these seconds ago.
+    pub fn told_by(kind: SourceKind, serves: Vec<Subject>, line: &str, ago: &[i64], catalog: &Catalog) -> Scene {
+        let at = Stamp { run_ms: 10_000, wall_ms: 1_790_000_000_000 };
+        let format = LogFormat::Plain;
+        let place = LogPlace::File("/var/log/some.log".into());
+        let source = FoundLog { place, kind, format: format.clone(), why: String::new(), serves };
+        let counts = ago.iter().map(|ago| LogCount {
+            second: Some(at.wall_s() - ago),
+            key: line.to_owned(),
+            count: 1,
+            first: line.to_owned(),
+            ..LogCount::default()
+        });
+        let batch = LogBatch { source: source.id(), kind, format, counts: counts.collect(), lookback: false, dropped: 0 };
+        let mut scene = Scene::default();
+        scene.observe(at, Observation::Sources(vec![source]));
+        scene.observe(at, Observation::Log(batch));
+        scene.classify(catalog);
+        scene
+    }
+
     #[test]
     fn a_listener_that_the_kernel_names_is_no_other() {
         let catalog = Catalog::embedded().expect("the embedded catalogue");
         let [meant, other] = ["127.0.0.1:8000", "127.0.0.1:9000"].map(|address| Subject(address.to_owned()));
-        let mut scene = Scene::default();
-        let at = Stamp { run_ms: 10_000, wall_ms: 1_790_000_000_000 };
-        let source = FoundLog {
-            place: LogPlace::File("/var/log/kern.log".into()),
-            kind: SourceKind::Kernel,
-            format: LogFormat::Plain,
-            why: String::new(),
-            serves: vec![meant.clone(), other.clone()],
-        };
-        let batch = LogBatch {
-            source: source.id(),
-            kind: SourceKind::Kernel,
-            format: LogFormat::Plain,
-            counts: vec![LogCount {
-                second: Some(at.wall_s()),
-                key: "flood".to_owned(),
-                count: 1,
-                first: "TCP: request_sock_TCP: Possible SYN flooding on port 127.0.0.1:8000. Sending cookies.".to_owned(),
-                ..LogCount::default()
-            }],
-            lookback: false,
-            dropped: 0,
-        };
-        scene.observe(at, Observation::Sources(vec![source]));
-        scene.observe(at, Observation::Log(batch));
-        scene.classify(&catalog);
+        let line = "TCP: request_sock_TCP: Possible SYN flooding on port 127.0.0.1:8000. Sending cookies.";
+        let scene = told_by(SourceKind::Kernel, vec![meant.clone(), other.clone()], line, &[0], &catalog);
         let mut book = FactBook::default();
         produce(&scene, &catalog, &mut book);
         let told: BTreeSet<&Subject> = book.facts().iter().map(|fact| &fact.subject).collect();
