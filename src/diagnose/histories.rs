@@ -4,7 +4,7 @@
 //! through all.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     ops::Deref,
 };
 
@@ -18,6 +18,9 @@ pub const PROBE_RESULTS: usize = 30;
 const PROBES: usize = 3_000;
 /// So many go at once when there is no room: those that were told of longest ago.
 const PROBES_GONE: usize = 300;
+
+/// Probes that show the one request which is looked at as others see it.
+const VIEWS: &[&str] = &["client", "public-name", "via", "no-cache", "as-browser", "http2", "other-family"];
 
 /// One result of a probe.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,27 +99,48 @@ impl Histories {
         self.by_upstream.get(upstream).into_iter().flatten().map(|place| &self.all[*place])
     }
 
-    /// Lets go of what was found of a server in a way in which it is not tried any more. One of a large pool is now asked for a
-    /// page, now only connected to, and now seldom; what the former way found is over once the present one has told something.
+    /// Lets go of what was found in a way in which nothing is tried any more, once the present way has told something: of a server,
+    /// as one of a large pool is now asked for a page, now only connected to, and now seldom; and of views of the request, as
+    /// another request is looked at when the logs have named one that fails.
     pub fn supersede(&mut self, planned: &[ProbeJob]) {
+        let over = self.servers_over(planned).into_iter().chain(self.views_over(planned)).collect::<HashSet<usize>>();
+        if !over.is_empty() {
+            let mut place = 0..;
+            self.all.retain(|_| place.next().is_none_or(|place| !over.contains(&place)));
+            self.index_all();
+        }
+    }
+
+    fn servers_over(&self, planned: &[ProbeJob]) -> Vec<usize> {
         let planned: Vec<&ProbeJob> = planned.iter().filter(|job| job.probe == "upstream").collect();
-        if self.of_kind("upstream").count() <= planned.len() {
-            return;
+        let known = self.by_kind.get("upstream").map(Vec::as_slice).unwrap_or_default();
+        if known.len() <= planned.len() {
+            return Vec::new();
         }
         let light = |job: &ProbeJob| job.request.is_none() || job.every_ms.is_some();
         let mut of_subject: HashMap<&Subject, Vec<&ProbeJob>> = HashMap::new();
         for job in planned.into_iter().filter(|job| self.of(job).is_some()) {
             of_subject.entry(&job.subject).or_default().push(job);
         }
-        let over = |history: &ProbeHistory| {
-            let job = &history.last.job;
-            let now = of_subject.get(&job.subject).filter(|_| job.probe == "upstream");
+        let over = |place: &usize| {
+            let job = &self.all[*place].last.job;
+            let now = of_subject.get(&job.subject);
             now.is_some_and(|now| !now.contains(&job) && now.iter().any(|other| light(other) || light(job)))
         };
-        if self.all.iter().any(over) {
-            self.all.retain(|history| !over(history));
-            self.index_all();
+        known.iter().copied().filter(over).collect()
+    }
+
+    fn views_over(&self, planned: &[ProbeJob]) -> Vec<usize> {
+        let mut out = Vec::new();
+        for view in VIEWS {
+            let known = self.by_kind.get(*view).map(Vec::as_slice).unwrap_or_default();
+            let mut now = planned.iter().filter(|job| job.probe == *view).peekable();
+            if now.peek().is_some() && now.clone().all(|job| self.of(job).is_some()) {
+                let over = |place: &&usize| now.clone().all(|job| *job != self.all[**place].last.job);
+                out.extend(known.iter().filter(over));
+            }
         }
+        out
     }
 
     fn place(&self, job: &ProbeJob) -> Option<usize> {
@@ -248,6 +272,26 @@ mod tests {
         known.supersede(std::slice::from_ref(&asked.job));
         let left: Vec<&Outcome> = known.iter().map(|history| &history.last.outcome).collect();
         assert_eq!(left, [&Outcome::Refused, &Outcome::Status(200)], "that of the other server, and the new way");
+    }
+
+    #[test]
+    fn a_view_of_a_request_that_is_not_looked_at_any_more_goes_with_it() {
+        let mut known = Histories::default();
+        let before = report("as-browser", "127.0.0.1:80", &[], Outcome::Status(502));
+        let mut now = before.clone();
+        (now.job.subject, now.outcome) = (Subject("/cart".to_owned()), Outcome::Status(200));
+        let through = report("gateway", "127.0.0.1:80", &[], Outcome::Status(502));
+        known.take(at(1), before.clone());
+        known.take(at(1), through);
+        known.supersede(&[]);
+        known.supersede(std::slice::from_ref(&now.job));
+        assert_eq!(known.len(), 2, "nothing is known of the other request yet");
+        known.take(at(2), now.clone());
+        known.supersede(&[now.job.clone(), before.job]);
+        assert_eq!(known.len(), 3, "both are planned");
+        known.supersede(std::slice::from_ref(&now.job));
+        let left: Vec<&Outcome> = known.iter().map(|history| &history.last.outcome).collect();
+        assert_eq!(left, [&Outcome::Status(502), &Outcome::Status(200)], "the request itself, and the present view");
     }
 
     #[test]
