@@ -2,27 +2,33 @@
 
 use super::{FactBook, Scene, facts::family};
 use crate::{
-    catalog::{AdviceSpec, Catalog, StepSpec},
-    model::{Address, Advice, CheckState, Command, Gateway, LogPlace, SourceKind, StepState, Subject},
+    catalog::{AdviceSpec, Catalog, Signature, StepSpec},
+    model::{Address, Advice, CheckState, Command, Fact, Gateway, LogPlace, SourceKind, StepState, Subject},
 };
 
 /// Each step of the catalogue with its state. `about`: what the first cause is about, if there is one.
 pub fn steps(scene: &Scene, catalog: &Catalog, book: &FactBook, about: Option<&Subject>) -> Vec<StepState> {
-    catalog.steps.iter().map(|step| state(scene, catalog, step, book, about)).collect()
+    let lines: Vec<(&Fact, &Signature)> = book.lines(catalog).collect();
+    catalog.steps.iter().map(|step| state((scene, catalog), step, book, &lines, about)).collect()
 }
 
-fn state(scene: &Scene, catalog: &Catalog, step: &StepSpec, book: &FactBook, about: Option<&Subject>) -> StepState {
+fn state(
+    (scene, catalog): (&Scene, &Catalog),
+    step: &StepSpec,
+    book: &FactBook,
+    lines: &[(&Fact, &Signature)],
+    about: Option<&Subject>,
+) -> StepState {
     // Where the failing upstream itself was looked at, another one that is well proves nothing.
     let find = |name: &String| match about {
         Some(subject) if book.looked_at(family(name), &[subject]) => book.find(name, &[subject]),
         Some(_) | None => book.any(name),
     };
     let first = |names: &[String]| names.iter().find_map(find);
-    let line =
-        || book.lines(catalog).find(|(_, signature)| signature.causes.first().is_some_and(|cause| step.fail_lines.contains(cause)));
+    let line = || lines.iter().find(|(_, signature)| signature.causes.first().is_some_and(|cause| step.fail_lines.contains(cause)));
     let (state, text, at) = if let Some(ticked) = scene.operator.steps.get(&step.id) {
         (ticked.state, ticked.reason.clone().unwrap_or_default(), Some(ticked.at))
-    } else if let Some(fact) = first(&step.fail).or_else(|| line().map(|(fact, _)| fact)) {
+    } else if let Some(fact) = first(&step.fail).or_else(|| line().map(|(fact, _)| *fact)) {
         (CheckState::Fail, fact.text.clone(), Some(fact.at))
     } else if let Some(fact) = first(&step.not_applicable) {
         (CheckState::NotApplicable, fact.text.clone(), Some(fact.at))

@@ -55,7 +55,7 @@ pub fn words(file: &Arc<PathBuf>, text: &str) -> (Vec<Word>, Option<u32>) {
         leads |= lexer.blanks();
         let line = lexer.line;
         let Some((text, quoted, ended)) = lexer.word() else { break };
-        out.push(Word { text: text.into(), file: Arc::clone(file), line, leads, quoted });
+        out.push(Word { text, file: Arc::clone(file), line, leads, quoted });
         leads = false;
         if !ended {
             return (out, Some(line));
@@ -82,33 +82,33 @@ impl<'a> Lexer<'a> {
     fn blanks(&mut self) -> bool {
         let mut ended = false;
         loop {
-            let Some(c) = self.rest.chars().next() else { return ended };
-            if c == '#' {
-                let length = memchr::memchr(b'\n', self.rest.as_bytes()).unwrap_or(self.rest.len());
-                self.take(length);
-            } else if let Some(after) = self.rest.strip_prefix('\\').map(|after| after.strip_prefix('\r').unwrap_or(after))
-                && after.starts_with('\n')
-            {
-                self.take(self.rest.len() - after.len() + 1);
-            } else if c.is_whitespace() {
-                ended |= c == '\n';
-                self.take(c.len_utf8());
-            } else {
-                return ended;
-            }
+            let length = match self.rest.chars().next() {
+                Some('#') => memchr::memchr(b'\n', self.rest.as_bytes()).unwrap_or(self.rest.len()),
+                Some('\\') if self.rest[1..].starts_with('\n') => 2,
+                Some('\\') if self.rest[1..].starts_with("\r\n") => 3,
+                Some(c) if c.is_whitespace() => {
+                    let length = self.rest.find(|c: char| !c.is_whitespace()).unwrap_or(self.rest.len());
+                    ended |= memchr::memchr(b'\n', &self.rest.as_bytes()[..length]).is_some();
+                    length
+                }
+                Some(_) | None => return ended,
+            };
+            self.take(length);
         }
     }
 
     /// The next word: its text, whether it was quoted, and whether it has an end.
-    fn word(&mut self) -> Option<(String, bool, bool)> {
+    fn word(&mut self) -> Option<(CompactString, bool, bool)> {
         let first = self.rest.chars().next()?;
         if first == '"' || first == '`' {
             return Some(self.quoted(first));
         }
-        if let Some(heredoc) = self.heredoc() {
+        if first == '<'
+            && let Some(heredoc) = self.heredoc()
+        {
             return Some(heredoc);
         }
-        let mut out = String::new();
+        let mut out = CompactString::default();
         loop {
             let length = self.rest.find(|c: char| c.is_whitespace() || c == '\\').unwrap_or(self.rest.len());
             keep(&mut out, self.take(length));
@@ -123,9 +123,9 @@ impl<'a> Lexer<'a> {
         Some((out, false, true))
     }
 
-    fn quoted(&mut self, quote: char) -> (String, bool, bool) {
+    fn quoted(&mut self, quote: char) -> (CompactString, bool, bool) {
         self.take(1);
-        let mut out = String::new();
+        let mut out = CompactString::default();
         loop {
             let Some(length) = self.rest.find([quote, '\\']) else {
                 keep(&mut out, self.take(self.rest.len()));
@@ -146,7 +146,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// `<<MARKER`, lines, and a line of blanks and the marker.
-    fn heredoc(&mut self) -> Option<(String, bool, bool)> {
+    fn heredoc(&mut self) -> Option<(CompactString, bool, bool)> {
         let after = self.rest.strip_prefix("<<")?;
         let (marker, body) = after.split_once('\n')?;
         let marker = marker.trim_end_matches('\r');
@@ -159,7 +159,7 @@ impl<'a> Lexer<'a> {
         for line in body.split_inclusive('\n') {
             let lead = line.trim_start();
             if lead.strip_prefix(marker).is_some_and(|behind| !behind.starts_with(named)) {
-                let mut out = String::new();
+                let mut out = CompactString::default();
                 keep(&mut out, &body[..at]);
                 let end = begin + at + (line.len() - lead.len()) + marker.len();
                 self.take(end);
@@ -168,11 +168,11 @@ impl<'a> Lexer<'a> {
             at += line.len();
         }
         self.take(self.rest.len());
-        Some((String::new(), true, false))
+        Some((CompactString::default(), true, false))
     }
 }
 
-fn keep(out: &mut String, text: &str) {
+fn keep(out: &mut CompactString, text: &str) {
     let room = WORD_BYTES.saturating_sub(out.len());
     let mut end = text.len().min(room);
     while !text.is_char_boundary(end) {

@@ -3,7 +3,7 @@
 //! A condition is an or of ands of ACLs, each perhaps negated; an ACL is an or of all lines of its name. What neither path nor
 //! name decides (a source address, a cookie, a counter) is left open, never guessed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::load::Line;
 use crate::model::PathMatch;
@@ -141,22 +141,24 @@ impl Condition {
     }
 
     /// The names that requests must have for it to hold. `None`: others may have it, too.
-    pub fn only(&self) -> Option<BTreeSet<String>> {
-        let mut out = BTreeSet::new();
+    pub fn only(&self) -> Option<Vec<String>> {
+        let mut out = Vec::new();
         for all in self.any.iter().filter(|_| !self.unless) {
             let names = all.iter().filter(|(negated, _)| !negated).find_map(|(_, tests)| {
-                let mut names = BTreeSet::new();
+                let mut names = Vec::new();
                 for test in tests {
                     let Test::Host(these) = test else { return None };
                     for name in these {
                         let HostMatch::Is(name) = name else { return None };
-                        names.insert(name.clone());
+                        names.push(name.clone());
                     }
                 }
                 Some(names)
             })?;
             out.extend(names);
         }
+        out.sort_unstable();
+        out.dedup();
         (!out.is_empty()).then_some(out)
     }
 
@@ -264,20 +266,20 @@ fn test(words: &[&str]) -> Test {
     let mut method = None;
     let (mut folded, mut from_file) = (false, false);
     let mut rest = words[1..].iter();
-    let mut patterns: Vec<String> = Vec::new();
+    let mut patterns: Vec<&str> = Vec::new();
     while let Some(word) = rest.next() {
         match *word {
             "-i" if patterns.is_empty() => folded = true,
-            "-m" if patterns.is_empty() => method = rest.next().map(ToString::to_string),
+            "-m" if patterns.is_empty() => method = rest.next().copied(),
             "-f" | "-M" if patterns.is_empty() => {
                 from_file = true;
                 rest.next();
             }
             "-n" | "-u" if patterns.is_empty() => {}
             "--" if patterns.is_empty() => {
-                patterns.extend(rest.by_ref().map(ToString::to_string));
+                patterns.extend(rest.by_ref());
             }
-            _ => patterns.push(word.to_string()),
+            _ => patterns.push(word),
         }
     }
     // `path,lower`, `req.hdr(host),field(1,:),lower`: converters that only fold or cut the port change nothing here.
@@ -294,15 +296,15 @@ fn test(words: &[&str]) -> Test {
     folded |= sample.contains("lower");
     let (base, suffix) = match fetch.as_str() {
         "path" | "path_beg" | "path_end" | "path_dir" | "path_dom" | "path_reg" | "path_sub" | "path_len" => {
-            ("path", fetch.strip_prefix("path_").unwrap_or_default().to_owned())
+            ("path", fetch.strip_prefix("path_").unwrap_or_default())
         }
         // The URL of a request that is not to a proxy is its path and query.
-        "url_beg" | "url_dir" | "url_reg" | "url_sub" => ("path", fetch["url_".len()..].to_owned()),
-        "hdr(host" | "req.hdr(host" | "req.fhdr(host" | "ssl_fc_sni" | "req.ssl_sni" | "req_ssl_sni" => ("host", String::new()),
-        "hdr_beg(host" | "ssl_fc_sni_beg" => ("host", "beg".to_owned()),
-        "hdr_end(host" | "ssl_fc_sni_end" => ("host", "end".to_owned()),
-        "hdr_dom(host" => ("host", "dom".to_owned()),
-        "hdr_sub(host" => ("host", "sub".to_owned()),
+        "url_beg" | "url_dir" | "url_reg" | "url_sub" => ("path", &fetch["url_".len()..]),
+        "hdr(host" | "req.hdr(host" | "req.fhdr(host" | "ssl_fc_sni" | "req.ssl_sni" | "req_ssl_sni" => ("host", ""),
+        "hdr_beg(host" | "ssl_fc_sni_beg" => ("host", "beg"),
+        "hdr_end(host" | "ssl_fc_sni_end" => ("host", "end"),
+        "hdr_dom(host" => ("host", "dom"),
+        "hdr_sub(host" => ("host", "sub"),
         "ssl_fc" => return if patterns.is_empty() { Test::Tls } else { Test::Open },
         "always_true" => return Test::Known(true),
         "always_false" => return Test::Known(false),
@@ -314,7 +316,7 @@ fn test(words: &[&str]) -> Test {
         let names = patterns.iter().map(|name| name.to_ascii_lowercase());
         let names: Option<Vec<HostMatch>> = names
             .map(|name| {
-                Some(match method.as_str() {
+                Some(match method {
                     "" | "str" => HostMatch::Is(name.split(':').next().unwrap_or_default().to_owned()),
                     "beg" => HostMatch::Begins(name),
                     "end" => HostMatch::Ends(name),
@@ -326,18 +328,18 @@ fn test(words: &[&str]) -> Test {
             .collect();
         return names.filter(|names| !names.is_empty()).map_or(Test::Open, Test::Host);
     }
-    let paths: Option<Vec<PathMatch>> = patterns.into_iter().map(|pattern| path(&method, pattern, folded)).collect();
+    let paths: Option<Vec<PathMatch>> = patterns.into_iter().map(|pattern| path(method, pattern, folded)).collect();
     paths.filter(|paths| !paths.is_empty()).map_or(Test::Open, Test::Path)
 }
 
-fn path(method: &str, pattern: String, folded: bool) -> Option<PathMatch> {
-    let escaped = regex::escape(&pattern);
+fn path(method: &str, pattern: &str, folded: bool) -> Option<PathMatch> {
+    let escaped = regex::escape(pattern);
     let case = if folded { "(?i)" } else { "" };
     Some(match method {
         "" | "str" if folded => PathMatch::Pattern(format!("(?i)^{escaped}$")),
-        "" | "str" => PathMatch::Exact(pattern),
+        "" | "str" => PathMatch::Exact(pattern.to_owned()),
         "beg" if folded => PathMatch::Pattern(format!("(?i)^{escaped}")),
-        "beg" => PathMatch::Prefix(pattern),
+        "beg" => PathMatch::Prefix(pattern.to_owned()),
         "end" => PathMatch::Pattern(format!("{case}{escaped}$")),
         "sub" => PathMatch::Pattern(format!("{case}{escaped}")),
         "dir" => PathMatch::Pattern(format!("{case}(?:^|/){}(?:/|$)", regex::escape(pattern.trim_matches('/')))),

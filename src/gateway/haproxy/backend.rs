@@ -6,6 +6,7 @@ use std::{
 };
 
 use compact_str::CompactString;
+use foldhash::fast::RandomState;
 
 use super::{
     answers,
@@ -44,7 +45,7 @@ pub struct Backend<'a> {
 }
 
 /// Backends by name. Each has room of its own, as a table of thousands is half empty.
-pub type Backends<'a> = HashMap<&'a str, Box<Backend<'a>>>;
+pub type Backends<'a> = HashMap<&'a str, Box<Backend<'a>>, RandomState>;
 
 /// The rule that leads to a backend, and the requests that come by it.
 #[derive(Debug)]
@@ -99,7 +100,7 @@ impl Front<'_, '_> {
 /// All backends, by name, and what HAProxy would refuse of them.
 pub fn backends<'a>(loaded: &'a Loaded, around: &'a Around<'a>) -> (Backends<'a>, Vec<(Place, String)>) {
     let mut problems = Vec::new();
-    let mut all = HashMap::new();
+    let mut all = HashMap::with_hasher(RandomState::default());
     let number = |key: &str| loaded.global_value(key).and_then(|text| text.parse::<u32>().ok());
     let buffer = number("tune.bufsize").unwrap_or(BUFFER_BYTES);
     let rewrite = number("tune.maxrewrite").unwrap_or(REWRITE_BYTES).min(buffer / 2);

@@ -11,7 +11,7 @@ use super::{
     super::{denied, reading, written::written},
     binary::Version,
     condition::Branches,
-    lexer::{Environment, words},
+    lexer::{Environment, plain, words},
 };
 use crate::{
     model::{BlindSpot, Place},
@@ -62,6 +62,8 @@ pub struct Line {
     text: Box<str>,
     file: Arc<PathBuf>,
     number: u32,
+    /// Bytes of the first word: nearly all questions are about it.
+    first: u32,
 }
 
 impl Line {
@@ -70,13 +72,26 @@ impl Line {
         Place { file: Arc::clone(&self.file), line: self.number }
     }
 
-    fn new(words: &[CompactString], file: &Arc<PathBuf>, number: u32) -> Self {
-        let mut text = String::with_capacity(words.iter().map(|word| word.len() + 1).sum::<usize>().saturating_sub(1));
-        for (at, word) in words.iter().enumerate() {
-            text.extend((at > 0).then_some(BETWEEN));
-            text.extend(word.chars().map(|c| if c == BETWEEN { char::REPLACEMENT_CHARACTER } else { c }));
+    /// `None`: there are no words. `room`: where it is put together, so that each takes no more than its text.
+    fn new<'a>(words: impl Iterator<Item = &'a str>, room: &mut String, file: &Arc<PathBuf>, number: u32) -> Option<Self> {
+        room.clear();
+        let mut first = None;
+        for word in words {
+            room.extend(first.map(|_| BETWEEN));
+            match word.contains(BETWEEN) {
+                true => room.push_str(&word.replace(BETWEEN, "\u{fffd}")),
+                false => room.push_str(word),
+            }
+            first.get_or_insert(room.len());
         }
-        Self { text: text.into(), file: Arc::clone(file), number }
+        let first = u32::try_from(first?).unwrap_or(u32::MAX);
+        Some(Self { text: room.as_str().into(), file: Arc::clone(file), number, first })
+    }
+
+    /// The first word, and the text behind it where there is any.
+    fn split(&self) -> (&str, Option<&str>) {
+        let end = self.first as usize;
+        (self.text.get(..end).unwrap_or(&self.text), self.text.get(end + BETWEEN.len_utf8()..))
     }
 
     /// Its words.
@@ -91,7 +106,9 @@ impl Line {
 
     /// The word at this place, or nothing.
     pub fn word(&self, at: usize) -> &str {
-        self.words().nth(at).unwrap_or_default()
+        let (first, rest) = self.split();
+        let Some(at) = at.checked_sub(1) else { return first };
+        rest.and_then(|rest| rest.split(BETWEEN).nth(at)).unwrap_or_default()
     }
 
     /// The words from this place on, as they would be written.
@@ -101,13 +118,16 @@ impl Line {
 
     /// Whether it begins with these words.
     pub fn is(&self, words: &[&str]) -> bool {
-        // Asked of every line for every setting, so no word is looked for that is not there.
-        let mut left = Some(&*self.text);
-        words.iter().all(|want| {
-            let Some(rest) = left.and_then(|text| text.strip_prefix(want)) else { return false };
-            left = rest.strip_prefix(BETWEEN);
-            left.is_some() || rest.is_empty()
-        })
+        let (first, rest) = self.split();
+        // Asked of every line for every setting, and seldom so: of words as long as the line's own alone.
+        let Some((want, more)) = words.split_first() else { return true };
+        let mut left = rest;
+        *want == first
+            && more.iter().all(|want| {
+                let Some(rest) = left.and_then(|text| text.strip_prefix(want)) else { return false };
+                left = rest.strip_prefix(BETWEEN);
+                left.is_some() || rest.is_empty()
+            })
     }
 }
 
@@ -236,22 +256,27 @@ fn file(root: &Root, path: &Path, environment: &mut Environment, version: Versio
     let mut branches = Branches::default();
     // A file begins outside of any section (readcfgfile).
     let mut section: Option<usize> = None;
+    let mut room = String::new();
     for (number, text) in bytes.split(|byte| *byte == b'\n').enumerate() {
         if out.lines >= LINES {
             return out.problem(at, format!("more than {LINES} lines: the rest was not read"));
         }
         let text = String::from_utf8_lossy(&text[..text.len().min(LINE_BYTES)]);
-        let (words, error) = words(&text, environment);
         let line = u32::try_from(number + 1).unwrap_or(u32::MAX);
-        if let Some(error) = error.filter(|_| branches.reading()) {
-            out.problem(Place { file: path.to_owned().into(), line }, error);
-        }
-        let Some(first) = words.first() else { continue };
-        if first.starts_with('.') && branches.take(&words, environment, version) || !branches.reading() {
-            continue;
-        }
+        let parsed = if let Some(words) = plain(&text).filter(|_| !text.trim_start().starts_with('.')) {
+            Line::new(words, &mut room, &shared, line)
+        } else {
+            let (words, error) = words(&text, environment);
+            if let Some(error) = error.filter(|_| branches.reading()) {
+                out.problem(Place { file: path.to_owned().into(), line }, error);
+            }
+            if words.first().is_some_and(|first| first.starts_with('.')) && branches.take(&words, environment, version) {
+                continue;
+            }
+            Line::new(words.iter().map(CompactString::as_str), &mut room, &shared, line)
+        };
+        let Some(parsed) = parsed.filter(|_| branches.reading()) else { continue };
         out.lines += 1;
-        let parsed = Line::new(&words, &shared, line);
         if SECTIONS.contains(&parsed.word(0)) {
             section = Some(out.sections.len());
             let named = |name: &str| CompactString::from(name);
@@ -331,7 +356,8 @@ mod tests {
 
     #[test]
     fn a_line_is_known_by_whole_words() {
-        let line = Line::new(&["option".into(), "httpclose".into()], &Arc::new(PathBuf::new()), 1);
+        let words = ["option", "httpclose"].into_iter();
+        let line = Line::new(words, &mut String::new(), &Arc::new(PathBuf::new()), 1).expect("it has words");
         assert!(line.is(&["option"]) && line.is(&["option", "httpclose"]));
         assert!(
             !line.is(&["opt"])

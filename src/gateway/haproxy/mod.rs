@@ -179,14 +179,11 @@ fn named_files(loaded: &Loaded) -> BTreeSet<PathBuf> {
     let mut out = BTreeSet::new();
     let lines = loaded.sections.iter().flat_map(|section| &section.lines);
     for line in lines.filter(|line| ["bind", "server", "default-server"].contains(&line.word(0))) {
-        for (name, base) in READ_AT_LOAD {
-            for at in (1..line.len()).filter(|at| line.word(*at) == *name) {
-                let path = line.word(at + 1);
-                // `@system-ca`, and what is kept under a name instead of in a file (`@store/name`).
-                if !path.is_empty() && !path.starts_with('@') {
-                    let base = loaded.global_value(base).unwrap_or("/");
-                    out.insert(Path::new(base).join(path));
-                }
+        for (word, path) in line.words().zip(line.words().skip(1)) {
+            // `@system-ca`, and what is kept under a name instead of in a file (`@store/name`).
+            let named = READ_AT_LOAD.iter().find(|(name, _)| *name == word && !path.is_empty() && !path.starts_with('@'));
+            if let Some((_, base)) = named {
+                out.insert(Path::new(loaded.global_value(base).unwrap_or("/")).join(path));
             }
         }
     }

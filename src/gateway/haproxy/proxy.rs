@@ -87,7 +87,7 @@ impl<'a> Proxy<'a> {
 
     /// The line that is in force: its own last one, else that of its defaults.
     pub fn last(&self, words: &[&str]) -> Option<&'a Line> {
-        self.chain().find_map(|section| section.lines.iter().rev().find(|line| line.is(words)))
+        self.chain().find_map(|section| section.lines.iter().rfind(|line| line.is(words)))
     }
 
     /// The line by which an option is on.

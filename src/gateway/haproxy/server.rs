@@ -160,7 +160,7 @@ impl Parameters {
 
     /// Those that bear on a failing request.
     pub fn told(&self) -> impl Iterator<Item = (CompactString, Setting)> {
-        TOLD.iter().filter_map(|name| Some(((*name).into(), self.0.get(*name)?.clone())))
+        self.0.iter().filter(|(name, _)| TOLD.contains(&name.as_str())).map(|(name, setting)| (name.into(), setting.clone()))
     }
 }
 
@@ -209,14 +209,15 @@ pub fn servers(
     let Some(address) = address(line.word(at), port, around.chroot)? else { return Ok(Vec::new()) };
     let protocol = protocol(&parameters, http);
     let server = Server { name: None, address, role: role(&parameters), names: around.names(&parameters), at: line.place() };
+    if !template {
+        let server = Server { name: Some(line.word(1).into()), ..server };
+        return Ok(vec![Written { server, protocol, parameters }]);
+    }
     let one = |name: CompactString| Written {
         server: Server { name: Some(name), ..server.clone() },
         protocol,
         parameters: parameters.clone(),
     };
-    if !template {
-        return Ok(vec![one(line.word(1).into())]);
-    }
     // `N`, or `FROM-TO`.
     let (first, last) = line.word(2).split_once('-').unwrap_or(("1", line.word(2)));
     let (Ok(first), Ok(last)) = (first.parse::<usize>(), last.parse::<usize>()) else {

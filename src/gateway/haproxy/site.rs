@@ -3,7 +3,9 @@
 //! HAProxy asks its rules in order and takes the first that holds. What they ask of the host name makes sites of their own, which
 //! share the frontend's addresses; what they ask of the path is the route's; what they ask beside is left open.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{borrow::Cow, collections::HashMap};
+
+use foldhash::fast::RandomState;
 
 use super::{
     acl::{Acls, Condition, Takes, sample},
@@ -43,8 +45,8 @@ struct Rule<'a> {
     line: &'a Line,
     backend: String,
     condition: Option<Condition>,
-    /// Names that it can be about; `None`: any.
-    only: Option<BTreeSet<String>>,
+    /// Names that it can be about, each once; `None`: any.
+    only: Option<Vec<String>>,
     /// What is decided when a request comes.
     dynamic: Option<String>,
 }
@@ -71,13 +73,15 @@ fn frontend<'a>(proxy: &Proxy<'a>, listens: Vec<Listen>, backends: &Backends<'a>
     let redirects = redirects(proxy, &acls);
     let answers = answers(proxy);
     let requests: Vec<&Line> = proxy.all("http-request").collect();
-    let mut names: BTreeSet<String> = BTreeSet::new();
+    let mut names: Vec<Cow<'_, str>> = Vec::with_capacity(rules.len());
     for rule in &rules {
-        names.extend(rule.condition.iter().flat_map(Condition::hosts));
-        names.extend(rule.only.iter().flatten().cloned());
+        names.extend(rule.condition.iter().flat_map(Condition::hosts).map(Cow::from));
+        names.extend(rule.only.iter().flatten().map(|name| Cow::from(name.as_str())));
     }
+    names.sort_unstable();
+    names.dedup();
     // Rules that are about some names only, by name; and those that are about any.
-    let mut about: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut about: HashMap<&str, Vec<usize>, RandomState> = HashMap::default();
     let mut general = Vec::new();
     for (at, rule) in rules.iter().enumerate() {
         match &rule.only {
@@ -91,7 +95,7 @@ fn frontend<'a>(proxy: &Proxy<'a>, listens: Vec<Listen>, backends: &Backends<'a>
             .iter()
             .any(|condition| condition.as_ref().is_none_or(|condition| condition.takes("", false) != Takes::None) && !tls);
         let web = of_web(&listens);
-        for name in names.iter().map(String::as_str).chain([""]) {
+        for name in names.iter().map(AsRef::as_ref).chain([""]) {
             let own = about.get(name).map(Vec::as_slice).unwrap_or_default();
             out.questions += own.len() + general.len();
             if out.questions > QUESTIONS || out.routes > ROUTES {
@@ -105,7 +109,12 @@ fn frontend<'a>(proxy: &Proxy<'a>, listens: Vec<Listen>, backends: &Backends<'a>
                 let takes = rule.condition.as_ref().map_or(Takes::Paths(PathMatch::Any), |condition| condition.takes(name, tls));
                 let Takes::Paths(takes) = takes else { continue };
                 let last = takes == PathMatch::Any;
-                routes.extend(routes_of(&requests, web, rule, takes, name, backends));
+                let of_rule = routes_of(&requests, web, rule, takes, name, backends);
+                if routes.is_empty() {
+                    routes = of_rule;
+                } else {
+                    routes.extend(of_rule);
+                }
                 if last {
                     break;
                 }
@@ -179,7 +188,7 @@ fn rules<'a>(proxy: &Proxy<'a>, acls: &Acls, backends: &Backends<'a>, root: &Roo
                 let dynamic = backend.is_none().then(|| name.to_owned());
                 let backend = backend.unwrap_or_default();
                 if dynamic.is_some() || backends.contains_key(backend.as_str()) {
-                    rules.push(Rule { line, backend, condition, only: only.map(|name| BTreeSet::from([name])), dynamic });
+                    rules.push(Rule { line, backend, condition, only: only.map(|name| vec![name]), dynamic });
                 }
             }
         } else if known(line, name, "use_backend") {

@@ -1,7 +1,7 @@
 //! Packages that were installed, upgraded or removed, by the logs of dpkg, apt, dnf, yum, zypper, pacman and apk. Where a package
 //! manager keeps no log, the time of its database tells that something happened.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use super::{Looker, packages_lines};
 use crate::model::{Address, Change, ChangeKind, Subject, text};
@@ -123,24 +123,22 @@ fn add(looker: &mut Looker<'_>, steps: &[Step], path: &str, runs: &[Run]) {
     let (Some(first), Some(last)) = (steps.first(), steps.last()) else { return };
     let mut concerns = Vec::new();
     // What bears on a server of the request is named first.
-    let weight = |step: &Step| {
-        let of_server = !looker.named(|program| concerned(&step.package, program)).is_empty();
+    let weight = |(step, of_server): &(&Step, bool)| {
         let common = COMMON.iter().any(|common| step.package.starts_with(common));
         (!of_server, !common, step.package.clone())
     };
-    let mut named: Vec<&Step> = Vec::new();
-    for step in steps {
-        if !named.iter().any(|known| known.package == step.package) {
-            named.push(step);
-        }
-        for subject in looker.named(|program| concerned(&step.package, program)) {
+    let (mut named, mut known) = (Vec::new(), HashSet::new());
+    for step in steps.iter().filter(|step| known.insert(step.package.as_str())) {
+        let subjects = looker.named(|program| concerned(&step.package, program));
+        named.push((step, !subjects.is_empty()));
+        for subject in subjects {
             if !concerns.contains(&subject) {
                 concerns.push(subject);
             }
         }
     }
     // A socket that is gone has nobody who could be asked; its name tells whose it was: `/run/php/php7.4-fpm.sock`.
-    if named.iter().any(|step| step.package.starts_with("php")) {
+    if named.iter().any(|(step, _)| step.package.starts_with("php")) {
         let sockets = looker.wish.ownerless.iter().filter(|address| matches!(address, Address::Unix(path) if of_php(path)));
         for subject in sockets.map(|address| Subject(address.to_string())) {
             if !concerns.contains(&subject) {
@@ -148,8 +146,8 @@ fn add(looker: &mut Looker<'_>, steps: &[Step], path: &str, runs: &[Run]) {
             }
         }
     }
-    named.sort_by_cached_key(|step| weight(step));
-    let Some(head) = named.first() else { return };
+    named.sort_by_cached_key(weight);
+    let Some((head, _)) = named.first() else { return };
     let versions = if head.versions.is_empty() { String::new() } else { format!(" {}", head.versions) };
     let more = match named.len() - 1 {
         0 => String::new(),
