@@ -22,7 +22,8 @@ use super::{
     relation::{of_another_client, relevance},
     scope::{Scope, scopes},
     symptom::{self, FOLLOWS, SUSPECTED},
-    wording::{Adviser, fields, fill},
+    upstream::{failed_at, unasked},
+    wording::{Adviser, fields, fill, looking},
 };
 use crate::{
     catalog::{About, Catalog, CauseSpec, EvidenceSpec, Rank, Signature},
@@ -67,8 +68,10 @@ pub fn rank(
 ) -> (Vec<Cause>, Vec<RuledOut>) {
     let mut ruled_out: BTreeMap<String, RuledOut> = BTreeMap::new();
     // Found once and not for each cause: a flooded host has thousands of groups of lines.
-    let found = [About::Upstream, About::Gateway, About::Host]
-        .map(|about| scopes(scene, book, about).into_iter().map(|scope| (scope.fails(scene, symptom), scope)).collect::<Vec<_>>());
+    let failed: BTreeSet<Subject> = failed_at(scene).into_iter().map(|address| Subject(address.to_string())).collect();
+    let found = [About::Upstream, About::Gateway, About::Host].map(|about| {
+        scopes(scene, book, about).into_iter().map(|scope| (scope.fails(scene, symptom, &failed), scope)).collect::<Vec<_>>()
+    });
     let standalone = standalone(catalog, book);
     let mut weigh_all = |speaks: Speaks| {
         let mut causes: Vec<Weighed<'_>> = Vec::new();
@@ -104,7 +107,7 @@ pub fn rank(
             causes = weigh_all(Speaks::ForSuspects);
         }
     }
-    order(&mut causes, catalog, map);
+    order(&mut causes, catalog, map, &unasked(scene));
     ruled_out.retain(|id, _| !causes.iter().any(|cause| cause.spec.id == *id));
     // Words are found only for what is told.
     let told = causes.into_iter().map(|cause| {
@@ -326,24 +329,17 @@ fn now_and_then(fault: &Fact, served: &Fact) -> bool {
         && !chance(served)
 }
 
-/// What is missing when a family was not looked at.
-fn looking(family: &str) -> String {
-    match family {
-        "listen" => "which process listens where was not seen".to_owned(),
-        "log" => "no log was read".to_owned(),
-        "gateway" => "the gateway's process was not seen".to_owned(),
-        other => match other.strip_prefix("probe:") {
-            Some(probe) => format!("the {probe} probe was not made"),
-            None => format!("{other} was not looked at"),
-        },
-    }
-}
-
-/// Best first, and what follows from a cause below it.
-fn order(causes: &mut Vec<Weighed<'_>>, catalog: &Catalog, map: &Map<'_>) {
+/// Best first, and what follows from a cause below it. `unasked`: upstreams that nobody but us asks for, which stand behind those that
+/// users meet.
+fn order(causes: &mut Vec<Weighed<'_>>, catalog: &Catalog, map: &Map<'_>, unasked: &BTreeSet<Subject>) {
     causes.sort_by(|a, b| {
         let (one, other) = (&a.spec.id, &b.spec.id);
-        b.score.total_cmp(&a.score).then_with(|| one.cmp(other)).then_with(|| a.scope.subject.cmp(&b.scope.subject))
+        let met = |cause: &Weighed<'_>| !unasked.contains(&cause.scope.subject);
+        met(b)
+            .cmp(&met(a))
+            .then_with(|| b.score.total_cmp(&a.score))
+            .then_with(|| one.cmp(other))
+            .then_with(|| a.scope.subject.cmp(&b.scope.subject))
     });
     // Of a pool that fails as a whole there are thousands: nothing here compares each with each.
     let mut of_id: HashMap<&str, Vec<usize>> = HashMap::new();

@@ -34,8 +34,8 @@ impl Scope<'_> {
         std::iter::once(&self.subject).chain(&self.wider).collect()
     }
 
-    /// Whether something fails that this could be the cause of.
-    pub fn fails(&self, scene: &Scene, symptom: &symptom::View) -> bool {
+    /// Whether something fails that this could be the cause of. `failed`: whom gateways name in their logs, by [`super::upstream::failed_at`].
+    pub fn fails(&self, scene: &Scene, symptom: &symptom::View, failed: &BTreeSet<Subject>) -> bool {
         if scene.excerpt() {
             return true;
         }
@@ -43,6 +43,10 @@ impl Scope<'_> {
             return symptom.failing;
         }
         let through: Vec<_> = scene.probes_through(&self.subject).collect();
+        if through.is_empty() && scene.probes_about("upstream", &self.subject).next().is_none() {
+            // Whom only a request tells is asked for by no probe: what the gateway says of it is all that is known.
+            return symptom.failing && failed.contains(&self.subject);
+        }
         if through.iter().any(|history| facts::window(history).iter().any(|result| symptom::failed(&result.outcome))) {
             return true;
         }

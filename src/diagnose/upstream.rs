@@ -1,9 +1,11 @@
 //! Which address a line of a log is about. nginx names it; HAProxy names pool and server, and what they stand for is known from
 //! what runs, else from what is configured.
 
+use std::collections::BTreeSet;
+
 use super::{LogGroup, Scene};
 use crate::model::{
-    Address, Gateway, LiveServer, LiveState,
+    Address, Gateway, LiveServer, LiveState, SourceKind, Subject,
     logline::{self, Level},
 };
 
@@ -23,6 +25,58 @@ pub fn upstream_of(scene: &Scene, group: &LogGroup) -> Option<Address> {
             pool.servers.iter().find(|known| known.name.as_deref() == Some(server)).map(|known| known.address.clone())
         })
     })
+}
+
+/// Addresses that logs name, at most.
+const LOGGED: usize = 64;
+/// Seconds in which what a gateway said before we looked is taken to go on.
+const GOES_ON_S: i64 = 60;
+
+/// The addresses at which gateways say that they fail now: also those that no configuration names, as a variable, a map of a script
+/// or an answer of the application chooses them. Not those that a name may stand
+/// for which a configuration has: of what it was resolved to, the name's own facts tell.
+pub fn failed_at(scene: &Scene) -> BTreeSet<Address> {
+    let mut found = BTreeSet::new();
+    for address in failing(scene).filter_map(|group| upstream_of(scene, group)) {
+        if found.len() < LOGGED {
+            found.insert(address);
+        }
+    }
+    if !found.is_empty() {
+        let servers = scene.gateways.iter().flat_map(Gateway::routes).flat_map(|(_, route)| &route.servers);
+        let names = servers.filter(|server| matches!(server.address.bare(), Address::Name(..)));
+        let named: BTreeSet<u16> = names.filter_map(|server| server.address.port()).collect();
+        found.retain(|address| address.port().is_none_or(|port| !named.contains(&port)));
+    }
+    found
+}
+
+fn failing(scene: &Scene) -> impl Iterator<Item = &LogGroup> {
+    scene.logs.values().filter(|group| {
+        let now = group.live > 0 || group.last_second().is_some_and(|last| last >= scene.now.wall_s() - GOES_ON_S);
+        now && group.kind == SourceKind::Error && group.meaning.signature.is_some() && group.meaning.upstream.is_some()
+    })
+}
+
+/// Upstreams at which nothing but requests of our own fails, while those of others fail at another one: nobody asks for them.
+pub fn unasked(scene: &Scene) -> BTreeSet<Subject> {
+    let asked = scene.probes.iter().filter(|history| history.last.job.probe == "gateway");
+    let asked: BTreeSet<&str> = asked.filter_map(|history| Some(history.last.job.request.as_ref()?.path.as_str())).collect();
+    // Error logs don't tell who asks: what began with us, and is about what we ask for, is ours.
+    let ours = |line: &str| {
+        let entry = logline::read(logline::carried(line).text);
+        entry.request.as_deref().and_then(|request| request.split(' ').nth(1)).is_some_and(|path| asked.contains(path))
+    };
+    let (mut own, mut others) = (BTreeSet::new(), BTreeSet::new());
+    for group in failing(scene) {
+        let Some(address) = upstream_of(scene, group) else { continue };
+        let set = if group.count == group.live && ours(&group.first) && ours(&group.last) { &mut own } else { &mut others };
+        if set.len() < LOGGED {
+            set.insert(Subject(address.to_string()));
+        }
+    }
+    own.retain(|subject| !others.is_empty() && !others.contains(subject));
+    own
 }
 
 /// The one address to which the request goes that a failure is about, where its log names no upstream.

@@ -205,6 +205,19 @@ fn advice(spec: &AdviceSpec, fields: &BTreeMap<String, String>, gateway: Option<
     Some(Advice { text, command: Some(Command::new(words)?) })
 }
 
+/// What is missing when a family was not looked at.
+pub fn looking(family: &str) -> String {
+    match family {
+        "listen" => "which process listens where was not seen".to_owned(),
+        "log" => "no log was read".to_owned(),
+        "gateway" => "the gateway's process was not seen".to_owned(),
+        other => match other.strip_prefix("probe:") {
+            Some(probe) => format!("the {probe} probe was not made"),
+            None => format!("{other} was not looked at"),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

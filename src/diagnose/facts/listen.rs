@@ -15,7 +15,7 @@ use foldhash::fast::RandomState;
 use super::{FactBook, probes};
 use crate::{
     catalog::Catalog,
-    diagnose::{Scene, names::resolved, scope::SERVERS},
+    diagnose::{Scene, names::resolved, scope::SERVERS, upstream::failed_at},
     model::{Address, Fact, Gateway, Listener, ListenerTable, Outcome, PICKED, Protocol, Server, Subject},
 };
 
@@ -40,19 +40,22 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     let mut told = 0;
     let mut seen: HashSet<&Address, RandomState> = HashSet::default();
     let probed = scene.probes.iter().next().is_some();
-    for server in upstreams(scene.gateways.iter()).filter(|server| seen.insert(&server.address)) {
+    // A path without a listener may have no socket, or one whose owner is gone: of those the logs themselves tell.
+    let logged: Vec<Address> = failed_at(scene).into_iter().filter(|address| matches!(address.bare(), Address::Tcp(_))).collect();
+    let configured = upstreams(scene.gateways.iter()).map(|server| &server.address);
+    for upstream in logged.iter().chain(configured).filter(|address| seen.insert(*address)) {
         // Of a configuration with more servers than that those count which something is known of.
         told += 1;
         if told > SERVERS && !probed {
             break;
         }
-        let subject = Subject(server.address.to_string());
+        let subject = Subject(upstream.to_string());
         let known = || scene.probes_through(&subject).next().is_some() || scene.probes_about("upstream", &subject).next().is_some();
         if told > SERVERS && !known() {
             continue;
         }
         // A name stands for its addresses: it is told from here only where all of them are the host's own.
-        let addresses = resolved(scene, &server.address);
+        let addresses = resolved(scene, upstream);
         if addresses.is_empty() || !addresses.iter().all(|address| table.covers(address)) || book.looked_at("listen", &[&subject]) {
             continue;
         }
@@ -73,15 +76,15 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
             continue;
         }
         // A socket in a volume that two containers share is seen under two paths, and only one of them is told.
-        if server.address.place().is_some() && matches!(server.address.bare(), Address::Unix(_)) && !gone(scene, &subject) {
+        if upstream.place().is_some() && matches!(upstream.bare(), Address::Unix(_)) && !gone(scene, &subject) {
             continue;
         }
-        let stands = if addresses == [server.address.clone()] { String::new() } else { format!(" ({})", list(&addresses)) };
-        add("listen:none", format!("nothing listens on {}{stands}", server.address), BTreeMap::new());
-        if let Some((listener, why)) = elsewhere(&candidates, catalog, table, &server.address) {
+        let stands = if addresses == [upstream.clone()] { String::new() } else { format!(" ({})", list(&addresses)) };
+        add("listen:none", format!("nothing listens on {upstream}{stands}"), BTreeMap::new());
+        if let Some((listener, why)) = elsewhere(&candidates, catalog, table, upstream) {
             let mut fields = owner_fields(listener);
             fields.insert("why".to_owned(), why.clone());
-            if let Some((said, remedy)) = abroad::words(table, &server.address, listener) {
+            if let Some((said, remedy)) = abroad::words(table, upstream, listener) {
                 fields.insert("abroad".to_owned(), said);
                 fields.insert("abroad_remedy".to_owned(), remedy);
                 // To write that address into the gateway's configuration would not help.
