@@ -97,6 +97,7 @@ fn route_values(catalog: &Catalog, gateway: &Gateway, site: &Site, route: &Route
     if let Some(trust) = &route.trust {
         let how = match (&trust.unclear, trust.verify) {
             (Some(unclear), _) => format!("not known: {unclear}"),
+            (None, true) if trust.of_request => "yes, for the name of the request".to_owned(),
             (None, true) => format!("yes, for {}", trust.name.as_deref().unwrap_or("any name")),
             (None, false) => "no".to_owned(),
         };

@@ -31,6 +31,7 @@ mod in_flight;
 mod life;
 mod names;
 pub mod nested;
+mod ongoing;
 mod operator;
 mod owners;
 mod places;

@@ -16,7 +16,7 @@ const AFTER_S: i64 = 10;
 /// What a kill right before the failures counts, of somebody who is not known.
 const IN_TIME: f64 = 0.8;
 /// What it counts at another time.
-const STRANGER: f64 = 0.15;
+pub const STRANGER: f64 = 0.15;
 /// Bytes of a process's name that the kernel keeps (`TASK_COMM_LEN` without its end).
 const COMM_BYTES: usize = 15;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     LogGroup, ProbeHistory, Recovery, Scene, facts,
+    ongoing::ongoing,
     since::{Since, since},
 };
 use crate::model::{
@@ -148,8 +149,8 @@ pub(super) fn requests_of_others(scene: &Scene, from: i64) -> impl Iterator<Item
     told_of_others(scene).filter(|group| group.live > 0).map(move |group| (group, group.since(from).min(group.live)))
 }
 
-/// Of the requests of others since we look, as the access log tells: the share that fails now, and their commonest status. `None`:
-/// there are too few, or none fails.
+/// Of the requests of others, as the access log tells: the share that fails now, and their commonest status. `None`: there are too few,
+/// or none fails.
 pub fn users(scene: &Scene) -> Option<(Share, u16)> {
     // The second in which they began to be served may hold failures of before.
     let from = (scene.now.wall_s() - NOW_S).max(served_since(scene).map_or(i64::MIN, |second| second + 1));
@@ -161,7 +162,7 @@ pub fn users(scene: &Scene) -> Option<(Share, u16)> {
             worst = worst.max(Some((count, status)));
         }
     }
-    worst.filter(|_| share.all >= COUNTED_REQUESTS && share.hits > 0).map(|(_, status)| (share, status))
+    worst.filter(|_| share.all >= COUNTED_REQUESTS && share.hits > 0).map(|(_, status)| (share, status)).or_else(|| ongoing(scene))
 }
 
 /// Of the latest requests of others, a share below this is a fault of some pages, and most users are served.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Scene, rank::Held, scope::Scope, symptom};
+use super::{Scene, rank::Held, relation::STRANGER, scope::Scope, symptom};
 use crate::{
     catalog::{AdviceSpec, is_field, runs},
     model::{Address, Advice, Command, Gateway, Outcome, ProcessInfo, Protocol, RunState},
@@ -73,7 +73,8 @@ pub fn fields(scene: &Scene, scope: &Scope<'_>, evidence: &[Held<'_>], symptom: 
             set("status", status.to_string());
         }
     }
-    for (_, _, fact) in evidence {
+    // What is hardly more than a coincidence has no say in what is told.
+    for (.., fact) in evidence.iter().filter(|(weight, spec, _)| *weight > spec.weight * STRANGER) {
         for (key, value) in &fact.fields {
             set(key, value.clone());
         }

@@ -297,6 +297,10 @@ impl ListenerTable {
     /// of IPv6 takes IPv4 too, unless the socket says otherwise, which the table does not tell (ipv6(7) IPV6_V6ONLY).
     pub fn taking(&self, address: &Address) -> Option<&Listener> {
         let home = self.home(address);
+        // A slash at the end asks for a directory, which no socket is (path_resolution(7)); as paths the two are equal.
+        if matches!(home.bare(), Address::Unix(path) if path.as_os_str().as_encoded_bytes().ends_with(b"/")) {
+            return None;
+        }
         let exact = self.listeners.iter().find(|listener| listener.address == home);
         exact.or_else(|| {
             let Address::Tcp(to) = home.bare() else { return None };

@@ -128,6 +128,9 @@ pub struct TrustSettings {
     /// a name may want to hear.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known_as: Option<String>,
+    /// Whether both, and the server name that is sent, are the name that the client asks for, which only a request tells.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub of_request: bool,
     /// By whose rules.
     pub verifier: Verifier,
     /// File with the anchors, PEM.
@@ -172,6 +175,18 @@ pub struct TrustSettings {
     /// What of this the configuration decides at run time, or what we could not follow; then nothing is concluded from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unclear: Option<String>,
+}
+
+impl TrustSettings {
+    /// The same for a request of this name, without its port; and the server name that is sent then, where the request tells it.
+    pub fn asked_for(self, host: &str) -> (Self, Option<String>) {
+        if !self.of_request {
+            return (self, None);
+        }
+        let name = Some(host.to_owned()).filter(|host| host.parse::<std::net::IpAddr>().is_err());
+        let checked = Some(host.to_owned()).filter(|_| self.verify || self.verifier == Verifier::Apache);
+        (Self { name: checked, known_as: name.clone(), of_request: false, ..self }, name)
+    }
 }
 
 #[cfg(test)]

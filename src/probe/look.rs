@@ -114,9 +114,12 @@ fn candidates(job: &ProbeJob, outcome: &Outcome) -> &'static [Try] {
             &[Try::Http, Try::Tls, Try::Fastcgi]
         }
         // An HTTP server may answer what it takes for HTTP/0.9 with a bare page.
-        Protocol::Fastcgi if gone || silent || matches!(outcome, Outcome::Invalid(Garbage::Framing(_))) => &[Try::Http, Try::Uwsgi],
+        Protocol::Fastcgi if gone || silent || matches!(outcome, Outcome::Invalid(Garbage::Framing(_))) => {
+            &[Try::Http, Try::Uwsgi, Try::Scgi]
+        }
         // An HTTP server answers a packet with 400 or waits for the end of a line; a uwsgi or SCGI one never answers HTTP.
-        Protocol::Uwsgi | Protocol::Scgi if gone || silent || *outcome == Outcome::Status(400) => &[Try::Http, Try::Fastcgi],
+        Protocol::Uwsgi if gone || silent || *outcome == Outcome::Status(400) => &[Try::Http, Try::Fastcgi, Try::Scgi],
+        Protocol::Scgi if gone || silent || *outcome == Outcome::Status(400) => &[Try::Http, Try::Fastcgi, Try::Uwsgi],
         // An HTTP server takes the ping for the begin of a line, and waits for its end.
         Protocol::Ajp if gone || silent => &[Try::Http, Try::Tls],
         Protocol::Https | Protocol::Grpcs if tls => &[Try::Http, Try::Fastcgi],

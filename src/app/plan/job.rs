@@ -55,10 +55,12 @@ pub fn upstream(target: &Target<'_>, route: &Route, server: &Server, limits: Pla
     let subject = Subject(server.address.to_string());
     // Longer than the gateway waits, where that can be had: an answer that comes just too late is another cause.
     let times = limits.of(CONNECT_MS.min(route.connect_ms));
+    let asked = target.host.split(':').next().unwrap_or_default();
+    let (trust, sni) = route.trust.as_deref().map(|trust| trust.clone().asked_for(asked)).unzip();
     ProbeJob {
         request: (route.protocol != Protocol::Stream).then(|| request(&path, host, route.params.clone())),
-        sni: route.sni.clone(),
-        trust: route.trust.clone(),
+        sni: route.sni.clone().or(sni.flatten()),
+        trust: trust.map(Box::new),
         identity: target.gateway.identity.clone(),
         preamble: route.settings.contains_key(SENDS_PROXY),
         source: route.source,

@@ -24,7 +24,7 @@ use std::{
 use crate::{
     catalog::Catalog,
     diagnose::{self, Scene, nested::Entrances},
-    model::{Address, Outcome, ProbeJob, ProbePlan, Protocol, Subject},
+    model::{Address, Outcome, ProbeJob, ProbePlan, Protocol, Route, Subject},
 };
 
 pub use patience::{hopeless, keep_patience};
@@ -120,8 +120,10 @@ pub fn plan(scene: &Scene, options: &Options, catalog: &Catalog) -> ProbePlan {
         let through = ProbeJob { total_ms: patience, ..job::through_gateway(target, inner, options.limits) };
         let servers = std::iter::once(*target).chain(inner).flat_map(target::Target::servers).map(|(_, server)| &server.address);
         let through = ProbeJob { siblings: patience::siblings(scene, &through, servers), ..through };
-        // What no file calls HTTP gets no request, unless somebody has named one.
-        let stream = !target.routes.is_empty() && target.routes.iter().all(|route| route.protocol == Protocol::Stream);
+        // What no file calls HTTP gets no request, unless somebody has named one. A location is HTTP's whatever stands behind it, as
+        // memcached may.
+        let raw = |route: &&Route| route.protocol == Protocol::Stream && !route.pattern.starts_with(['/', '=', '~', '^', '@']);
+        let stream = !target.routes.is_empty() && target.routes.iter().all(raw);
         let through = if stream && options.url.is_none() {
             ProbeJob { protocol: Protocol::Stream, request: None, sni: None, ..through }
         } else {

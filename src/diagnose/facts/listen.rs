@@ -280,6 +280,7 @@ fn elsewhere<'a>(
         let mut why = Vec::new();
         if score >= ALIKE {
             why.push(match listener.address.bare() {
+                Address::Unix(_) if own.contains(&listener.address) => "the same path, without the slash at its end".to_owned(),
                 Address::Unix(_) => "a socket of the same name".to_owned(),
                 Address::Tcp(_) | Address::Name(..) | Address::Inside(..) => "the same port on another address".to_owned(),
             });

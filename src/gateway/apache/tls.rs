@@ -29,9 +29,6 @@ pub fn trust(scope: &Scope<'_>, base: &Path, name: Option<&str>) -> TrustSetting
     // counts where `CheckPeerName` is not set.
     let named = !off("sslproxycheckpeername") && (scope.get("sslproxycheckpeername").is_some() || !off("sslproxycheckpeercn"));
     let mut unclear = Vec::new();
-    if named && name.is_none() {
-        unclear.push("the name that SSLProxyCheckPeerName asks for: it is the request's own");
-    }
     if scope.get("sslproxymachinecertificatepath").is_some() {
         unclear.push("SSLProxyMachineCertificatePath");
     }
@@ -54,6 +51,7 @@ pub fn trust(scope: &Scope<'_>, base: &Path, name: Option<&str>) -> TrustSetting
         dates: !off("sslproxycheckpeerexpire"),
         name: name.filter(|_| named).map(str::to_owned),
         known_as: name.map(str::to_owned),
+        of_request: named && name.is_none(),
         verifier: Verifier::Apache,
         ca_file: file("sslproxycacertificatefile").filter(|_| verify),
         ca_dir: file("sslproxycacertificatepath").filter(|_| verify),

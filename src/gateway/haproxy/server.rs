@@ -310,6 +310,8 @@ pub fn trust(parameters: &Parameters, around: &Around<'_>, host: Option<&str>) -
         None => !around.verify_none,
     };
     let sni = sni(parameters, host);
+    let of_request =
+        host.is_none() && value("verifyhost").is_none() && self::sni(parameters, Some("")).is_some_and(|name| name.is_empty());
     let ca = value("ca-file").filter(|_| verify);
     let system = ca == Some("@system-ca");
     let version = |name: &str| value(name).and_then(|text| text.parse::<TlsVersion>().ok());
@@ -345,9 +347,10 @@ pub fn trust(parameters: &Parameters, around: &Around<'_>, host: Option<&str>) -
         ciphersuites: value("ciphersuites").map(str::to_owned),
         alpn: value("alpn").map(|list| list.split(',').map(str::to_owned).collect()).unwrap_or_default(),
         client_cert: value("crt").map(|path| based(around.crt_base, path)),
+        of_request,
         unclear: parameters
             .value("sni")
-            .filter(|_| sni.is_none() && verify && value("verifyhost").is_none())
+            .filter(|_| sni.is_none() && !of_request && verify && value("verifyhost").is_none())
             .map(|text| format!("sni {text}")),
         ..TrustSettings::default()
     })

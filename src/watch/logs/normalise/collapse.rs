@@ -149,6 +149,7 @@ pub(super) fn nginx_message(message: &str, of_request: bool, out: &mut String) {
             // What a process died of.
             b's' if rest.as_bytes().first_chunk() == Some(b"signal ") => word(rest, 7),
             b'c' if rest.as_bytes().first_chunk() == Some(b"code ") => word(rest, 5),
+            b's' if rest.as_bytes().first_chunk() == Some(b"status: ") => word(rest, 8),
             b'H' if rest.as_bytes().first_chunk() == Some(b"HTTP/") => word(rest, 0),
             // A digit inside a word belongs to its name: `app1.internal`, `http2`, `php8`.
             byte if byte.is_ascii_alphabetic() || *byte == b'_' => word_bytes(rest.as_bytes()),
