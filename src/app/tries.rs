@@ -130,7 +130,8 @@ fn wanted(state: &State, history: &ProbeHistory, fails: bool) -> u64 {
     // What fails without a cause, or is told to, is tried again: chance may have hidden it from the probe that would tell.
     let explained = state.assessment.causes.iter().any(|cause| cause.confidence >= Confidence::Likely);
     let failing = || state.scene.probes_of("gateway").any(|other| other.results.iter().any(|result| failed(&result.outcome)));
-    if !explained && (failing() || diagnose::told_to_fail(&state.scene)) { DOUBTED } else { base }
+    let told = || diagnose::told_to_fail(&state.scene) || diagnose::may_go_on(&state.scene);
+    if !explained && (failing() || told()) { DOUBTED } else { base }
 }
 
 /// Whether one of several servers fails, or serves: how many requests it breaks is what is asked then.

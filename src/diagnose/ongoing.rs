@@ -2,9 +2,9 @@
 //!
 //! Only an access log tells of them, and what it has of before we looked may be over. Nothing here says what is broken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LogGroup, Scene};
+use super::{LogGroup, Scene, recent::RecentLine};
 use crate::model::{Share, SourceKind, logline};
 
 /// Seconds of the logs that are looked at.
@@ -19,98 +19,126 @@ const QUIET_S: i64 = 10;
 const PAUSES: i64 = 3;
 /// What a server says of a method or a version that it does not know (RFC 9110 sections 15.6.2 and 15.6.6): scanners ask so.
 const STRANGE: &[u16] = &[501, 505];
-/// From here on a kind of request fails as a whole: one that is served ends that.
-const WHOLE: f64 = 0.9;
 /// What is so unlikely is no chance: so many served in a row, of those that fail by chance.
 const CHANCE: f64 = 0.05;
 /// Requests of other kinds that must have been served meanwhile, to tell a fault of this kind from an outage of all that may be over.
 const MEANWHILE: u64 = 3;
 
-/// The requests of one kind: of a method and a path, with or without a query, which a page may fail by.
-#[derive(Debug, Default)]
-struct Kind {
-    /// Requests, and those that failed, by second.
-    seconds: BTreeMap<i64, Share>,
-    statuses: BTreeMap<u16, u64>,
-}
-
-impl Kind {
-    fn all(&self) -> Share {
-        self.seconds.values().fold(Share::default(), |sum, one| Share { hits: sum.hits + one.hits, all: sum.all + one.all })
-    }
-
-    /// Its first and last second with a failure.
-    fn failed(&self) -> Option<(i64, i64)> {
-        let mut failed = self.seconds.iter().filter(|(_, share)| share.hits > 0).map(|(second, _)| *second);
-        let first = failed.next()?;
-        Some((first, failed.next_back().unwrap_or(first)))
-    }
-
-    /// Those that were served in these seconds, the first and the last among them.
-    fn served(&self, from: i64, to: i64) -> u64 {
-        if from > to { 0 } else { self.seconds.range(from..=to).map(|(_, share)| share.all - share.hits).sum() }
-    }
+/// A line of the access log: requests of one kind in one second.
+#[derive(Debug)]
+struct Requests<'a> {
+    /// Method and path, and whether there is a query, which a page may fail by.
+    kind: (&'a str, &'a str, bool),
+    second: i64,
+    count: u64,
+    /// The status by which they failed.
+    failed: Option<u16>,
+    /// Whether we asked.
+    ours: bool,
+    /// Who asked, where the line begins with it.
+    client: Option<&'a str>,
 }
 
 /// The share of the latest requests of others that are of a kind which fails now, and its commonest status. `None`: none is.
 pub fn ongoing(scene: &Scene) -> Option<(Share, u16)> {
-    let now = scene.now.wall_s();
-    let requests: BTreeMap<u64, (&LogGroup, u16)> = scene
-        .logs
-        .values()
-        .filter(|group| matches!(group.kind, SourceKind::Access | SourceKind::Error) && !group.ours())
-        .filter_map(|group| Some((group.number, (group, group.meaning.status?))))
-        .collect();
-    if !requests.values().any(|(_, status)| *status >= 500) {
-        return None;
+    let lines = latest(scene);
+    let all = lines.iter().filter(|line| !line.ours).map(|line| line.count).sum();
+    let mut kinds: BTreeMap<_, Vec<(usize, &Requests<'_>)>> = BTreeMap::new();
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| !line.ours) {
+        kinds.entry(line.kind).or_default().push((at, line));
     }
-    let mut kinds: BTreeMap<(String, String, bool), Kind> = BTreeMap::new();
-    for (_, line) in scene.recent.latest().take_while(|(_, line)| line.second > now - NOW_S) {
-        let Some((_, status)) = requests.get(&line.group) else { continue };
-        let quoted = || line.text.split('"').find_map(|part| logline::request_line(part).filter(|(_, path)| path.starts_with('/')));
-        let Some((method, path)) = logline::request_line(&line.text).or_else(quoted) else { continue };
-        let (path, query) = path.split_once('?').map_or((path, false), |(path, _)| (path, true));
-        let kind = kinds.entry((method.to_owned(), path.to_owned(), query)).or_default();
-        let (share, count) = (kind.seconds.entry(line.second).or_default(), 1 + u64::from(line.more));
-        share.all += count;
-        if *status >= 500 && !STRANGE.contains(status) {
-            share.hits += count;
-            *kind.statuses.entry(*status).or_default() += count;
-        }
-    }
-    let asked = |(method, path, query): &(String, String, bool)| {
-        let mut paths = scene.probes_of("gateway").filter_map(|history| history.last.job.request.as_ref());
-        method == "GET" && !query && paths.any(|request| request.path == *path)
-    };
-    let mut statuses: BTreeMap<u16, u64> = BTreeMap::new();
-    let mut failing = Share { hits: 0, all: kinds.values().map(|kind| kind.all().all).sum() };
-    for (name, kind) in &kinds {
-        let others = |from, to| kinds.iter().filter(|(other, _)| *other != name).map(|(_, other)| other.served(from, to)).sum();
-        if goes_on(kind, now, asked(name), others) {
-            failing.hits += kind.all().hits;
-            kind.statuses.iter().for_each(|(status, count)| *statuses.entry(*status).or_default() += count);
+    let (mut failing, mut statuses) = (Share { hits: 0, all }, BTreeMap::<u16, u64>::new());
+    for kind in kinds.values().filter(|kind| goes_on(scene, kind, &lines)) {
+        for (count, status) in kind.iter().filter_map(|(_, line)| Some((line.count, line.failed?))) {
+            failing.hits += count;
+            *statuses.entry(status).or_default() += count;
         }
     }
     let (status, _) = statuses.into_iter().max_by_key(|(status, count)| (*count, *status))?;
     failing.value().filter(|share| *share >= SHARE).map(|_| (failing, status))
 }
 
-/// Whether requests of this kind fail now. `asked`: whether we ask for it, and are served. `others`: those of other kinds that were
-/// served from one second to another.
-fn goes_on(kind: &Kind, now: i64, asked: bool, others: impl Fn(i64, i64) -> u64) -> bool {
-    let (all, Some((first, last))) = (kind.all(), kind.failed()) else { return false };
-    let Some(share) = all.value().filter(|_| all.hits >= FAILURES) else { return false };
-    let pause = (last - first) / i64::try_from(all.hits).unwrap_or(i64::MAX).max(1);
-    if now - last > QUIET_S.max(pause.saturating_mul(PAUSES)) {
+/// Whether requests of others failed within the last seconds: a little later it is known whether they go on to.
+pub fn may_go_on(scene: &Scene) -> bool {
+    let lines = latest(scene);
+    let from = scene.now.wall_s() - QUIET_S;
+    let failed = lines.iter().filter(|line| line.failed.is_some() && line.second >= from).map(|line| line.count);
+    failed.sum::<u64>() >= FAILURES
+}
+
+/// The latest requests, oldest first; none where all of others were served.
+fn latest(scene: &Scene) -> Vec<Requests<'_>> {
+    let requests = |group: &&LogGroup| matches!(group.kind, SourceKind::Access | SourceKind::Error);
+    let groups: BTreeMap<u64, (u16, bool)> = scene
+        .logs
+        .values()
+        .filter(requests)
+        .filter_map(|group| Some((group.number, (group.meaning.status?, group.ours()))))
+        .collect();
+    if !groups.values().any(|(status, ours)| fails(*status) && !ours) {
+        return Vec::new();
+    }
+    let from = scene.now.wall_s() - NOW_S;
+    let recent = scene.recent.latest().map(|(_, line)| line).take_while(|line| line.second > from);
+    let mut lines: Vec<_> = recent.filter_map(|line| requests_of(line, *groups.get(&line.group)?)).collect();
+    lines.reverse();
+    lines
+}
+
+/// Whether a request was not served that a server knows.
+fn fails(status: u16) -> bool {
+    status >= 500 && !STRANGE.contains(&status)
+}
+
+fn requests_of(line: &RecentLine, (status, ours): (u16, bool)) -> Option<Requests<'_>> {
+    // The common format quotes the request; others are read by what comes before the protocol.
+    let quoted = || line.text.split('"').find_map(|part| logline::request_line(part).filter(|(_, path)| path.starts_with('/')));
+    let (method, target) = logline::request_line(&line.text).or_else(quoted)?;
+    let path = target.split('?').next().unwrap_or_default();
+    Some(Requests {
+        kind: (method, path, path.len() < target.len()),
+        second: line.second,
+        count: 1 + u64::from(line.more),
+        failed: Some(status).filter(|status| fails(*status)),
+        ours,
+        client: line.text.split(' ').next().filter(|word| word.parse::<std::net::IpAddr>().is_ok()),
+    })
+}
+
+/// Whether requests of this kind fail now. `all`: those of all kinds; each of this kind is given with its place there.
+fn goes_on(scene: &Scene, kind: &[(usize, &Requests<'_>)], all: &[Requests<'_>]) -> bool {
+    let failed = || kind.iter().filter(|(_, line)| line.failed.is_some());
+    let (Some((first, begin)), Some((last, end))) = (failed().next(), failed().next_back()) else { return false };
+    let failures: u64 = failed().map(|(_, line)| line.count).sum();
+    let pause = (end.second - begin.second) / i64::try_from(failures).unwrap_or(i64::MAX).max(1);
+    let silence = scene.now.wall_s() - end.second;
+    if failures < FAILURES || silence > QUIET_S.max(pause.saturating_mul(PAUSES)) {
         return false;
     }
-    let after = kind.served(last + 1, now);
-    if share >= WHOLE {
-        after == 0 && !asked && others(first, last) >= MEANWHILE
-    } else {
-        // Served ones before the first failure were of a time when nothing failed.
-        let meanwhile = kind.served(first, last);
-        let by_chance = all.hits as f64 / (all.hits + meanwhile) as f64;
-        meanwhile > 0 && (1.0 - by_chance).powf(after as f64) >= CHANCE
+    // One client who is sent away while others are served has met a limit, or does not understand.
+    let clients: BTreeSet<_> = failed().map(|(_, line)| line.client).collect();
+    let other = |line: &Requests<'_>| !line.ours && line.client.is_some() && !clients.contains(&line.client);
+    if clients.len() == 1 && all.iter().any(other) {
+        return false;
     }
+    let served = |lines: &[Requests<'_>], ours: bool, of_kind: bool| -> u64 {
+        let meant = |line: &&Requests<'_>| line.failed.is_none() && line.ours == ours && (line.kind == begin.kind) == of_kind;
+        lines.iter().filter(meant).map(|line| line.count).sum()
+    };
+    let meanwhile = &all[*first..*last];
+    let (chances, after) = (served(meanwhile, false, true), served(&all[*last..], false, true));
+    if chances > 0 {
+        // By chance: so many in a row are served of those that do not fail any more.
+        let chance = failures as f64 / (failures + chances) as f64;
+        return (1.0 - chance).powf(after as f64) >= CHANCE;
+    }
+    // As a whole: what we ask for ourselves is served, and an outage of all kinds may be over. It is not where it goes on behind us.
+    let others = served(meanwhile, true, false) > 0 || served(meanwhile, false, false) >= MEANWHILE;
+    after == 0 && !asked(scene, begin.kind) && others
+}
+
+/// Whether we ask for this ourselves.
+fn asked(scene: &Scene, (method, path, query): (&str, &str, bool)) -> bool {
+    let mut requests = scene.probes_of("gateway").filter_map(|history| history.last.job.request.as_ref());
+    method == "GET" && !query && requests.any(|request| request.path == path)
 }
