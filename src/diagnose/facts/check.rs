@@ -58,9 +58,11 @@ fn about(scene: &Scene, gateway: &Gateway, route: &Route, server: &Server, book:
     if told_otherwise(scene, gateway, route, server) {
         return;
     }
-    let name = server.name.as_ref().map_or_else(|| subject.0.clone(), ToString::to_string);
-    let pool = route.pool.as_deref().unwrap_or_default();
-    let mut fields = BTreeMap::from([("server".to_owned(), format!("{pool}/{name}"))]);
+    let mut fields = BTreeMap::new();
+    if let Some(pool) = &route.pool {
+        let name = server.name.as_ref().map_or_else(|| subject.0.clone(), ToString::to_string);
+        fields.insert("server".to_owned(), format!("{pool}/{name}"));
+    }
     let status = last(through).map_or_else(String::new, ToString::to_string);
     let check = scene.probes_about("check", &subject).find_map(|history| {
         let result = history.results.back()?;

@@ -10,9 +10,9 @@ use regex::Regex;
 
 use super::{
     read::{Input, Read, address, lines, listen, of_host, options, route, server, set, site},
-    vcl,
+    vcl::{self, Statement},
 };
-use crate::model::{Address, Listen, PathMatch, Place, Protocol, Route, Server};
+use crate::model::{Address, HEALTH_CHECK, HEALTH_CHECK_HOST, Listen, PathMatch, Place, Protocol, Route, Server};
 
 /// Milliseconds of `connect_timeout` and `first_byte_timeout` where none is set.
 const TIMEOUTS: (u64, u64) = (3_500, 60_000);
@@ -31,6 +31,7 @@ struct Backend {
 #[derive(Debug, Default)]
 struct Vcl {
     backends: Vec<Backend>,
+    statements: Vec<Statement>,
     /// Their lines without comments.
     all: String,
     /// What Varnish answers every request by itself.
@@ -46,15 +47,14 @@ pub fn read(input: &Input<'_>) -> Read {
     let listens = listens(input.argv, &at);
     let mut found = Vcl::default();
     load(input, &mut read, input.config, &mut found, 0);
-    let Vcl { backends, all, always, sometimes } = found;
-    let mut routes = always;
+    let mut routes = std::mem::take(&mut found.always);
     // `varnishd -b 127.0.0.1:8080` without any VCL.
     if let Some(to) = options(input.argv, "-b").first().and_then(|text| address(text, false)) {
         routes.push(route(PathMatch::Any, Protocol::Http, vec![server(to, &at)], TIMEOUTS, at.clone()));
     } else {
-        routes.extend(chosen(&all, &backends));
+        routes.extend(chosen(&found));
         // Behind all others, as a condition that only a request tells ends the search for a route.
-        routes.extend(sometimes);
+        routes.extend(found.sometimes);
     }
     read.sites.push(site(Vec::new(), listens, routes, at));
     read
@@ -83,9 +83,11 @@ fn load(input: &Input<'_>, read: &mut Read, path: &Path, found: &mut Vcl, depth:
     /// Includes within includes at most.
     const DEPTH: usize = 10;
     let Some(text) = read.text(input.root, path) else { return };
-    let (always, sometimes) = vcl::answers(&vcl::statements(&text), path);
+    let statements = vcl::statements(&text);
+    let (always, sometimes) = vcl::answers(&statements, path);
     found.always.extend(always);
     found.sometimes.extend(sometimes);
+    found.statements.extend(statements);
     let text = without_comments(&text);
     let mut open: Option<Backend> = None;
     let mut braces = 0_i32;
@@ -187,12 +189,13 @@ fn milliseconds(text: &str) -> Option<u64> {
 }
 
 /// The routes: those that a path decides, then the default one; the first backend is the default, unless one has that name.
-fn chosen(text: &str, backends: &[Backend]) -> Vec<Route> {
+fn chosen(found: &Vcl) -> Vec<Route> {
     static BY_PATH: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r#"(?s)if\s*\(\s*req\.url\s*~\s*"([^"]*)"\s*\)\s*\{[^}]*?set\s+req\.backend_hint\s*=\s*([\w.]+)"#).ok()
     });
     static ADDED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(\w+)\.add_backend\(\s*(\w+)").ok());
     static HINT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"set\s+req\.backend_hint\s*=\s*([\w.]+)").ok());
+    let (text, backends) = (found.all.as_str(), found.backends.as_slice());
     // Most choose nothing, and making a pattern takes longer than reading all of their text.
     let chooses = text.contains("backend_hint") || text.contains("add_backend");
     let pairs = |regex: &LazyLock<Option<Regex>>| -> Vec<(String, String)> {
@@ -214,6 +217,13 @@ fn chosen(text: &str, backends: &[Backend]) -> Vec<Route> {
         made.host_header = first.value("host_header").map(str::to_owned);
         for (name, value, at) in &first.values {
             set(&mut made, name, value, at);
+        }
+        if let Some(probe) = vcl::probe(&found.statements, &first.name) {
+            set(&mut made, HEALTH_CHECK, &probe.request, &first.at);
+            let host = probe.host.as_deref().or_else(|| first.value("host_header")).or_else(|| first.value("host"));
+            if let Some(host) = host {
+                set(&mut made, HEALTH_CHECK_HOST, host, &first.at);
+            }
         }
         (!made.servers.is_empty()).then_some(made)
     };

@@ -80,6 +80,46 @@ fn plain(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// How Varnish checks a backend (vcl-probe(7)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// The request, in the words of [`HEALTH_CHECK`](crate::model::HEALTH_CHECK): `GET /healthz`.
+    pub request: String,
+    /// The Host that is written into the request.
+    pub host: Option<String>,
+}
+
+/// The probe of a backend: one of its own, or a `probe` that it names. `None`: it has none.
+pub fn probe(statements: &[Statement], backend: &str) -> Option<Probe> {
+    let own = |one: &&Statement| one.within.first().and_then(|outer| outer.strip_prefix("backend ")) == Some(backend);
+    let named = statements.iter().filter(own).find_map(|one| assigned(&one.text, ".probe"));
+    let outer = named.map(|name| format!("probe {name}"));
+    let lines = statements.iter().filter(|one| match (&outer, one.within.as_slice()) {
+        (Some(outer), [within]) => within == outer,
+        (None, [_, within]) => own(one) && within.starts_with(".probe"),
+        _ => false,
+    });
+    let lines: Vec<&str> = lines.map(|one| one.text.as_str()).collect();
+    let value = |name: &str| lines.iter().find_map(|text| assigned(text, name));
+    if lines.is_empty() {
+        return None;
+    }
+    let Some(request) = value(".request") else {
+        return Some(Probe { request: format!("GET {}", value(".url").map_or("/", |url| url.trim_matches('"'))), host: None });
+    };
+    // `"GET / HTTP/1.1" "Host: shop.test"`.
+    let mut parts = request.split('"').skip(1).step_by(2);
+    let line = parts.next().unwrap_or_default();
+    let host = parts.find_map(|part| part.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("host")));
+    let request = line.rsplit_once(' ').map_or(line, |(request, _)| request).to_owned();
+    Some(Probe { request, host: host.map(|(_, host)| host.trim().to_owned()) })
+}
+
+/// The value of `.name = value`.
+fn assigned<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    Some(text.strip_prefix(name)?.trim_start().strip_prefix('=')?.trim())
+}
+
 /// The routes of requests that Varnish fails by itself, of one file: those that it always does, and those under a condition.
 pub fn answers(statements: &[Statement], file: &Path) -> (Vec<Route>, Vec<Route>) {
     let (mut always, mut sometimes) = (Vec::new(), Vec::new());
@@ -142,6 +182,18 @@ mod tests {
                 "12 sub vcl_synth: return (deliver)",
             ]
         );
+    }
+
+    #[test]
+    fn a_probe_is_told_by_its_request() {
+        let of = |text: &str| probe(&statements(text), "a").map(|probe| (probe.request, probe.host.unwrap_or_default()));
+        let told = |request: &str, host: &str| Some((request.to_owned(), host.to_owned()));
+        assert_eq!(of(VCL), told("GET /x", ""));
+        assert_eq!(of("probe p { .interval = 1s; }\nbackend a { .host = \"h\"; .probe = p; }"), told("GET /", ""));
+        let whole =
+            "backend a {\n .probe = {\n .request = \"HEAD /up HTTP/1.1\"\n \"Host: shop.test\" \"Connection: close\";\n }\n}";
+        assert_eq!(of(whole), told("HEAD /up", "shop.test"));
+        assert_eq!(of("probe p { .url = \"/\"; } backend a { .host = \"h\"; } backend b { .probe = p; }"), None);
     }
 
     #[test]
