@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{FactBook, who::failing_status};
+use super::{FactBook, probes, who::failing_status};
 use crate::{
     catalog::Catalog,
     diagnose::{
@@ -40,6 +40,13 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
                 format!("{at} tells {} to make another answer of the upstream's {status}: {}", gateway.kind, said.value),
                 format!("`{}` at {at} makes this of the upstream's {status}", said.value),
             ),
+            How::OfSome(status) => (
+                format!(
+                    "{at} tells {} to make another answer of the upstream's {status} under a condition: {}",
+                    gateway.kind, said.value
+                ),
+                format!("`{}` at {at} makes this of the upstream's {status}, as its condition holds", said.value),
+            ),
         };
         let answering = format!("`{}` ({at})", said.value);
         let fields =
@@ -47,7 +54,7 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
         let (name, source) = ("answer:configured".to_owned(), "configuration".to_owned());
         let subject = scene.named(gateway);
         // Whether a condition holds is seen by the answer alone, which something else may make, too.
-        let now = loaded(gateway) && how != How::Sometimes;
+        let now = loaded(gateway) && !matches!(how, How::Sometimes | How::OfSome(_));
         book.add(Fact { name, subject, now, at: scene.now, text, source, fields });
     }
     for history in scene.probes_of("upstream").filter(|history| matches!(history.last.outcome, Outcome::Status(_))) {
@@ -86,6 +93,8 @@ pub enum How {
     Sometimes,
     /// Those that the upstream answers with this status.
     Of(u16),
+    /// Those of them for which a condition holds that only the answer tells.
+    OfSome(u16),
 }
 
 /// The line by which a gateway itself makes the failing answer to this request.
@@ -93,7 +102,7 @@ pub fn configured<'a>(scene: &Scene, entrances: &Entrances<'a>, through: &ProbeH
     let status = failing_status(through)?.to_string();
     let request = through.last.job.request.as_ref()?;
     let Entrance { gateway, site, .. } = entrances.taking(&through.last.job.address, &request.host)?;
-    let makes = |said: &&Setting| said.value.split([' ', '=', ',']).any(|word| word == status);
+    let makes = |said: &&Setting| said.value.split([' ', '=', ',', '(', ')']).any(|word| word == status);
     let route = site.route_for(&request.path);
     let said = |key: &str| route.and_then(|route| route.settings.get(key)).filter(makes);
     if let Some(said) = said(ANSWERS) {
@@ -115,7 +124,8 @@ pub fn configured<'a>(scene: &Scene, entrances: &Entrances<'a>, through: &ProbeH
         return of.map(|code| Configured { gateway, said, how: How::Of(code) });
     }
     // Whoever is behind it serves, so that the answer can only be made here.
-    if !answers().any(|code| code < FAILURES_FROM) || answers().any(|code| code.to_string() == status) {
+    let served = answers().find(|code| *code < FAILURES_FROM)?;
+    if answers().any(|code| code.to_string() == status) {
         return None;
     }
     let under = |one: &&Route| {
@@ -123,8 +133,15 @@ pub fn configured<'a>(scene: &Scene, entrances: &Entrances<'a>, through: &ProbeH
             && (one.pattern.starts_with(" if ")
                 || site.route_for(&one.sample_path).zip(route).is_some_and(|(a, b)| std::ptr::eq(a, b)))
     };
-    let said = site.routes.iter().filter(under).filter_map(|one| one.settings.get(ANSWERS)).find(makes)?;
-    Some(Configured { gateway, said, how: How::Sometimes })
+    let conditional = |key: &'static str| site.routes.iter().filter(under).filter_map(move |one| one.settings.get(key)).find(makes);
+    if let Some(said) = conditional(ANSWERS) {
+        return Some(Configured { gateway, said, how: How::Sometimes });
+    }
+    // The same answer is judged alike each time; and what breaks the protocol is refused without a rule.
+    let steady = probes::window(through).iter().all(|result| matches!(result.outcome, Outcome::Status(500..=599)));
+    let sound = straight().all(|history| history.last.flaws.is_empty());
+    let said = conditional(TURNS).filter(|_| steady && sound)?;
+    Some(Configured { gateway, said, how: How::OfSome(served) })
 }
 
 /// Whether what is on disk is what runs, as far as the times of the files tell.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::{FactBook, probes};
 use crate::{
     catalog::Catalog,
-    diagnose::{ProbeHistory, Scene},
-    model::{Fact, Gateway, HEALTH_CHECK, Outcome, Role, Route, Server, Subject},
+    diagnose::{ProbeHistory, Scene, upstream::address_of},
+    model::{Fact, Gateway, HEALTH_CHECK, Health, LiveServer, Outcome, Role, Route, Server, Subject},
 };
 
 /// The names.
@@ -27,6 +27,19 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
     }
 }
 
+/// Whether the gateway itself says that the server gets requests, or gets none for another reason than its check.
+fn told_otherwise(scene: &Scene, gateway: &Gateway, route: &Route, server: &Server) -> bool {
+    let told = |live: &&LiveServer| {
+        live.pool == route.pool.as_deref().unwrap_or_default() && address_of(gateway, live).as_ref() == Some(&server.address)
+    };
+    let lives = scene.lives.iter().filter(|live| live.is_of(gateway));
+    // Who calls a server unchecked may not tell what its checks find (Caddy's admin API).
+    lives.flat_map(|live| &live.servers).find(told).is_some_and(|live| match live.health {
+        Health::Up | Health::Disabled | Health::Draining | Health::Unresolved => true,
+        Health::Down | Health::Unchecked => false,
+    })
+}
+
 fn about(scene: &Scene, gateway: &Gateway, route: &Route, server: &Server, book: &mut FactBook) {
     let subject = Subject(server.address.to_string());
     if book.looked_at("check", &[&subject]) {
@@ -42,9 +55,14 @@ fn about(scene: &Scene, gateway: &Gateway, route: &Route, server: &Server, book:
     if !straight.all(|history| probes::window(history).iter().all(|result| result.outcome.serves() == Some(true))) {
         return;
     }
-    let name = server.name.as_ref().map_or_else(|| subject.0.clone(), ToString::to_string);
-    let pool = route.pool.as_deref().unwrap_or_default();
-    let mut fields = BTreeMap::from([("server".to_owned(), format!("{pool}/{name}"))]);
+    if told_otherwise(scene, gateway, route, server) {
+        return;
+    }
+    let mut fields = BTreeMap::new();
+    if let Some(pool) = &route.pool {
+        let name = server.name.as_ref().map_or_else(|| subject.0.clone(), ToString::to_string);
+        fields.insert("server".to_owned(), format!("{pool}/{name}"));
+    }
     let status = last(through).map_or_else(String::new, ToString::to_string);
     let check = scene.probes_about("check", &subject).find_map(|history| {
         let result = history.results.back()?;
@@ -71,4 +89,63 @@ fn last(history: &ProbeHistory) -> Option<&Outcome> {
 /// Whether nobody else says that the answer is theirs.
 fn is_of_gateway(gateway: &Gateway, history: &ProbeHistory) -> bool {
     history.last.emitter.as_ref().is_none_or(|emitter| *emitter == gateway.kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{LiveState, Observation, Stamp};
+
+    /// What is said of a server that answers us, and to which its gateway, which tells this of it, passes nothing on.
+    fn facts(health: Option<&str>) -> Vec<String> {
+        let at = json!({"file": "/etc/haproxy/haproxy.cfg", "line": 9});
+        let servers = json!([{"name": "a1", "address": "127.0.0.1:8000", "role": "primary", "at": at}]);
+        let route = json!({
+            "pattern": "default_backend", "takes": "any", "sample_path": "/", "protocol": "http", "pool": "shop", "servers": servers,
+            "host_header": null, "sni": null, "connect_ms": 5000, "read_ms": 50000, "header_limit": 15360, "at": at,
+            "settings": {"health-check": {"value": "connect", "at": at}},
+        });
+        let gateway = json!({
+            "kind": "haproxy", "version": "2.6", "state": {"running": {"pid": 7, "since": 1, "workers_since": 1}}, "binary": null,
+            "identity": null, "config": "/etc/haproxy/haproxy.cfg", "files": [], "problems": [], "logs": [], "resolvers": [],
+            "unit": null, "commands": {}, "blind": [], "pools": [{"name": "shop", "servers": servers, "at": at}],
+            "sites": [{"names": [], "listens": [], "routes": [route], "choice": "first-match", "at": at}],
+        });
+        let probe = |probe: &str, at: &str, upstreams: &[&str], status: u16| {
+            let report = json!({
+                "job": {"probe": probe, "subject": at, "upstreams": upstreams, "address": at, "protocol": "http",
+                    "connect_ms": 1, "total_ms": 1},
+                "outcome": {"status": status}, "phases": {"total": 1.0},
+            });
+            Observation::Probe(serde_json::from_value(report).expect("a report"))
+        };
+        let mut scene = Scene::default();
+        let now = Stamp { run_ms: 10, wall_ms: 1_795_217_794_000 };
+        scene.observe(now, Observation::Gateways(vec![serde_json::from_value(gateway).expect("a gateway")]));
+        scene.observe(now, probe("upstream", "127.0.0.1:8000", &[], 200));
+        scene.observe(now, probe("gateway", "127.0.0.1:80", &["127.0.0.1:8000"], 503));
+        if let Some(health) = health {
+            let live = json!({
+                "kind": "haproxy", "config": "/etc/haproxy/haproxy.cfg", "source": "/run/haproxy/admin.sock",
+                "servers": [{"pool": "shop", "name": "a1", "address": "127.0.0.1:8000", "role": "primary", "health": health}],
+            });
+            let live: LiveState = serde_json::from_value(live).expect("a state");
+            scene.observe(now, Observation::Live(Box::new(live)));
+        }
+        let mut book = FactBook::default();
+        produce(&scene, &Catalog::embedded().expect("the catalogue"), &mut book);
+        book.facts().iter().map(|fact| fact.name.clone()).collect()
+    }
+
+    #[test]
+    fn no_check_is_suspected_where_the_gateway_names_another_reason() {
+        for unknown in [None, Some("down"), Some("unchecked")] {
+            assert_eq!(facts(unknown), ["check:unconfirmed"], "{unknown:?}");
+        }
+        for told in ["up", "disabled", "draining", "unresolved"] {
+            assert_eq!(facts(Some(told)), [""; 0], "{told}");
+        }
+    }
 }

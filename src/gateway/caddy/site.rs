@@ -10,7 +10,7 @@ use super::{
     tree::Directive,
     walk::{Found, Here, Walk},
 };
-use crate::model::{ANSWERS, Address, Listen, Place, Route, RouteChoice, Site};
+use crate::model::{ANSWERS, Address, Listen, PathMatch, Place, Route, RouteChoice, Site};
 
 /// What the global options say of all sites.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,10 +190,13 @@ pub fn by_host(found: &[Found], names: Vec<String>, listens: &[Listen], at: &Pla
     }
     let site = |names: Vec<String>, hosts: Option<&Vec<String>>| {
         // What is answered for all hosts (`handle { respond 404 }`) comes behind what is for some.
-        let common = |one: &Found| one.hosts.is_none() && (hosts.is_none() || !answers(&one.route));
-        let routes = found.iter().filter(|one| common(one) || one.hosts.as_ref() == hosts).map(|one| one.route.clone());
+        let common = |one: &Found| one.hosts.is_none() && (hosts.is_none() || sometimes(&one.route) || !answers(&one.route));
+        let mut routes: Vec<Route> =
+            found.iter().filter(|one| common(one) || one.hosts.as_ref() == hosts).map(|one| one.route.clone()).collect();
+        // Behind all others, as a condition that only a request tells ends the search for a route.
+        routes.sort_by_key(sometimes);
         let listens = listens.iter().map(|listen| Listen { default: names.is_empty(), ..listen.clone() }).collect();
-        Site { routes: routes.collect(), names, listens, choice: RouteChoice::FirstMatch, at: at.clone() }.compact()
+        Site { routes, names, listens, choice: RouteChoice::FirstMatch, at: at.clone() }.compact()
     };
     let mut out: Vec<Site> = groups.iter().map(|hosts| site(hosts.clone(), Some(hosts))).collect();
     let rest = site(names, None);
@@ -206,4 +209,9 @@ pub fn by_host(found: &[Found], names: Vec<String>, listens: &[Listen], at: &Pla
 
 fn answers(route: &Route) -> bool {
     route.settings.contains_key(ANSWERS)
+}
+
+/// Whether it is an answer to requests that more than their path tells.
+fn sometimes(route: &Route) -> bool {
+    answers(route) && matches!(route.takes, Some(PathMatch::Condition(_)))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use compact_str::CompactString;
+use compact_str::{CompactString, format_compact};
 
 use super::{
     directive,
@@ -53,6 +53,8 @@ pub const ORDER: &[&str] = &[
     "file_server",
     "acme_server",
 ];
+/// The status of an `error` that names none.
+const UNSAID: u16 = 500;
 /// Blocks within blocks that are followed.
 const DEPTH: usize = 24;
 /// Routes of one site that are kept.
@@ -235,12 +237,17 @@ impl<'a> Walk<'a> {
 }
 
 /// What Caddy answers by itself, so that no upstream behind it gets the request. Where more than the path decides (`@maintenance
-/// file ...`), most requests go on to those behind it, and it is left out.
+/// file ...`), most requests go on to those behind it: of these only failures are told, as what a condition leads to.
 pub fn answered(words: &str, matcher: &Matcher, at: Place) -> Option<Found> {
-    if matcher.other.is_some() {
+    let status = |word: &str| word.len() == 3 && word.parse::<u16>().is_ok();
+    // `error` without a status (caddyhttp/staticerror.go).
+    let unsaid = words.split(' ').next() == Some("error") && !words.split(' ').any(status);
+    let words = if unsaid { format_compact!("{words} ({UNSAID})") } else { words.into() };
+    let fails = |word: &str| status(word) && word.starts_with('5');
+    if matcher.other.is_some() && !words.split([' ', '(', ')']).any(fails) {
         return None;
     }
-    let settings = BTreeMap::from([(ANSWERS.to_owned(), Setting { value: words.into(), at: Some(at.clone()) })]);
+    let settings = BTreeMap::from([(ANSWERS.to_owned(), Setting { value: words, at: Some(at.clone()) })]);
     let route = Route {
         pattern: matcher.text.clone(),
         takes: Some(matcher.takes()),

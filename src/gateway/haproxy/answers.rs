@@ -1,5 +1,5 @@
 //! What HAProxy answers by itself: `http-request deny`, `return` and `tarpit` (configuration.txt section 4.4), which stand before every
-//! `use_backend`.
+//! `use_backend`; and `http-response deny` and `return`, which take the place of a server's answer.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::{
     load::Line,
     proxy::Proxy,
 };
-use crate::model::{ANSWERS, Setting, Settings};
+use crate::model::{ANSWERS, PathMatch, Protocol, Route, Setting, Settings, TURNS};
 
 /// A line that answers requests.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Answer<'a> {
     pub line: &'a Line,
     /// Which requests. `None`: all.
     pub condition: Option<Condition>,
+    /// [`ANSWERS`], or [`TURNS`] where a server was asked first.
+    key: &'static str,
     words: CompactString,
 }
 
@@ -26,28 +28,57 @@ impl Answer<'_> {
     /// As a route has it: the line as written, in whose words the status stands.
     pub fn settings(&self) -> Settings {
         let setting = Setting { value: self.words.clone(), at: Some(self.line.place()) };
-        BTreeMap::from([(ANSWERS.to_owned(), setting)]).into()
+        BTreeMap::from([(self.key.to_owned(), setting)]).into()
+    }
+
+    /// The route of requests that it answers.
+    pub fn route(&self, takes: PathMatch, sample_path: String) -> Route {
+        Route {
+            pattern: self.line.rest(2).into(),
+            sample_path,
+            settings: self.settings(),
+            takes: Some(takes),
+            ..Route::new(Protocol::Http, self.line.place())
+        }
     }
 }
 
 /// The answers of a proxy, in the order in which they are asked; none where it does not understand HTTP.
 pub fn answers<'a>(proxy: &Proxy<'a>) -> Vec<Answer<'a>> {
-    if proxy.all("http-request").next().is_none() || !proxy.http() {
+    // The status that is sent where none is written.
+    of_rules(proxy, "http-request", ANSWERS, |action| match action {
+        "deny" => Some("403"),
+        "return" => Some("200"),
+        "tarpit" => Some("500"),
+        _ => None,
+    })
+}
+
+/// What a proxy puts in the place of a server's answers. Which ones it is about only they tell.
+pub fn refusals<'a>(proxy: &Proxy<'a>) -> Vec<Answer<'a>> {
+    of_rules(proxy, "http-response", TURNS, |action| match action {
+        "deny" => Some("502"),
+        "return" => Some("200"),
+        _ => None,
+    })
+}
+
+fn of_rules<'a>(
+    proxy: &Proxy<'a>,
+    word: &'static str,
+    key: &'static str,
+    default: fn(&str) -> Option<&'static str>,
+) -> Vec<Answer<'a>> {
+    if proxy.all(word).next().is_none() || !proxy.http() {
         return Vec::new();
     }
     let acls = Acls::of(proxy.all("acl"));
     let answer = |line: &'a Line| {
-        // The status that is sent where none is written.
-        let default = match line.word(1) {
-            "deny" => "403",
-            "return" => "200",
-            "tarpit" => "500",
-            _ => return None,
-        };
+        let default = default(line.word(1))?;
         let written =
             line.words().take_while(|word| !matches!(*word, "if" | "unless")).any(|word| matches!(word, "deny_status" | "status"));
         let words = if written { line.rest(0) } else { format_compact!("{} ({default})", line.rest(0)) };
-        Some(Answer { line, condition: acls.condition(line), words })
+        Some(Answer { line, condition: acls.condition(line), key, words })
     };
-    proxy.all("http-request").filter_map(answer).collect()
+    proxy.all(word).filter_map(answer).collect()
 }

@@ -9,7 +9,8 @@ use compact_str::CompactString;
 use foldhash::fast::RandomState;
 
 use super::{
-    answers,
+    acl::{Takes, sample},
+    answers::{self, Answer},
     load::{Line, Loaded},
     names,
     proxy::{Proxy, milliseconds},
@@ -40,6 +41,10 @@ pub struct Backend<'a> {
     around: &'a Around<'a>,
     header_limit: u32,
     fcgi: Option<&'a super::load::Section>,
+    /// What it answers before any of its servers is asked.
+    answers: Vec<Answer<'a>>,
+    /// What it puts in the place of their answers.
+    refusals: Vec<Answer<'a>>,
     /// What is set in it, whatever server it is.
     settings: Settings,
 }
@@ -139,7 +144,9 @@ pub fn backends<'a>(loaded: &'a Loaded, around: &'a Around<'a>) -> (Backends<'a>
         let mut settings = BTreeMap::new();
         proxy.settings(&mut settings);
         let settings = settings.into();
-        let backend = Backend { settings, proxy, written, left_out, around, header_limit: buffer.saturating_sub(rewrite), fcgi };
+        let (answers, refusals) = (answers::answers(&proxy), answers::refusals(&proxy));
+        let header_limit = buffer.saturating_sub(rewrite);
+        let backend = Backend { proxy, written, left_out, around, header_limit, fcgi, answers, refusals, settings };
         // A `listen` and a `backend` of one name would not load.
         all.entry(section.name.as_str()).or_insert_with(|| Box::new(backend));
     }
@@ -167,9 +174,8 @@ impl Backend<'_> {
     /// The routes of a rule that leads here: one for each way in which its servers are spoken to.
     pub fn routes(&self, front: &Front<'_, '_>) -> Vec<Route> {
         let mut out: Vec<Route> = Vec::new();
-        // Its own rules are asked before any of its servers. One under a condition is left open.
-        let answers = answers::answers(&self.proxy);
-        if let Some(answer) = answers.iter().find(|answer| answer.condition.is_none()) {
+        // Its own rules are asked before any of its servers. One under a condition leaves them the others.
+        if let Some(answer) = self.answers.iter().find(|answer| answer.condition.is_none()) {
             return vec![Route { settings: answer.settings(), at: answer.line.place(), ..front.route(Protocol::Http) }];
         }
         for one in &self.written {
@@ -188,6 +194,23 @@ impl Backend<'_> {
         }
         // Without servers there is nothing behind it: it answers by rules of its own, as a page of statistics does.
         out
+    }
+
+    /// What is answered here in the place of its servers under conditions that a request or an answer tells, to requests of these paths
+    /// for this name, over TLS or not. `front`: what the frontend puts in the place of answers; of a `listen`, and of what both have from
+    /// their defaults, it is the same.
+    pub fn sometimes(&self, front: &[Answer<'_>], paths: &PathMatch, (name, tls): (&str, bool), out: &mut Vec<Route>) {
+        let path = || sample(paths).unwrap_or_else(|| "/".to_owned());
+        for answer in &self.answers {
+            if let Some(Takes::Paths(takes @ PathMatch::Condition(_))) = answer.condition.as_ref().map(|one| one.takes(name, tls)) {
+                out.push(answer.route(takes, path()));
+            }
+        }
+        let known = |answer: &&Answer<'_>| self.refusals.iter().any(|own| std::ptr::eq(own.line, answer.line));
+        let refusals = self.refusals.iter().chain(front.iter().filter(|answer| !known(answer)));
+        for answer in refusals.filter(|_| !self.written.is_empty()) {
+            out.push(answer.route(PathMatch::Condition(answer.line.rest(1).into()), path()));
+        }
     }
 
     fn route(&self, front: &Front<'_, '_>, one: &Written, protocol: Protocol) -> Route {

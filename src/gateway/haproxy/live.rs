@@ -186,19 +186,23 @@ fn server<'a>(cell: &impl Fn(&str) -> Option<&'a str>) -> Option<LiveServer> {
     let kept = |text: &str| text[..text.floor_char_boundary(WORDS)].to_owned();
     // `* L7OK`: another check is under way.
     let result = cell("check_status").map(|text| text.trim_start_matches("* ")).filter(|text| !matches!(*text, "UNK" | "INI"));
+    let state = health(cell("status")?);
+    // The state stays UP at a weight of 0, by which a server gets no new requests (management.txt, "set weight"); nor does `lastchg` tell
+    // since when it has that weight.
+    let weightless = state.serves() && number("weight") == Some(0);
     Some(LiveServer {
         pool: kept(cell("pxname")?),
         name: kept(cell("svname")?),
         address: None,
         host: None,
         role: if number("bck") == Some(1) { Role::Backup } else { Role::Primary },
-        health: health(cell("status")?),
+        health: if weightless { Health::Draining } else { state },
         check: result.map(|result| LiveCheck {
             result: kept(result),
             status: number("check_code").and_then(|code| u16::try_from(code).ok()).filter(|code| (100..=599).contains(code)),
             detail: cell("last_chk").or_else(|| cell("check_desc")).map(kept).unwrap_or_default(),
         }),
-        for_s: number("lastchg"),
+        for_s: number("lastchg").filter(|_| !weightless),
         busy: number("scur").unwrap_or(0),
         limit: number("slim"),
         queued: number("qcur").unwrap_or(0),

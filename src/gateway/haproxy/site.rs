@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 
 use super::{
     acl::{Acls, Condition, Takes, sample},
-    answers::{Answer, answers},
+    answers::{Answer, answers, refusals},
     backend::{Backends, Front},
     listen::{PLAIN_PORTS, TLS_PORTS, listens},
     load::{Line, Loaded},
@@ -71,7 +71,7 @@ fn frontend<'a>(proxy: &Proxy<'a>, listens: Vec<Listen>, backends: &Backends<'a>
     let acls = Acls::of(proxy.all("acl"));
     let rules = rules(proxy, &acls, backends, root, out);
     let redirects = redirects(proxy, &acls);
-    let answers = answers(proxy);
+    let (answers, refusals) = (answers(proxy), refusals(proxy));
     let requests: Vec<&Line> = proxy.all("http-request").collect();
     let mut names: Vec<Cow<'_, str>> = Vec::with_capacity(rules.len());
     for rule in &rules {
@@ -104,11 +104,14 @@ fn frontend<'a>(proxy: &Proxy<'a>, listens: Vec<Listen>, backends: &Backends<'a>
             }
             let mut order: Vec<usize> = own.iter().chain(&general).copied().collect();
             order.sort_unstable();
-            let (mut routes, sometimes, all) = answered(&answers, name, tls);
+            let (mut routes, mut sometimes, all) = answered(&answers, name, tls);
             for rule in order.iter().filter(|_| !away && !all).filter_map(|at| rules.get(*at)) {
                 let takes = rule.condition.as_ref().map_or(Takes::Paths(PathMatch::Any), |condition| condition.takes(name, tls));
                 let Takes::Paths(takes) = takes else { continue };
                 let last = takes == PathMatch::Any;
+                if let Some(backend) = backends.get(rule.backend.as_str()) {
+                    backend.sometimes(&refusals, &takes, (name, tls), &mut sometimes);
+                }
                 let of_rule = routes_of(&requests, web, rule, takes, name, backends);
                 if routes.is_empty() {
                     routes = of_rule;
@@ -138,13 +141,8 @@ fn answered(answers: &[Answer<'_>], name: &str, tls: bool) -> (Vec<Route>, Vec<R
         let takes = answer.condition.as_ref().map_or(Takes::Paths(PathMatch::Any), |condition| condition.takes(name, tls));
         let Takes::Paths(takes) = takes else { continue };
         let all = takes == PathMatch::Any;
-        let route = Route {
-            pattern: answer.line.rest(2).into(),
-            sample_path: sample(&takes).unwrap_or_else(|| "/".to_owned()),
-            settings: answer.settings(),
-            takes: Some(takes),
-            ..Route::new(Protocol::Http, answer.line.place())
-        };
+        let path = sample(&takes).unwrap_or_else(|| "/".to_owned());
+        let route = answer.route(takes, path);
         if matches!(route.takes, Some(PathMatch::Condition(_))) {
             sometimes.push(route);
         } else {

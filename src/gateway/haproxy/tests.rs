@@ -8,7 +8,7 @@ use super::{
     super::tests::{stock, tree},
     *,
 };
-use crate::model::{ANSWERS, Address, PathMatch, Protocol, Reuse, Role, Site};
+use crate::model::{ANSWERS, Address, PathMatch, Protocol, Reuse, Role, Route, Site, TURNS};
 
 mod agrees;
 
@@ -242,6 +242,35 @@ fn what_haproxy_answers_by_itself_has_its_line() {
     // What only a request tells takes no path away.
     assert_eq!(said("/"), "127.0.0.1:80");
     assert!(site.routes.iter().any(|route| matches!(route.takes, Some(PathMatch::Condition(_)))));
+}
+
+#[test]
+fn what_takes_the_place_of_an_answer_has_its_line_and_takes_no_path_away() {
+    let text = "defaults\n mode http\n http-response deny if { res.hdr(x) a }\nfrontend f\n bind :80\n \
+                http-response return status 503 if { status 404 }\n use_backend c if { path_beg /c/ }\n default_backend b\n\
+                backend b\n http-request deny deny_status 503 if { src 10.0.0.0/8 }\n server a 127.0.0.1:80\n\
+                backend c\n http-response deny deny_status 500\n http-response set-header x y\n server a 127.0.0.1:81\n";
+    let gateway = conf(text);
+    let site = site(&gateway, "", false);
+    let path = |path: &str| site.route_for(path).map(|route| route.servers[0].address.to_string());
+    assert_eq!([path("/").as_deref(), path("/c/").as_deref()], [Some("127.0.0.1:80"), Some("127.0.0.1:81")]);
+    let said = |route: &Route| {
+        let (key, said) = [ANSWERS, TURNS].iter().find_map(|key| Some((*key, route.settings.get(key)?)))?;
+        Some(format!("{} {key} {}: {}", route.sample_path, said.at.as_ref().expect("a place").line, said.value))
+    };
+    let mut told: Vec<_> = site.routes.iter().filter_map(said).collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "/ answers 10: http-request deny deny_status 503 if { src 10.0.0.0/8 }",
+            "/ turns 3: http-response deny if { res.hdr(x) a } (502)",
+            "/ turns 6: http-response return status 503 if { status 404 }",
+            "/c/ turns 13: http-response deny deny_status 500",
+            "/c/ turns 3: http-response deny if { res.hdr(x) a } (502)",
+            "/c/ turns 6: http-response return status 503 if { status 404 }",
+        ]
+    );
 }
 
 #[test]

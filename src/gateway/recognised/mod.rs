@@ -16,6 +16,7 @@ mod read;
 mod squid;
 mod traefik;
 mod varnish;
+mod vcl;
 
 use std::{
     collections::BTreeMap,

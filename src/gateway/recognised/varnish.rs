@@ -8,8 +8,11 @@ use std::{
 
 use regex::Regex;
 
-use super::read::{Input, Read, address, lines, listen, of_host, options, route, server, set, site};
-use crate::model::{Address, Listen, PathMatch, Place, Protocol, Route, Server};
+use super::{
+    read::{Input, Read, address, lines, listen, of_host, options, route, server, set, site},
+    vcl::{self, Statement},
+};
+use crate::model::{Address, HEALTH_CHECK, HEALTH_CHECK_HOST, Listen, PathMatch, Place, Protocol, Route, Server};
 
 /// Milliseconds of `connect_timeout` and `first_byte_timeout` where none is set.
 const TIMEOUTS: (u64, u64) = (3_500, 60_000);
@@ -24,19 +27,34 @@ struct Backend {
     values: Vec<(String, String, Place)>,
 }
 
+/// What all files of a VCL say.
+#[derive(Debug, Default)]
+struct Vcl {
+    backends: Vec<Backend>,
+    statements: Vec<Statement>,
+    /// Their lines without comments.
+    all: String,
+    /// What Varnish answers every request by itself.
+    always: Vec<Route>,
+    /// The same under a condition.
+    sometimes: Vec<Route>,
+}
+
 /// Reads the files.
 pub fn read(input: &Input<'_>) -> Read {
     let mut read = Read::default();
     let at = Place { file: input.config.to_owned().into(), line: 1 };
     let listens = listens(input.argv, &at);
-    let (mut backends, mut all) = (Vec::new(), String::new());
-    load(input, &mut read, input.config, &mut backends, &mut all, 0);
-    let mut routes = Vec::new();
+    let mut found = Vcl::default();
+    load(input, &mut read, input.config, &mut found, 0);
+    let mut routes = std::mem::take(&mut found.always);
     // `varnishd -b 127.0.0.1:8080` without any VCL.
     if let Some(to) = options(input.argv, "-b").first().and_then(|text| address(text, false)) {
         routes.push(route(PathMatch::Any, Protocol::Http, vec![server(to, &at)], TIMEOUTS, at.clone()));
     } else {
-        routes.extend(chosen(&all, &backends));
+        routes.extend(chosen(&found));
+        // Behind all others, as a condition that only a request tells ends the search for a route.
+        routes.extend(found.sometimes);
     }
     read.sites.push(site(Vec::new(), listens, routes, at));
     read
@@ -61,10 +79,15 @@ fn listens(argv: &[String], at: &Place) -> Vec<Listen> {
 }
 
 /// Reads a file and what it includes.
-fn load(input: &Input<'_>, read: &mut Read, path: &Path, backends: &mut Vec<Backend>, all: &mut String, depth: usize) {
+fn load(input: &Input<'_>, read: &mut Read, path: &Path, found: &mut Vcl, depth: usize) {
     /// Includes within includes at most.
     const DEPTH: usize = 10;
     let Some(text) = read.text(input.root, path) else { return };
+    let statements = vcl::statements(&text);
+    let (always, sometimes) = vcl::answers(&statements, path);
+    found.always.extend(always);
+    found.sometimes.extend(sometimes);
+    found.statements.extend(statements);
     let text = without_comments(&text);
     let mut open: Option<Backend> = None;
     let mut braces = 0_i32;
@@ -77,7 +100,7 @@ fn load(input: &Input<'_>, read: &mut Read, path: &Path, backends: &mut Vec<Back
         {
             let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
             for file in read.paths(input.root, &folder, name) {
-                load(input, read, &file, backends, all, depth + 1);
+                load(input, read, &file, found, depth + 1);
             }
         }
         if let Some(name) = words.strip_prefix("backend ").filter(|_| open.is_none()) {
@@ -97,12 +120,12 @@ fn load(input: &Input<'_>, read: &mut Read, path: &Path, backends: &mut Vec<Back
                 }
             }
             let closed = braces <= 0 && line.contains('}') || words.ends_with("none;");
-            if closed && backends.len() < BACKENDS {
-                backends.extend(open.take());
+            if closed && found.backends.len() < BACKENDS {
+                found.backends.extend(open.take());
             }
         }
-        all.push_str(line);
-        all.push('\n');
+        found.all.push_str(line);
+        found.all.push('\n');
     }
 }
 
@@ -166,12 +189,13 @@ fn milliseconds(text: &str) -> Option<u64> {
 }
 
 /// The routes: those that a path decides, then the default one; the first backend is the default, unless one has that name.
-fn chosen(text: &str, backends: &[Backend]) -> Vec<Route> {
+fn chosen(found: &Vcl) -> Vec<Route> {
     static BY_PATH: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r#"(?s)if\s*\(\s*req\.url\s*~\s*"([^"]*)"\s*\)\s*\{[^}]*?set\s+req\.backend_hint\s*=\s*([\w.]+)"#).ok()
     });
     static ADDED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(\w+)\.add_backend\(\s*(\w+)").ok());
     static HINT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"set\s+req\.backend_hint\s*=\s*([\w.]+)").ok());
+    let (text, backends) = (found.all.as_str(), found.backends.as_slice());
     // Most choose nothing, and making a pattern takes longer than reading all of their text.
     let chooses = text.contains("backend_hint") || text.contains("add_backend");
     let pairs = |regex: &LazyLock<Option<Regex>>| -> Vec<(String, String)> {
@@ -193,6 +217,13 @@ fn chosen(text: &str, backends: &[Backend]) -> Vec<Route> {
         made.host_header = first.value("host_header").map(str::to_owned);
         for (name, value, at) in &first.values {
             set(&mut made, name, value, at);
+        }
+        if let Some(probe) = vcl::probe(&found.statements, &first.name) {
+            set(&mut made, HEALTH_CHECK, &probe.request, &first.at);
+            let host = probe.host.as_deref().or_else(|| first.value("host_header")).or_else(|| first.value("host"));
+            if let Some(host) = host {
+                set(&mut made, HEALTH_CHECK_HOST, host, &first.at);
+            }
         }
         (!made.servers.is_empty()).then_some(made)
     };

@@ -59,6 +59,19 @@ fn what_caddy_answers_itself_takes_requests_from_the_upstream() {
 }
 
 #[test]
+fn what_a_condition_makes_caddy_answer_takes_no_path_away() {
+    let gateway = running(
+        "a.test {\n @repair file /srv/repair\n handle @repair {\n error \"repair\" 503\n }\n @bot header User-Agent *bot*\n error @bot \"no bots\"\n respond @bot 403\n @b host b.test\n handle @b {\n reverse_proxy 127.0.0.1:8001\n }\n handle {\n reverse_proxy 127.0.0.1:8000\n }\n}",
+    );
+    for (site, address) in gateway.sites.iter().zip(["127.0.0.1:8001", "127.0.0.1:8000"]) {
+        assert_eq!(site.route_for("/").expect("a route").servers[0].address.to_string(), address);
+        let conditional = site.routes.iter().filter(|route| matches!(route.takes, Some(PathMatch::Condition(_))));
+        let said: Vec<_> = conditional.map(|route| route.settings[ANSWERS].value.as_str()).collect();
+        assert_eq!(said, ["error repair 503", "error no bots (500)"]);
+    }
+}
+
+#[test]
 fn the_way_to_the_upstream_is_told() {
     let gateway = running(SAMPLES[2]);
     let route = first(&gateway);

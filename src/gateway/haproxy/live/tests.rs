@@ -16,6 +16,9 @@ b,s2,2,0,3,0,3,0,MAINT,1,1,0,,,1,2,,,,,
 b,s3,0,0,0,0,,0,no check,1,0,1,,,1,2,,,,,
 b,n1,0,0,0,0,,0,MAINT (resolution),1,1,0,,,1,2,,,,,
 b,u1,0,0,0,0,,0,UP 1/3,1,1,0,,,1,2,* L4OK,,,,
+b,w1,0,0,0,0,,0,UP,0,1,0,,,9,2,L4OK,,,,
+b,w2,0,0,0,0,,0,no check,0,1,0,,,9,2,,,,,
+b,w3,0,0,0,0,,0,DOWN,0,1,0,,,9,2,L4CON,,,,
 b,BACKEND,0,0,0,0,999,0,UP,1,1,1,,0,1,1,,,,,
 
 1
@@ -37,8 +40,13 @@ fn health_checks_limits_and_addresses_are_read() {
             ("s3", Health::Unchecked, Role::Backup),
             ("n1", Health::Unresolved, Role::Primary),
             ("u1", Health::Up, Role::Primary),
+            // Of weight 0.
+            ("w1", Health::Draining, Role::Primary),
+            ("w2", Health::Draining, Role::Primary),
+            ("w3", Health::Down, Role::Primary),
         ]
     );
+    assert_eq!([servers[0].for_s, servers[5].for_s, servers[7].for_s], [Some(41), None, Some(9)]);
     let check = servers[0].check.as_ref().expect("a check");
     assert_eq!((check.result.as_str(), check.status, check.detail.as_str()), ("L7STS", Some(404), "Not Found, really"));
     assert_eq!(servers[4].check.as_ref().map(|check| check.result.as_str()), Some("L4OK"));
