@@ -142,3 +142,84 @@ fn asked(scene: &Scene, (method, path, query): (&str, &str, bool)) -> bool {
     let mut requests = scene.probes_of("gateway").filter_map(|history| history.last.job.request.as_ref());
     method == "GET" && !query && requests.any(|request| request.path == path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{LogBatch, LogCount, LogFormat, Observation, Stamp};
+
+    /// What is known at second 100 of a log with these lines, oldest first: second, client, request, status, and whether we asked.
+    fn log(lines: &[Row<'_>]) -> Option<(u64, u64, u16)> {
+        let at = Stamp { run_ms: 1_000, wall_ms: 100_000 };
+        let mut scene = Scene::default();
+        scene.now = at;
+        for (second, client, request, status, ours) in lines {
+            let agent = if *ours { "why502/0.1.0 (+probe)" } else { "Mozilla/5.0" };
+            let first = format!("{client} - - [01/Jan/1970:00:00:00 +0000] \"{request} HTTP/1.1\" {status} 150 \"-\" \"{agent}\"");
+            let method = request.split(' ').next().unwrap_or_default();
+            let mut key = format!("{status} {method}");
+            if *ours {
+                logline::mark_ours(&mut key);
+            }
+            let count = LogCount { second: Some(*second), key, count: 1, first, ..LogCount::default() };
+            let batch = LogBatch {
+                source: "/var/log/nginx/access.log".to_owned(),
+                kind: SourceKind::Access,
+                format: LogFormat::Plain,
+                counts: vec![count],
+                lookback: false,
+                dropped: 0,
+            };
+            scene.observe(at, Observation::Log(batch));
+        }
+        ongoing(&scene).map(|(share, status)| (share.hits, share.all, status))
+    }
+
+    type Row<'a> = (i64, &'a str, &'a str, u16, bool);
+
+    fn row(seconds: impl IntoIterator<Item = i64>, request: &str, status: u16) -> Vec<Row<'_>> {
+        seconds.into_iter().map(|second| (second, "10.0.0.9", request, status, false)).collect()
+    }
+
+    #[test]
+    fn forms_that_fail_while_pages_are_served_go_on_to_fail() {
+        let mut lines = [row(90..100, "POST /cart", 502), row(90..100, "GET /", 200)].concat();
+        lines.sort_by_key(|line| line.0);
+        assert_eq!(log(&lines), Some((10, 20, 502)));
+    }
+
+    #[test]
+    fn an_outage_of_all_that_may_be_over_does_not() {
+        let before = row(80..90, "GET /", 200);
+        let outage = [row(90..99, "GET /", 502), row(90..99, "POST /cart", 502)].concat();
+        assert_eq!(log(&[before, outage, row([99], "GET /", 200)].concat()), None);
+    }
+
+    #[test]
+    fn it_goes_on_where_our_own_request_was_served_in_between() {
+        let outage = row(90..99, "POST /cart", 502);
+        let ours = vec![(99, "127.0.0.1", "GET /", 200, true)];
+        assert_eq!(log(&[outage.clone(), ours.clone()].concat()), None);
+        // Who asks is one client all the same.
+        let ours = vec![(99, "10.0.0.9", "GET /", 200, true)];
+        assert_eq!(log(&[outage, ours, row([99], "POST /cart", 502)].concat()), Some((10, 10, 502)));
+    }
+
+    #[test]
+    fn what_fails_by_chance_is_over_when_many_were_served_since() {
+        let mixed: Vec<_> = (66..96).map(|at| (at, "10.0.0.9", "GET /", if at % 3 == 0 { 500 } else { 200 }, false)).collect();
+        assert_eq!(log(&[mixed.clone(), row(96..98, "GET /", 200)].concat()), Some((10, 32, 500)));
+        assert_eq!(log(&[mixed, row(96..100, "GET /", 200), row(96..100, "GET /", 200)].concat()), None);
+    }
+
+    #[test]
+    fn one_client_among_others_and_methods_that_nobody_knows_are_no_fault() {
+        let scanner: Vec<_> = (90..99).map(|at| (at, "192.0.2.6", "GET /wp-login.php", 503, false)).collect();
+        let mut lines = [scanner, row(90..99, "GET /", 200)].concat();
+        lines.sort_by_key(|line| line.0);
+        assert_eq!(log(&lines), None);
+        let mut lines = [row(90..99, "PROPFIND /", 501), row(90..99, "GET /", 200)].concat();
+        lines.sort_by_key(|line| line.0);
+        assert_eq!(log(&lines), None);
+    }
+}

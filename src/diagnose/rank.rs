@@ -55,6 +55,8 @@ const PASSED_ON: &[&str] = &[
     "healthcheck-failing",
     "invalid-response",
 ];
+/// What tells that something else runs than is written: an upstream that no file names is one of what was loaded before.
+const UNLOADED: &[&str] = &["gateway:test-failed", "gateway:config-problem", "conf:running-differs", "conf:edited-since-load"];
 /// Causes that are listed, at most.
 const LISTED: usize = 12;
 
@@ -107,7 +109,12 @@ pub fn rank(
             causes = weigh_all(Speaks::ForSuspects);
         }
     }
-    order(&mut causes, catalog, map, &unasked(scene));
+    let mut behind = unasked(scene);
+    if UNLOADED.iter().any(|name| book.any(name).is_some()) {
+        let unwritten = found.iter().flatten().map(|(_, scope)| scope).filter(|scope| scope.route.is_none());
+        behind.extend(unwritten.map(|scope| scope.subject.clone()).filter(|subject| failed.contains(subject)));
+    }
+    order(&mut causes, catalog, map, &behind);
     ruled_out.retain(|id, _| !causes.iter().any(|cause| cause.spec.id == *id));
     // Words are found only for what is told.
     let told = causes.into_iter().map(|cause| {
@@ -329,12 +336,12 @@ fn now_and_then(fault: &Fact, served: &Fact) -> bool {
         && !chance(served)
 }
 
-/// Best first, and what follows from a cause below it. `unasked`: upstreams that nobody but us asks for, which stand behind those that
-/// users meet.
-fn order(causes: &mut Vec<Weighed<'_>>, catalog: &Catalog, map: &Map<'_>, unasked: &BTreeSet<Subject>) {
+/// Best first, and what follows from a cause below it. `behind`: upstreams that stand behind all others, as nobody but us asks for
+/// them, or as only what was loaded before names them.
+fn order(causes: &mut Vec<Weighed<'_>>, catalog: &Catalog, map: &Map<'_>, behind: &BTreeSet<Subject>) {
     causes.sort_by(|a, b| {
         let (one, other) = (&a.spec.id, &b.spec.id);
-        let met = |cause: &Weighed<'_>| !unasked.contains(&cause.scope.subject);
+        let met = |cause: &Weighed<'_>| !behind.contains(&cause.scope.subject);
         met(b)
             .cmp(&met(a))
             .then_with(|| b.score.total_cmp(&a.score))

@@ -143,8 +143,7 @@ pub const LACKS_CURE: &str = "lacks-cure";
 pub const ANSWERS: &str = "answers";
 
 /// Key in [`Route::settings`] of a line by which the gateway makes a failure of another answer of the upstream, as written:
-/// `error_page 404 =502 /50x.html`; of a route that takes requests by a condition, of answers that it alone tells: `http-response deny
-/// if { res.hdr(x) -m found }`.
+/// `error_page 404 =502 /50x.html`; of a route under a condition, of answers that it alone tells: `http-response deny if { ... }`.
 pub const TURNS: &str = "turns";
 
 /// A part of a site that is passed to an upstream: nginx `location`, Apache `ProxyPass`, HAProxy `use_backend`.

@@ -113,6 +113,7 @@ pub enum Verifier {
 /// | `depth` | `proxy_ssl_verify_depth`, 1 | none | `SSLProxyVerifyDepth` less 1 (it counts the anchor) | none |
 /// | `protocols` | `proxy_ssl_protocols` | `ssl-min-ver` .. `ssl-max-ver` | `SSLProxyProtocol` | `tls_versions`, 1.2 .. 1.3 |
 /// | `client_cert`, `client_key` | `proxy_ssl_certificate`, `.._key` | `crt` (both in one file) | `SSLProxyMachineCertificateFile` (both) | `tls_client_auth` |
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TrustSettings {

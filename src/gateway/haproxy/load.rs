@@ -78,9 +78,10 @@ impl Line {
         let mut first = None;
         for word in words {
             room.extend(first.map(|_| BETWEEN));
-            match word.contains(BETWEEN) {
-                true => room.push_str(&word.replace(BETWEEN, "\u{fffd}")),
-                false => room.push_str(word),
+            if word.contains(BETWEEN) {
+                room.push_str(&word.replace(BETWEEN, "\u{fffd}"));
+            } else {
+                room.push_str(word);
             }
             first.get_or_insert(room.len());
         }
