@@ -100,8 +100,8 @@ pub fn symptom(scene: &Scene) -> View {
         unreachable: matches!(outcome, Some(Outcome::Refused | Outcome::NotFound | Outcome::Unreachable)) && failing,
     };
     // Our own requests may all be served while others fail: only their log tells.
-    let logged = from_log(scene, since);
-    if !failing && logged.failing { View { url: view.url, subject: view.subject, ..logged } } else { view }
+    let logged = if failing { View::default() } else { from_log(scene, since) };
+    if logged.failing { View { url: view.url, subject: view.subject, ..logged } } else { view }
 }
 
 /// The symptom with when it began.
