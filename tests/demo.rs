@@ -293,19 +293,25 @@ impl Drop for Console {
 #[test]
 fn a_key_heals_and_the_console_shows_it() {
     let _turn = alone();
-    let mut console = Console::start("app-stopped");
-    console.shows("upstream-down");
-    // The log tells of it before the first of our own requests is answered.
-    console.shows("edge 502");
-    let dir = console.dir();
-    console.keys.write_all(b"H").and_then(|()| console.keys.flush()).expect("a key");
-    console.shows("the demo heals itself: it starts the application");
-    console.shows("served again since");
-    console.shows("recovered at");
-    assert!(console.text().contains("edge 200"), "{}", console.text());
-    console.keys.write_all(b"q").and_then(|()| console.keys.flush()).expect("a key");
-    until("it ends", || console.child.try_wait().expect("its status").is_some());
-    assert_gone(&dir);
+    // The second is healed by an edit of the configuration, after which the same request goes to another server.
+    for (fault, cause, deed) in [
+        ("app-stopped", "upstream-down", "it starts the application"),
+        ("app-moved", "upstream-wrong-address", "it writes the new port into nginx.conf and reloads"),
+    ] {
+        let mut console = Console::start(fault);
+        console.shows(cause);
+        // The log tells of it before the first of our own requests is answered.
+        console.shows("edge 502");
+        let dir = console.dir();
+        console.keys.write_all(b"H").and_then(|()| console.keys.flush()).expect("a key");
+        console.shows(&format!("the demo heals itself: {deed}"));
+        console.shows("served again since");
+        console.shows("recovered at");
+        assert!(console.text().contains("edge 200"), "{}", console.text());
+        console.keys.write_all(b"q").and_then(|()| console.keys.flush()).expect("a key");
+        until("it ends", || console.child.try_wait().expect("its status").is_some());
+        assert_gone(&dir);
+    }
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub struct Histories {
     by_subject: Places<Subject>,
     /// Of requests through a gateway, by the servers that they can reach.
     by_upstream: Places<Subject>,
+    /// Servers that a request could reach before, and reaches no more: the configuration was changed.
+    left: HashSet<Subject, RandomState>,
 }
 
 type Places<K> = HashMap<K, Vec<usize>, RandomState>;
@@ -68,7 +70,12 @@ impl Histories {
             }
             history.results.push_back(result);
             history.tries += 1;
-            history.last = report;
+            let before = std::mem::replace(&mut history.last, report).job.upstreams;
+            if history.last.job.upstreams != before {
+                let now = &history.last.job.upstreams;
+                self.left.extend(before.into_iter().filter(|upstream| !now.contains(upstream)));
+                self.index_all();
+            }
             return;
         }
         if self.all.len() >= PROBES {
@@ -100,10 +107,11 @@ impl Histories {
     }
 
     /// Lets go of what was found in a way in which nothing is tried any more, once the present way has told something: of a server,
-    /// as one of a large pool is now asked for a page, now only connected to, and now seldom; and of views of the request, as
-    /// another request is looked at when the logs have named one that fails.
+    /// as one of a large pool is now asked for a page, now only connected to, and now seldom; of views of the request, as another
+    /// request is looked at when the logs have named one that fails; and of servers that no request reaches any more.
     pub fn supersede(&mut self, planned: &[ProbeJob]) {
-        let over = self.servers_over(planned).into_iter().chain(self.views_over(planned)).collect::<HashSet<usize>>();
+        let over = self.servers_over(planned).into_iter().chain(self.views_over(planned)).chain(self.left_over(planned));
+        let over = over.collect::<HashSet<usize>>();
         if !over.is_empty() {
             let mut place = 0..;
             self.all.retain(|_| place.next().is_none_or(|place| !over.contains(&place)));
@@ -143,8 +151,15 @@ impl Histories {
         out
     }
 
+    fn left_over(&mut self, planned: &[ProbeJob]) -> Vec<usize> {
+        let left = std::mem::take(&mut self.left);
+        let gone =
+            left.iter().filter(|subject| !planned.iter().any(|job| job.subject == **subject || job.upstreams.contains(subject)));
+        gone.filter_map(|subject| self.by_subject.get(subject)).flatten().copied().collect()
+    }
+
     fn place(&self, job: &ProbeJob) -> Option<usize> {
-        self.by_subject.get(&job.subject)?.iter().copied().find(|place| self.all[*place].last.job == *job)
+        self.by_subject.get(&job.subject)?.iter().copied().find(|place| same(&self.all[*place].last.job, job))
     }
 
     fn index(&mut self, place: usize) {
@@ -179,6 +194,17 @@ impl Histories {
         (self.by_kind, self.by_subject, self.by_upstream) = Default::default();
         (0..self.all.len()).for_each(|place| self.index(place));
     }
+}
+
+/// Whether two jobs are one and the same probe. What is asked of a gateway is the same whoever answers behind it: an outage that an edit
+/// of its configuration has ended is one that is over, and no other.
+fn same(one: &ProbeJob, other: &ProbeJob) -> bool {
+    one == other
+        || one.probe == "gateway"
+            && one.upstreams != other.upstreams
+            && (&one.probe, &one.subject, &one.address, one.protocol)
+                == (&other.probe, &other.subject, &other.address, other.protocol)
+            && (&one.request, &one.sni, &one.via) == (&other.request, &other.sni, &other.via)
 }
 
 impl PartialEq for Histories {
@@ -292,6 +318,23 @@ mod tests {
         known.supersede(std::slice::from_ref(&now.job));
         let left: Vec<&Outcome> = known.iter().map(|history| &history.last.outcome).collect();
         assert_eq!(left, [&Outcome::Status(502), &Outcome::Status(200)], "the request itself, and the present view");
+    }
+
+    #[test]
+    fn a_request_stays_the_same_when_an_edit_sends_it_elsewhere() {
+        let mut known = Histories::default();
+        known.take(at(1), report("gateway", "127.0.0.1:80", &["10.0.0.1:80", "10.0.0.2:80"], Outcome::Status(502)));
+        known.take(at(1), report("upstream", "10.0.0.1:80", &[], Outcome::Refused));
+        known.take(at(1), report("upstream", "10.0.0.2:80", &[], Outcome::Open));
+        let now = report("gateway", "127.0.0.1:80", &["10.0.0.2:80", "10.0.0.3:80"], Outcome::Status(200));
+        known.take(at(2), now.clone());
+        let results: Vec<usize> = known.of_kind("gateway").map(|history| history.results.len()).collect();
+        assert_eq!(results, [2], "it failed, and is served");
+        let through = |address: &str| known.through(&Subject(address.to_owned())).count();
+        assert_eq!(["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"].map(through), [0, 1, 1]);
+        known.supersede(&[now.job]);
+        let left: Vec<&str> = known.of_kind("upstream").map(|history| history.last.job.subject.0.as_str()).collect();
+        assert_eq!(left, ["10.0.0.2:80"], "nobody connects to the other any more");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{LogGroup, Scene};
 use crate::model::{
-    Address, Gateway, LiveServer, LiveState, SourceKind, Subject,
+    Address, Gateway, LiveServer, LiveState, RunState, SourceKind, Subject,
     logline::{self, Level},
 };
 
@@ -29,12 +29,12 @@ pub fn upstream_of(scene: &Scene, group: &LogGroup) -> Option<Address> {
 
 /// Addresses that logs name, at most.
 const LOGGED: usize = 64;
-/// Seconds in which what a gateway said before we looked is taken to go on.
+/// Seconds in which what a gateway says is taken to go on.
 const GOES_ON_S: i64 = 60;
 
 /// The addresses at which gateways say that they fail now: also those that no configuration names, as a variable, a map of a script
-/// or an answer of the application chooses them. Not those that a name may stand
-/// for which a configuration has: of what it was resolved to, the name's own facts tell.
+/// or an answer of the application chooses them. Not those that a name may stand for which a configuration has: of what it was
+/// resolved to, the name's own facts tell.
 pub fn failed_at(scene: &Scene) -> BTreeSet<Address> {
     let mut found = BTreeSet::new();
     for address in failing(scene).filter_map(|group| upstream_of(scene, group)) {
@@ -51,10 +51,24 @@ pub fn failed_at(scene: &Scene) -> BTreeSet<Address> {
     found
 }
 
+/// Groups of lines by which a gateway says that it fails at an upstream now. What it said before it loaded its configuration is of another.
 fn failing(scene: &Scene) -> impl Iterator<Item = &LogGroup> {
-    scene.logs.values().filter(|group| {
-        let now = group.live > 0 || group.last_second().is_some_and(|last| last >= scene.now.wall_s() - GOES_ON_S);
-        now && group.kind == SourceKind::Error && group.meaning.signature.is_some() && group.meaning.upstream.is_some()
+    let now = |group: &LogGroup| {
+        let from = scene.now.wall_s() - GOES_ON_S;
+        group.last_second().is_some_and(|last| last >= from && loaded_since(scene, group).is_none_or(|loaded| last >= loaded))
+    };
+    scene.logs.values().filter(move |group| {
+        group.kind == SourceKind::Error && group.meaning.signature.is_some() && group.meaning.upstream.is_some() && now(group)
+    })
+}
+
+/// When the gateway whose log this is last loaded its configuration, in seconds since the Unix epoch.
+pub fn loaded_since(scene: &Scene, group: &LogGroup) -> Option<i64> {
+    scene.gateways.iter().filter(|gateway| gateway.logs.iter().any(|log| log.is(&group.source))).find_map(|gateway| {
+        match gateway.state {
+            RunState::Running { workers_since, .. } => workers_since,
+            RunState::Stopped { .. } => None,
+        }
     })
 }
 

@@ -3,8 +3,8 @@
 use super::FactBook;
 use crate::{
     catalog::{About, Catalog},
-    diagnose::{LogGroup, Scene, upstream_of},
-    model::{Fact, RunState, SourceKind, Stamp, Subject, text},
+    diagnose::{LogGroup, Scene, upstream::loaded_since, upstream_of},
+    model::{Fact, SourceKind, Stamp, Subject, text},
 };
 
 /// A line older than this many seconds says nothing about what fails now. Fifteen minutes are what the first failing requests
@@ -103,16 +103,6 @@ fn gateway_of(scene: &Scene, group: &LogGroup) -> Subject {
         SourceKind::Kernel => "host".to_owned(),
         SourceKind::Error | SourceKind::Access | SourceKind::App => group.source.clone(),
     }))
-}
-
-/// When the gateway whose log this is last loaded its configuration, in seconds since the Unix epoch.
-fn loaded_since(scene: &Scene, group: &LogGroup) -> Option<i64> {
-    scene.gateways.iter().filter(|gateway| gateway.logs.iter().any(|log| log.is(&group.source))).find_map(|gateway| {
-        match gateway.state {
-            RunState::Running { workers_since, .. } => workers_since,
-            RunState::Stopped { .. } => None,
-        }
-    })
 }
 
 #[cfg(test)]
