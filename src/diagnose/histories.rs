@@ -19,8 +19,10 @@ const PROBES: usize = 3_000;
 /// So many go at once when there is no room: those that were told of longest ago.
 const PROBES_GONE: usize = 300;
 
-/// Probes that show the one request which is looked at as others see it.
-const VIEWS: &[&str] = &["client", "public-name", "via", "no-cache", "as-browser", "http2", "other-family"];
+/// Probes that show the one request which is looked at in another shape.
+const SHAPES: &[&str] = &["no-cache", "as-browser", "http2", "other-family"];
+/// Probes that show it as clients of this name see it.
+const CLIENTS: &[&str] = &["client", "public-name", "via"];
 
 /// One result of a probe.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +64,10 @@ type Places<K> = HashMap<K, Vec<usize>, RandomState>;
 impl Histories {
     /// Takes a report in.
     pub fn take(&mut self, at: Stamp, report: ProbeReport) {
+        if self.of_kind(&report.job.probe).any(|history| replaces(&report.job, &history.last.job)) {
+            self.all.retain(|history| !replaces(&report.job, &history.last.job));
+            self.index_all();
+        }
         let result = ProbeResult { at, outcome: report.outcome.clone(), ms: report.phases.total };
         if let Some(place) = self.place(&report.job) {
             let history = &mut self.all[place];
@@ -107,10 +113,10 @@ impl Histories {
     }
 
     /// Lets go of what was found in a way in which nothing is tried any more, once the present way has told something: of a server,
-    /// as one of a large pool is now asked for a page, now only connected to, and now seldom; of views of the request, as another
-    /// request is looked at when the logs have named one that fails; and of servers that no request reaches any more.
+    /// as one of a large pool is now asked for a page, now only connected to, and now seldom; and of servers that no request reaches any
+    /// more.
     pub fn supersede(&mut self, planned: &[ProbeJob]) {
-        let over = self.servers_over(planned).into_iter().chain(self.views_over(planned)).chain(self.left_over(planned));
+        let over = self.servers_over(planned).into_iter().chain(self.left_over(planned));
         let over = over.collect::<HashSet<usize>>();
         if !over.is_empty() {
             let mut place = 0..;
@@ -138,24 +144,10 @@ impl Histories {
         known.iter().copied().filter(over).collect()
     }
 
-    fn views_over(&self, planned: &[ProbeJob]) -> Vec<usize> {
-        let mut out = Vec::new();
-        for view in VIEWS {
-            let known = self.by_kind.get(*view).map(Vec::as_slice).unwrap_or_default();
-            let mut now = planned.iter().filter(|job| job.probe == *view).peekable();
-            if now.peek().is_some() && now.clone().all(|job| self.of(job).is_some()) {
-                let over = |place: &&usize| now.clone().all(|job| *job != self.all[**place].last.job);
-                out.extend(known.iter().filter(over));
-            }
-        }
-        out
-    }
-
     fn left_over(&mut self, planned: &[ProbeJob]) -> Vec<usize> {
-        let left = std::mem::take(&mut self.left);
-        let gone =
-            left.iter().filter(|subject| !planned.iter().any(|job| job.subject == **subject || job.upstreams.contains(subject)));
-        gone.filter_map(|subject| self.by_subject.get(subject)).flatten().copied().collect()
+        let in_use = |subject: &Subject| planned.iter().any(|job| job.subject == *subject || job.upstreams.contains(subject));
+        let gone: Vec<Subject> = self.left.extract_if(|subject| !in_use(subject)).collect();
+        gone.iter().filter_map(|subject| self.by_subject.get(subject)).flatten().copied().collect()
     }
 
     fn place(&self, job: &ProbeJob) -> Option<usize> {
@@ -194,6 +186,13 @@ impl Histories {
         (self.by_kind, self.by_subject, self.by_upstream) = Default::default();
         (0..self.all.len()).for_each(|place| self.index(place));
     }
+}
+
+/// Whether a view of a request takes the place of another: once the logs have named one that fails, nobody looks at the former.
+fn replaces(job: &ProbeJob, before: &ProbeJob) -> bool {
+    let probe = job.probe.as_str();
+    let view = SHAPES.contains(&probe) || CLIENTS.contains(&probe) && job.address == before.address;
+    view && probe == before.probe && job != before
 }
 
 /// Whether two jobs are one and the same probe. What is asked of a gateway is the same whoever answers behind it: an outage that an edit
@@ -301,23 +300,28 @@ mod tests {
     }
 
     #[test]
-    fn a_view_of_a_request_that_is_not_looked_at_any_more_goes_with_it() {
+    fn a_view_of_another_request_takes_the_place_of_the_former() {
         let mut known = Histories::default();
-        let before = report("as-browser", "127.0.0.1:80", &[], Outcome::Status(502));
-        let mut now = before.clone();
-        (now.job.subject, now.outcome) = (Subject("/cart".to_owned()), Outcome::Status(200));
-        let through = report("gateway", "127.0.0.1:80", &[], Outcome::Status(502));
-        known.take(at(1), before.clone());
-        known.take(at(1), through);
-        known.supersede(&[]);
-        known.supersede(std::slice::from_ref(&now.job));
-        assert_eq!(known.len(), 2, "nothing is known of the other request yet");
-        known.take(at(2), now.clone());
-        known.supersede(&[now.job.clone(), before.job]);
-        assert_eq!(known.len(), 3, "both are planned");
-        known.supersede(std::slice::from_ref(&now.job));
-        let left: Vec<&Outcome> = known.iter().map(|history| &history.last.outcome).collect();
-        assert_eq!(left, [&Outcome::Status(502), &Outcome::Status(200)], "the request itself, and the present view");
+        let views = |subject: &str, outcome: Outcome| {
+            ["as-browser", "client"].map(|probe| {
+                let mut view = report(probe, "127.0.0.1:80", &[], outcome.clone());
+                view.job.subject = Subject(subject.to_owned());
+                view
+            })
+        };
+        views("/", Outcome::Status(502)).into_iter().for_each(|view| known.take(at(1), view));
+        known.take(at(1), report("client", "10.0.0.9:80", &[], Outcome::Refused));
+        known.take(at(1), report("gateway", "127.0.0.1:80", &[], Outcome::Status(502)));
+        views("/cart", Outcome::Status(200)).into_iter().for_each(|view| known.take(at(2), view));
+        let left: Vec<(&str, &Outcome)> =
+            known.iter().map(|history| (history.last.job.probe.as_str(), &history.last.outcome)).collect();
+        let served = Outcome::Status(200);
+        let others = [("client", &Outcome::Refused), ("gateway", &Outcome::Status(502))];
+        assert_eq!(
+            left,
+            [others[0], others[1], ("as-browser", &served), ("client", &served)],
+            "another name's and the request itself stay"
+        );
     }
 
     #[test]
