@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{LogGroup, Scene};
 use crate::model::{
-    Address, Gateway, LiveServer, LiveState, RunState, SourceKind, Subject,
+    Address, Gateway, HEALTH_CHECK_PORT, LiveServer, LiveState, RunState, SourceKind, Subject,
     logline::{self, Level},
 };
 
@@ -29,12 +29,14 @@ pub fn upstream_of(scene: &Scene, group: &LogGroup) -> Option<Address> {
 
 /// Addresses that logs name, at most.
 const LOGGED: usize = 64;
+/// Settings of a port that is checked and gets no requests; the second in Caddy's words.
+const CHECKED: &[&str] = &[HEALTH_CHECK_PORT, "health_port"];
 /// Seconds in which what a gateway says is taken to go on.
 const GOES_ON_S: i64 = 60;
 
 /// The addresses at which gateways say that they fail now: also those that no configuration names, as a variable, a map of a script
 /// or an answer of the application chooses them. Not those that a name may stand for which a configuration has: of what it was
-/// resolved to, the name's own facts tell.
+/// resolved to, the name's own facts tell; nor ports that no request goes to, but the gateway's check.
 pub fn failed_at(scene: &Scene) -> BTreeSet<Address> {
     let mut found = BTreeSet::new();
     for address in failing(scene).filter_map(|group| upstream_of(scene, group)) {
@@ -43,10 +45,11 @@ pub fn failed_at(scene: &Scene) -> BTreeSet<Address> {
         }
     }
     if !found.is_empty() {
-        let servers = scene.gateways.iter().flat_map(Gateway::routes).flat_map(|(_, route)| &route.servers);
-        let names = servers.filter(|server| matches!(server.address.bare(), Address::Name(..)));
-        let named: BTreeSet<u16> = names.filter_map(|server| server.address.port()).collect();
-        found.retain(|address| address.port().is_none_or(|port| !named.contains(&port)));
+        let routes = || scene.gateways.iter().flat_map(Gateway::routes).map(|(_, route)| route);
+        let names = routes().flat_map(|route| &route.servers).filter(|server| matches!(server.address.bare(), Address::Name(..)));
+        let checked = routes().flat_map(|route| CHECKED.iter().filter_map(|name| route.settings.get(name)?.value.parse().ok()));
+        let other: BTreeSet<u16> = names.filter_map(|server| server.address.port()).chain(checked).collect();
+        found.retain(|address| address.port().is_none_or(|port| !other.contains(&port)));
     }
     found
 }
