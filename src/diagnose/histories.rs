@@ -309,10 +309,14 @@ mod tests {
                 view
             })
         };
-        views("/", Outcome::Status(502)).into_iter().for_each(|view| known.take(at(1), view));
+        for view in views("/", Outcome::Status(502)) {
+            known.take(at(1), view);
+        }
         known.take(at(1), report("client", "10.0.0.9:80", &[], Outcome::Refused));
         known.take(at(1), report("gateway", "127.0.0.1:80", &[], Outcome::Status(502)));
-        views("/cart", Outcome::Status(200)).into_iter().for_each(|view| known.take(at(2), view));
+        for view in views("/cart", Outcome::Status(200)) {
+            known.take(at(2), view);
+        }
         let left: Vec<(&str, &Outcome)> =
             known.iter().map(|history| (history.last.job.probe.as_str(), &history.last.outcome)).collect();
         let served = Outcome::Status(200);

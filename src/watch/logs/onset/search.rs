@@ -30,6 +30,9 @@ const ZONE_STEP_S: i64 = 900;
 const ZONES_S: i64 = 26 * 3600;
 /// How late a line may be written, in seconds.
 const ZONE_SLACK_S: i64 = 5;
+/// Windows behind one in which it begins, by which a rate is told too: where that window is just sick, they make a twentieth of the
+/// rate a fifth.
+const RATE_WINDOWS: usize = 4;
 /// Places that are looked at behind a second that occurs twice.
 const FOLD_WINDOWS: u64 = 64;
 /// How much of what there is now is still sick: outages rarely begin with all they have.
@@ -227,7 +230,13 @@ impl<'a, P: Probe> Search<'a, P> {
 
     /// The begin, by all lines from one window to the other.
     fn line_by_line(&mut self, from: &Window, to: &Window, sickness: &Sickness) -> Option<Split> {
-        let length = usize::try_from(to.end - from.start).unwrap_or(usize::MAX).min(4 * WINDOW_MOST_BYTES);
+        let behind = match sickness.measure {
+            Measure::Share => 0,
+            // A short window in which it begins is mostly of the time before: alone it would tell too low a rate.
+            Measure::Rate => RATE_WINDOWS * sickness.window,
+        };
+        let between = usize::try_from(to.end - from.start).unwrap_or(usize::MAX);
+        let length = between.saturating_add(behind).min(4 * WINDOW_MOST_BYTES);
         let (start, marks) = self.marks(from.start, length)?;
         self.found = start;
         let row = whole(start, ticks(&marks));
