@@ -143,9 +143,18 @@ impl LogGroup {
         self.meaning.level.or(self.meaning.status.map(of_status))
     }
 
+    /// Whether its lines are requests of the gateway's own clients: HAProxy and Caddy may have them in one log with their notices.
+    pub fn is_request(&self) -> bool {
+        match self.kind {
+            SourceKind::Access => true,
+            SourceKind::Error => self.meaning.status.is_some(),
+            SourceKind::App | SourceKind::Kernel => false,
+        }
+    }
+
     /// Whether its lines are requests of our own.
     pub fn ours(&self) -> bool {
-        self.kind == SourceKind::Access && logline::ours_of_key(&self.key)
+        matches!(self.kind, SourceKind::Access | SourceKind::Error) && logline::ours_of_key(&self.key)
     }
 
     /// The upstream's address, where its lines name one.

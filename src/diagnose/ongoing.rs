@@ -2,7 +2,11 @@
 //!
 //! Only an access log tells of them, and what it has of before we looked may be over. Nothing here says what is broken.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use super::{LogGroup, Scene, recent::RecentLine};
 use crate::model::{Share, SourceKind, logline};
@@ -27,16 +31,23 @@ const MEANWHILE: u64 = 3;
 /// A line of the access log: requests of one kind in one second.
 #[derive(Debug)]
 struct Requests<'a> {
-    /// Method and path, and whether there is a query, which a page may fail by.
-    kind: (&'a str, &'a str, bool),
+    kind: Kind<'a>,
     second: i64,
     count: u64,
     /// The status by which they failed.
     failed: Option<u16>,
     /// Whether we asked.
     ours: bool,
-    /// Who asked, where the line begins with it.
-    client: Option<&'a str>,
+    /// Who asked, where the line tells.
+    client: Option<Cow<'a, str>>,
+}
+
+/// What may fail as one: method and path, and whether there is a query, which a page may fail by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind<'a> {
+    method: Cow<'a, str>,
+    path: Cow<'a, str>,
+    query: bool,
 }
 
 /// The share of the latest requests of others that are of a kind which fails now, and its commonest status. `None`: none is.
@@ -45,7 +56,7 @@ pub fn ongoing(scene: &Scene) -> Option<(Share, u16)> {
     let all = lines.iter().filter(|line| !line.ours).map(|line| line.count).sum();
     let mut kinds: BTreeMap<_, Vec<(usize, &Requests<'_>)>> = BTreeMap::new();
     for (at, line) in lines.iter().enumerate().filter(|(_, line)| !line.ours) {
-        kinds.entry(line.kind).or_default().push((at, line));
+        kinds.entry(&line.kind).or_default().push((at, line));
     }
     let (mut failing, mut statuses) = (Share { hits: 0, all }, BTreeMap::<u16, u64>::new());
     for kind in kinds.values().filter(|kind| goes_on(scene, kind, &lines)) {
@@ -93,16 +104,47 @@ fn fails(status: u16) -> bool {
 fn requests_of(line: &RecentLine, (status, ours): (u16, bool)) -> Option<Requests<'_>> {
     // The common format quotes the request; others are read by what comes before the protocol.
     let quoted = || line.text.split('"').find_map(|part| logline::request_line(part).filter(|(_, path)| path.starts_with('/')));
-    let (method, target) = logline::request_line(&line.text).or_else(quoted)?;
-    let path = target.split('?').next().unwrap_or_default();
+    let kind = if let Some((method, target)) = logline::request_line(&line.text).or_else(quoted) {
+        Kind::of(method.into(), target.into())
+    } else {
+        // As members of JSON.
+        let request = logline::read(&line.text).request?;
+        let (method, target) = logline::request_line(&request)?;
+        Kind::of(method.to_owned().into(), target.to_owned().into())
+    };
+    let leading = line.text.split(' ').next().filter(|word| word.parse::<IpAddr>().is_ok());
+    let client = leading.map(Cow::from).or_else(|| logline::read(&line.text).client.map(without_port));
     Some(Requests {
-        kind: (method, path, path.len() < target.len()),
+        kind,
         second: line.second,
         count: 1 + u64::from(line.more),
         failed: Some(status).filter(|status| fails(*status)),
         ours,
-        client: line.text.split(' ').next().filter(|word| word.parse::<std::net::IpAddr>().is_ok()),
+        client,
     })
+}
+
+/// A client of whom HAProxy tells the port too, which differs from connection to connection.
+fn without_port(client: Cow<'_, str>) -> Cow<'_, str> {
+    match client.rsplit_once(':') {
+        Some((ip, _)) if ip.parse::<IpAddr>().is_ok() && client.parse::<IpAddr>().is_err() => ip.to_owned().into(),
+        _ => client,
+    }
+}
+
+impl<'a> Kind<'a> {
+    fn of(method: Cow<'a, str>, target: Cow<'a, str>) -> Self {
+        let end = target.find('?');
+        let path = match (end, target) {
+            (None, target) => target,
+            (Some(end), Cow::Borrowed(target)) => target.get(..end).unwrap_or(target).into(),
+            (Some(end), Cow::Owned(mut target)) => {
+                target.truncate(end);
+                target.into()
+            }
+        };
+        Self { method, path, query: end.is_some() }
+    }
 }
 
 /// Whether requests of this kind fail now. `all`: those of all kinds; each of this kind is given with its place there.
@@ -116,8 +158,8 @@ fn goes_on(scene: &Scene, kind: &[(usize, &Requests<'_>)], all: &[Requests<'_>])
         return false;
     }
     // One client who is sent away while others are served has met a limit, or does not understand.
-    let clients: BTreeSet<_> = failed().map(|(_, line)| line.client).collect();
-    let other = |line: &Requests<'_>| !line.ours && line.client.is_some() && !clients.contains(&line.client);
+    let clients: BTreeSet<_> = failed().map(|(_, line)| line.client.as_deref()).collect();
+    let other = |line: &Requests<'_>| !line.ours && line.client.is_some() && !clients.contains(&line.client.as_deref());
     if clients.len() == 1 && all.iter().any(other) {
         return false;
     }
@@ -134,13 +176,13 @@ fn goes_on(scene: &Scene, kind: &[(usize, &Requests<'_>)], all: &[Requests<'_>])
     }
     // As a whole: what we ask for ourselves is served, and an outage of all kinds may be over. It is not where it goes on behind us.
     let others = served(meanwhile, true, false) > 0 || served(meanwhile, false, false) >= MEANWHILE;
-    after == 0 && !asked(scene, begin.kind) && others
+    after == 0 && !asked(scene, &begin.kind) && others
 }
 
 /// Whether we ask for this ourselves.
-fn asked(scene: &Scene, (method, path, query): (&str, &str, bool)) -> bool {
+fn asked(scene: &Scene, kind: &Kind<'_>) -> bool {
     let mut requests = scene.probes_of("gateway").filter_map(|history| history.last.job.request.as_ref());
-    method == "GET" && !query && requests.any(|request| request.path == path)
+    kind.method == "GET" && !kind.query && requests.any(|request| request.path == kind.path)
 }
 
 #[cfg(test)]
@@ -150,12 +192,19 @@ mod tests {
 
     /// What is known at second 100 of a log with these lines, oldest first: second, client, request, status, and whether we asked.
     fn log(lines: &[Row<'_>]) -> Option<(u64, u64, u16)> {
+        log_of(SourceKind::Access, lines, |client, request, status, ours| {
+            let agent = if ours { "why502/0.1.0 (+probe)" } else { "Mozilla/5.0" };
+            format!("{client} - - [01/Jan/1970:00:00:00 +0000] \"{request} HTTP/1.1\" {status} 150 \"-\" \"{agent}\"")
+        })
+    }
+
+    /// The same of a log whose lines are made so.
+    fn log_of(kind: SourceKind, lines: &[Row<'_>], made: impl Fn(&str, &str, u16, bool) -> String) -> Option<(u64, u64, u16)> {
         let at = Stamp { run_ms: 1_000, wall_ms: 100_000 };
         let mut scene = Scene::default();
         scene.now = at;
         for (second, client, request, status, ours) in lines {
-            let agent = if *ours { "why502/0.1.0 (+probe)" } else { "Mozilla/5.0" };
-            let first = format!("{client} - - [01/Jan/1970:00:00:00 +0000] \"{request} HTTP/1.1\" {status} 150 \"-\" \"{agent}\"");
+            let first = made(client, request, *status, *ours);
             let method = request.split(' ').next().unwrap_or_default();
             let mut key = format!("{status} {method}");
             if *ours {
@@ -164,7 +213,7 @@ mod tests {
             let count = LogCount { second: Some(*second), key, count: 1, first, ..LogCount::default() };
             let batch = LogBatch {
                 source: "/var/log/nginx/access.log".to_owned(),
-                kind: SourceKind::Access,
+                kind,
                 format: LogFormat::Plain,
                 counts: vec![count],
                 lookback: false,
@@ -186,6 +235,33 @@ mod tests {
         let mut lines = [row(90..100, "POST /cart", 502), row(90..100, "GET /", 200)].concat();
         lines.sort_by_key(|line| line.0);
         assert_eq!(log(&lines), Some((10, 20, 502)));
+    }
+
+    #[test]
+    fn who_asked_for_what_is_known_in_logs_of_other_shapes() {
+        let mut lines = [row(90..100, "POST /cart", 502), row(90..100, "GET /", 200)].concat();
+        lines.sort_by_key(|line| line.0);
+        let mut other: Vec<_> = (90..100).map(|at| (at, "192.0.2.6", "POST /cart", 502, false)).collect();
+        other.extend(row(90..100, "GET /", 200));
+        other.sort_by_key(|line| line.0);
+        let haproxy = |client: &str, request: &str, status: u16, _: bool| {
+            let port = 40_000 + client.len() + request.len();
+            format!(
+                "Jan  1 00:00:00 gw1 haproxy[7]: {client}:{port} [01/Jan/1970:00:00:00.000] www shop/a1 0/0/0/1/1 {status} 209 - - \
+                 SH-- 1/1/0/0/0 0/0 \"{request} HTTP/1.1\""
+            )
+        };
+        let caddy = |client: &str, request: &str, status: u16, _: bool| {
+            let (method, uri) = request.split_once(' ').expect("two words");
+            format!(
+                r#"{{"level":"info","ts":1.0,"logger":"http.log.access.log0","msg":"handled request","request":{{"remote_ip":"{client}","remote_port":"40000","proto":"HTTP/1.1","method":"{method}","host":"shop.test","uri":"{uri}","headers":{{}}}},"duration":0.1,"size":0,"status":{status},"resp_headers":{{}}}}"#
+            )
+        };
+        assert_eq!(log_of(SourceKind::Error, &lines, haproxy), Some((10, 20, 502)));
+        assert_eq!(log_of(SourceKind::Access, &lines, caddy), Some((10, 20, 502)));
+        // One client among others.
+        assert_eq!(log_of(SourceKind::Error, &other, haproxy), None);
+        assert_eq!(log_of(SourceKind::Access, &other, caddy), None);
     }
 
     #[test]

@@ -7,9 +7,7 @@ use super::{
     ongoing::ongoing,
     since::{Since, since},
 };
-use crate::model::{
-    ANSWERS, Cause, Confidence, Outcome, ProbeReport, RunState, Share, SourceKind, Stage, Symptom, Verdict, clock_of, text,
-};
+use crate::model::{ANSWERS, Cause, Confidence, Outcome, ProbeReport, RunState, Share, Stage, Symptom, Verdict, clock_of, text};
 
 /// A share of failing requests from here on is steady.
 const STEADY: f64 = 0.9;
@@ -130,18 +128,9 @@ fn served_since(scene: &Scene) -> Option<i64> {
     begin
 }
 
-/// Whether these are requests of the gateway's own clients: HAProxy has them in one log with its notices.
-fn tells_of_requests(group: &LogGroup) -> bool {
-    match group.kind {
-        SourceKind::Access => true,
-        SourceKind::Error => group.meaning.status.is_some(),
-        SourceKind::App | SourceKind::Kernel => false,
-    }
-}
-
 /// The lines that tell of requests, but for those of our own.
 fn told_of_others(scene: &Scene) -> impl Iterator<Item = &LogGroup> {
-    scene.logs.values().filter(|group| tells_of_requests(group) && !group.ours())
+    scene.logs.values().filter(|group| group.is_request() && !group.ours())
 }
 
 /// The requests of others since we look, from this second on, as the gateways' logs tell: each group of lines, and how many.

@@ -2,12 +2,14 @@
 
 use std::{
     borrow::Cow,
+    collections::VecDeque,
     ffi::OsStr,
     io,
     net::{IpAddr, SocketAddr},
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     pin::Pin,
+    sync::{Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -54,11 +56,14 @@ impl Stream {
             let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
             socket.bind((from, 0).into()).map_err(ConnectError::Source)?;
             let stream = tokio::time::timeout(within, socket.connect(to)).await.map_err(|_| ConnectError::Timeout(within))??;
-            stream.set_nodelay(true)?;
-            return Ok(Self::Tcp(stream));
+            return Self::made(stream);
         }
-        let stream = tokio::time::timeout(within, TcpStream::connect(to)).await.map_err(|_| ConnectError::Timeout(within))??;
+        Self::made(tokio::time::timeout(within, TcpStream::connect(to)).await.map_err(|_| ConnectError::Timeout(within))??)
+    }
+
+    fn made(stream: TcpStream) -> Result<Self, ConnectError> {
         stream.set_nodelay(true)?;
+        remember(stream.local_addr()?);
         Ok(Self::Tcp(stream))
     }
 
@@ -73,8 +78,7 @@ impl Stream {
         let made = tokio::time::timeout(within, made).await.map_err(|_| ConnectError::Timeout(within))?;
         let stream = made.map_err(io::Error::other)??;
         stream.set_nonblocking(true)?;
-        stream.set_nodelay(true)?;
-        Ok(Self::Tcp(TcpStream::from_std(stream)?))
+        Self::made(TcpStream::from_std(stream)?)
     }
 
     /// Connects to a unix socket. A full listen queue is EAGAIN at once (unix(7)), as the gateway would see it.
@@ -93,6 +97,25 @@ impl Stream {
         };
         made.map(Self::Unix)
     }
+}
+
+/// Connections of this process whose own ends are known, at most: what was made in the seconds before a request stands in a log.
+const OWN_ENDS: usize = 1024;
+/// The own ends of the latest connections.
+static OWN: Mutex<VecDeque<SocketAddr>> = Mutex::new(VecDeque::new());
+
+fn remember(own: SocketAddr) {
+    let mut ends = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if ends.len() >= OWN_ENDS {
+        ends.pop_front();
+    }
+    ends.push_back(own);
+}
+
+/// Whether this process itself connected from there lately: by that a request is known as its own in a log that has the client's port.
+pub fn connected_from(client: SocketAddr) -> bool {
+    let client = SocketAddr::new(client.ip().to_canonical(), client.port());
+    OWN.lock().unwrap_or_else(PoisonError::into_inner).contains(&client)
 }
 
 /// Bytes of `sun_path` (unix(7)).

@@ -31,7 +31,7 @@ use libtest_mimic::{Arguments, Trial};
 use crate::{scenario::Scenario, verdict::Row};
 
 /// Hosts at a time, at most: each mostly waits, for its servers to start and for faults to show; but `check` is measured beside them.
-const HOSTS_AT_ONCE: usize = 3;
+const HOSTS_AT_ONCE: usize = 5;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

@@ -81,7 +81,9 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
 /// How much a group tells of a failure: a root before what follows from one, what is known before what is only loud, many before
 /// few. `None`: it does not.
 fn weight(scene: &Scene, catalog: &Catalog, group: &LogGroup) -> Option<(u8, u64, Reverse<u64>)> {
-    let count = Some(recent(scene, group)).filter(|count| *count > 0 && !group.ours())?;
+    // A list of requests has our own too; where they stand among errors, what is told of them is as true as of others.
+    let own = group.kind == SourceKind::Access && group.ours();
+    let count = Some(recent(scene, group)).filter(|count| *count > 0 && !own)?;
     let class = match (group.signature(&catalog.signatures).map(|signature| signature.rank), group.kind) {
         (Some(Rank::Root), _) => 4,
         (Some(Rank::Symptom), _) => 3,

@@ -12,7 +12,7 @@ use super::{FactBook, probes};
 use crate::{
     catalog::{Catalog, Presence, Rank},
     diagnose::{LogGroup, ProbeHistory, Scene, symptom, upstream_of},
-    model::{Address, Fact, Gateway, KeepaliveView, Reuse, Route, Share, SourceKind, Subject, View, text},
+    model::{Address, Fact, Gateway, KeepaliveView, Reuse, Route, Share, Subject, View, text},
 };
 
 /// The cause whose signs in a log are meant.
@@ -82,14 +82,14 @@ pub fn reuse_breaks(scene: &Scene, catalog: &Catalog, upstream: &Subject) -> Opt
             .map(|(_, count)| u64::from(*count))
             .sum();
         lines += count;
-        unrepeated |= count > 0
-            && [&group.first, &group.last].iter().any(|line| NOT_REPEATED.iter().any(|word| line.contains(&format!("\"{word} "))));
+        // The beginning of a request's line, or a member of JSON.
+        let asked = |line: &String, word: &str| line.contains(&format!("\"{word} ")) || line.contains(&format!("\"{word}\""));
+        unrepeated |= count > 0 && [&group.first, &group.last].iter().any(|line| NOT_REPEATED.iter().any(|word| asked(line, word)));
     }
     if lines == 0 {
         return None;
     }
-    let mut access =
-        scene.logs.values().filter(|group| group.kind == SourceKind::Access && !group.ours() && of_gateways(group)).peekable();
+    let mut access = scene.logs.values().filter(|group| group.is_request() && !group.ours() && of_gateways(group)).peekable();
     let unknown = access.peek().is_none();
     // Of those requests that are not repeated, if there are any; the key of a request begins with its status and method.
     let (mut all, mut posts) = (Share::default(), Share::default());

@@ -9,7 +9,7 @@
 //! Of a notice that counts what is left of a backend, the message ends with `no server left` or `others left`. One about the
 //! configuration has its level behind `config`, `config alert: parsing [...]`: warnings read like errors.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::SocketAddr};
 
 use super::{Carried, Dialect, Entry, Level, TimeShape, request_line};
 
@@ -46,6 +46,14 @@ fn connection(text: &str) -> Option<Entry<'_>> {
         listener.contains('/').then(|| Entry { message: format!("{frontend} {rest}").into(), ..Entry::default() })
     })?;
     Some(Entry { dialect: Dialect::Haproxy, time: Some(time), client: Some(client.into()), ..entry })
+}
+
+/// The client of a line of a request or connection, whatever carried it. HAProxy writes IPv6 addresses without brackets.
+pub fn client_of(line: &[u8]) -> Option<SocketAddr> {
+    let before = line.get(..memchr::memmem::find(line, b" [")?)?;
+    let word = str::from_utf8(before.rsplit(|byte| *byte == b' ').next()?).ok()?;
+    let (ip, port) = word.rsplit_once(':')?;
+    Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?))
 }
 
 /// A notice that nothing names: `backend shop has no server available!`.
@@ -270,6 +278,18 @@ mod tests {
         }
         for other in ["[ALERT] disk is full", "10.0.0.1:1 [20/Nov/2026:23:36:37.608] a b", "Server b/s1 is DOWN", "haproxy: x"] {
             assert_ne!(read(other).dialect, Dialect::Haproxy, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_client_is_known_with_its_port() {
+        for (line, client) in [
+            ("<134>Nov 20 23:36:35 haproxy[157]: 10.0.0.1:34332 [20/Nov/2026:23:36:34.395] fe b/s1", Some("10.0.0.1:34332")),
+            ("::1:34332 [20/Nov/2026:23:36:34.395] fe b/s1", Some("[::1]:34332")),
+            ("unix:1 [20/Nov/2026:23:36:34.395] fe b/s1", None),
+            ("[NOTICE]   (61) : New worker (70) forked", None),
+        ] {
+            assert_eq!(super::client_of(line.as_bytes()), client.map(|at| at.parse().expect("an address")), "{line}");
         }
     }
 

@@ -57,6 +57,7 @@ pub use access_key::{PROBE_MARK, access_form, is_ours, mark_ours, ours_of_key, r
 pub use carrier::{Carried, carried, docker_json};
 pub use entry::{Dialect, Entry, Level, Writer};
 pub use envelope::enveloped;
+pub use haproxy::client_of as haproxy_client;
 pub use journal::{JournalEntry, JournalExport, journal_json};
 pub use key::{LineKey, read_key};
 pub use kubectl::is_listed;

@@ -12,7 +12,10 @@ use super::{
     normalise::Normaliser,
     skeleton::Skeleton,
 };
-use crate::model::{LogBatch, LogCount, LogSource, SourceKind, logline};
+use crate::{
+    model::{LogBatch, LogCount, LogFormat, LogSource, SourceKind, logline},
+    sys::connected_from,
+};
 
 /// Different lines in one batch, at most.
 pub const COUNTS: usize = 256;
@@ -165,7 +168,8 @@ impl Batcher {
             let text = String::from_utf8_lossy(line);
             self.key.clear();
             let second = self.normaliser.line(&text, &mut self.key).or(second);
-            if self.ours(line) {
+            let request = self.source.kind == SourceKind::Access || logline::request_of_key(&self.key).is_some();
+            if request && self.ours(line) {
                 logline::mark_ours(&mut self.key);
             }
             self.count(second, line, length);
@@ -191,7 +195,13 @@ impl Batcher {
 
     /// Whether it is a request of our own: those count apart, for they are no users'.
     fn ours(&self, line: &[u8]) -> bool {
-        self.source.kind == SourceKind::Access && logline::is_ours(line)
+        match (self.source.kind, &self.source.format) {
+            // HAProxy and Caddy may have requests in one log with their notices; HAProxy's tell the client's port, and no User-Agent.
+            (SourceKind::Access, _) | (SourceKind::Error, LogFormat::Plain) => {
+                logline::is_ours(line) || logline::haproxy_client(line).is_some_and(connected_from)
+            }
+            (SourceKind::Error | SourceKind::App | SourceKind::Kernel, _) => false,
+        }
     }
 
     fn begin(&mut self, lookback: bool) {

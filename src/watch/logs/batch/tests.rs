@@ -310,3 +310,24 @@ fn a_long_line_is_cut_and_says_how_long_it_was() {
         assert!(length.ends_with(" bytes)"));
     }
 }
+
+#[tokio::test]
+async fn our_own_requests_are_known_by_their_port_where_a_log_has_no_user_agent() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listener");
+    let to = listener.local_addr().expect("address");
+    let _ours = crate::sys::Stream::tcp(to, std::time::Duration::from_secs(5)).await.expect("connection");
+    let (_, own) = listener.accept().await.expect("accepted");
+    // Not by this program's own connect: somebody else's.
+    let _theirs = std::net::TcpStream::connect(to).expect("connection");
+    let (_, other) = listener.accept().await.expect("accepted");
+    let mut batcher = Batcher::new(source(LogFormat::Plain), TimeZone::UTC);
+    for client in [own, other] {
+        let line = format!(
+            "Nov 20 23:36:35 gw1 haproxy[157]: {client} [20/Nov/2026:23:36:34.395] fe fe/<NOSRV> -1/-1/-1/-1/0 503 217 - - SC-- \
+             1/1/0/0/0 0/0 \"GET / HTTP/1.1\""
+        );
+        batcher.add(line.as_bytes(), line.len() as u64, false, None);
+    }
+    let keys: Vec<_> = counted(batcher.all()).into_keys().map(|(_, key)| key).collect();
+    assert_eq!(keys, ["503 GET SC-- fe unrouted", "503 GET SC-- fe unrouted from=why502"]);
+}
