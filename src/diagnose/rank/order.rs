@@ -1,0 +1,97 @@
+//! Which cause comes first: best first, with what follows from a cause below it.
+//!
+//! Nothing is weighed here.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::Weighed;
+use crate::{
+    catalog::{About, Catalog},
+    diagnose::nested::Map,
+    model::Subject,
+};
+
+/// A cause takes its consequences below itself when its score is at least this share of theirs.
+const EXPLAINS: f64 = 0.6;
+/// What a gateway shows of the trouble behind it.
+const PASSED_ON: &[&str] = &[
+    "upstream-emits-502",
+    "upstream-app-error",
+    "upstream-timeout",
+    "upstream-crashing",
+    "upstream-overloaded",
+    "gateway-timeout-too-short",
+    "healthcheck-failing",
+    "invalid-response",
+];
+/// Causes that are listed, at most.
+const LISTED: usize = 12;
+
+/// Best first, and what follows from a cause below it. `behind`: upstreams that stand behind all others, as nobody but us asks for
+/// them, or as only what was loaded before names them.
+pub(super) fn order(causes: &mut Vec<Weighed<'_>>, catalog: &Catalog, map: &Map<'_>, behind: &BTreeSet<Subject>) {
+    causes.sort_by(|a, b| {
+        let (one, other) = (&a.spec.id, &b.spec.id);
+        let met = |cause: &Weighed<'_>| !behind.contains(&cause.scope.subject);
+        met(b)
+            .cmp(&met(a))
+            .then_with(|| b.score.total_cmp(&a.score))
+            .then_with(|| one.cmp(other))
+            .then_with(|| a.scope.subject.cmp(&b.scope.subject))
+    });
+    // Of a pool that fails as a whole there are thousands: nothing here compares each with each.
+    let mut of_id: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut of_subject: HashMap<&Subject, Vec<usize>> = HashMap::new();
+    let mut passed_on = Vec::new();
+    for (index, cause) in causes.iter().enumerate() {
+        of_id.entry(&cause.spec.id).or_default().push(index);
+        of_subject.entry(&cause.scope.subject).or_default().push(index);
+        if PASSED_ON.contains(&cause.spec.id.as_str()) && map.behind.contains_key(&cause.scope.subject) {
+            passed_on.push(index);
+        }
+    }
+    let mut explained = vec![false; causes.len()];
+    let mut links = Vec::new();
+    for (index, root) in causes.iter().enumerate() {
+        let subject = &root.scope.subject;
+        // One upstream explains nothing of another, but what it does to the gateway and the host.
+        let named = root.spec.explains.iter().filter_map(|id| of_id.get(id.as_str())).flatten();
+        let mut others: Vec<usize> = if root.spec.about == About::Upstream {
+            let own = of_subject[subject].iter().filter(|other| root.spec.explains.contains(&causes[**other].spec.id));
+            own.chain(named.filter(|other| causes[**other].spec.about != About::Upstream)).copied().collect()
+        } else {
+            named.copied().collect()
+        };
+        // What the server behind a gateway of this host does is seen at that gateway, too, in another shape.
+        others.extend(passed_on.iter().copied().filter(|other| map.leads(&causes[*other].scope.subject, subject)));
+        others.sort_unstable();
+        others.dedup();
+        for place in others {
+            let other = &causes[place];
+            let reversed =
+                catalog.cause(&other.spec.id).is_some_and(|spec| spec.explains.contains(&root.spec.id)) && other.score > root.score;
+            if !reversed && root.score >= other.score * EXPLAINS && more(root, other) {
+                explained[place] = true;
+                links.push((index, (other.spec.id.clone(), other.scope.subject.clone())));
+            }
+        }
+    }
+    for (index, link) in links {
+        causes[index].explains.push(link);
+    }
+    // Stable: within each half the order by score stays.
+    let (consequences, mut first): (Vec<_>, Vec<_>) = causes.drain(..).zip(explained).partition(|(_, explained)| *explained);
+    first.extend(consequences);
+    let (mut contributing, mut first): (Vec<_>, Vec<_>) = first.into_iter().partition(|(cause, _)| cause.spec.contributing);
+    // What contributes is told once, of what it speaks of most.
+    let mut told = BTreeSet::new();
+    contributing.retain(|(cause, _)| told.insert(cause.spec.id.as_str()));
+    first.extend(contributing);
+    causes.extend(first.into_iter().map(|(cause, _)| cause).take(LISTED));
+}
+
+/// Whether something speaks for the one more than for the other: what is told by lines that mean the other rather explains nothing of it.
+fn more(one: &Weighed<'_>, other: &Weighed<'_>) -> bool {
+    let rather = |name: &str, weight: f64| other.speaking_for.iter().any(|(more, _, fact)| fact.name == name && *more >= weight);
+    one.speaking_for.iter().any(|(weight, _, fact)| !rather(&fact.name, *weight))
+}
