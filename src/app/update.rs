@@ -2,7 +2,7 @@
 
 use super::{Effect, Event, Msg, State, act::act, plan, sources, told, tries};
 use crate::{
-    diagnose::assess,
+    diagnose::{assess, edited_since_load},
     model::{Gateway, Observation, ProbePlan, Stage},
 };
 
@@ -72,7 +72,8 @@ fn adapt(state: &mut State) -> Vec<Effect> {
     if seen(Stage::Gateways) && seen(Stage::Listeners) && logs {
         let mut plan = plan::plan(&state.scene, &state.options, &catalog);
         plan::keep_patience(&mut plan, &state.plan);
-        state.scene.probes.supersede(&plan.jobs);
+        let loaded = !state.scene.gateways.iter().any(|gateway| edited_since_load(gateway).is_some());
+        state.scene.probes.supersede(&plan.jobs, loaded);
         if plan.jobs != state.plan.jobs || plan.period_ms != state.plan.period_ms || state.plan.number == 0 {
             // All is served again: what is asked for seldom must not show the outage for half a minute more.
             let calm = state.plan.number > 0 && plan.period_ms > state.plan.period_ms;

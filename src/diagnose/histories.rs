@@ -114,10 +114,10 @@ impl Histories {
 
     /// Lets go of what was found in a way in which nothing is tried any more, once the present way has told something: of a server,
     /// as one of a large pool is now asked for a page, now only connected to, and now seldom; and of servers that no request reaches any
-    /// more.
-    pub fn supersede(&mut self, planned: &[ProbeJob]) {
-        let over = self.servers_over(planned).into_iter().chain(self.left_over(planned));
-        let over = over.collect::<HashSet<usize>>();
+    /// more. `loaded`: what is planned is what runs; until then requests go where they went before the edit.
+    pub fn supersede(&mut self, planned: &[ProbeJob], loaded: bool) {
+        let left = if loaded { self.left_over(planned) } else { Vec::new() };
+        let over: HashSet<usize> = self.servers_over(planned).into_iter().chain(left).collect();
         if !over.is_empty() {
             let mut place = 0..;
             self.all.retain(|_| place.next().is_none_or(|place| !over.contains(&place)));
@@ -289,12 +289,12 @@ mod tests {
         let other = report("upstream", "10.0.0.2:80", &[], Outcome::Refused);
         known.take(at(1), bare.clone());
         known.take(at(1), other);
-        known.supersede(std::slice::from_ref(&asked.job));
+        known.supersede(std::slice::from_ref(&asked.job), true);
         assert_eq!(known.len(), 2, "nothing is known of it in the new way yet");
         known.take(at(2), asked.clone());
-        known.supersede(&[asked.job.clone(), bare.job]);
+        known.supersede(&[asked.job.clone(), bare.job], true);
         assert_eq!(known.len(), 3, "both ways are planned");
-        known.supersede(std::slice::from_ref(&asked.job));
+        known.supersede(std::slice::from_ref(&asked.job), true);
         let left: Vec<&Outcome> = known.iter().map(|history| &history.last.outcome).collect();
         assert_eq!(left, [&Outcome::Refused, &Outcome::Status(200)], "that of the other server, and the new way");
     }
@@ -340,7 +340,9 @@ mod tests {
         assert_eq!(results, [2], "it failed, and is served");
         let through = |address: &str| known.through(&Subject(address.to_owned())).count();
         assert_eq!(["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"].map(through), [0, 1, 1]);
-        known.supersede(&[now.job]);
+        known.supersede(std::slice::from_ref(&now.job), false);
+        assert_eq!(known.of_kind("upstream").count(), 2, "what runs connects to it");
+        known.supersede(&[now.job], true);
         let left: Vec<&str> = known.of_kind("upstream").map(|history| history.last.job.subject.0.as_str()).collect();
         assert_eq!(left, ["10.0.0.2:80"], "nobody connects to the other any more");
     }

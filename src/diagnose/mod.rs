@@ -56,7 +56,7 @@ pub use change::{ConfigChange, changes, short as short_place};
 pub use changes::{Moment, MomentKind, moments};
 pub use config_watch::{ConfigWatch, Edit, Load, Standing};
 pub use configured::configured;
-pub use facts::{Candidates, FactBook, LOG_WINDOW_S, PROBES, family, names as fact_names, reuse_breaks, window};
+pub use facts::{Candidates, FactBook, LOG_WINDOW_S, PROBES, edited_since_load, family, names as fact_names, reuse_breaks, window};
 pub use failing::{Failing, failing};
 pub use findings::ids as finding_ids;
 pub use flips::{Flip, Flips};

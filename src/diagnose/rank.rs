@@ -19,7 +19,7 @@ use std::{
 use order::order;
 
 use super::{
-    FactBook, Scene,
+    FactBook, LogGroup, Scene,
     facts::Bearing,
     nested::Map,
     quiet::{of_symptoms, symptomless},
@@ -27,10 +27,10 @@ use super::{
     scope::{Scope, scopes},
     symptom::{self, FOLLOWS, SUSPECTED},
     upstream::{failed_at, unasked},
-    wording::{Adviser, fields, fill, looking},
+    wording::{Adviser, fields, fill, for_advice, looking},
 };
 use crate::{
-    catalog::{About, Catalog, CauseSpec, EvidenceSpec, Rank, Signature},
+    catalog::{About, Catalog, CauseSpec, EvidenceSpec, Presence, Rank, Signature},
     model::{Cause, Confidence, Evidence, Fact, RuledOut, Subject},
 };
 
@@ -64,7 +64,11 @@ pub fn rank(
         scopes(scene, book, about).into_iter().map(|scope| (scope.fails(scene, symptom, &failed), scope)).collect::<Vec<_>>()
     });
     let standalone = standalone(catalog, book);
-    let mut weigh_all = |speaks: Speaks| {
+    // An excerpt is of one incident: its last lines may be of an hour later, or of a clock in another zone. Where requests were served
+    // since, it is over.
+    let newest = if scene.excerpt() { book.lines(catalog).map(|(fact, _)| fact.at.wall_s()).max() } else { None };
+    let newest = newest.filter(|newest| !served_since(scene, *newest));
+    let mut weigh_all = |speaks: Speaks, newest: Option<i64>| {
         let mut causes: Vec<Weighed<'_>> = Vec::new();
         for (fails, scope) in found.iter().flatten() {
             let subjects = scope.subjects();
@@ -81,21 +85,21 @@ pub fn rank(
                 if let Some(fact) = spec.excluded_by.iter().find_map(|name| bearing.find(name)) {
                     let out = || RuledOut { id: spec.id.clone(), because: fact.text.clone() };
                     ruled_out.entry(spec.id.clone()).or_insert_with(out);
-                } else if let Some(cause) = weigh(scene, spec, scope, book, &bearing, symptom, speaks) {
+                } else if let Some(cause) = weigh(scene, spec, scope, book, &bearing, symptom, (speaks, newest)) {
                     causes.push(cause);
                 }
             }
         }
         causes
     };
-    let mut causes = weigh_all(Speaks::ForCauses);
+    let mut causes = weigh_all(Speaks::ForCauses, newest);
     let mut suspected = false;
     if scene.excerpt() {
         let doubtful = symptomless(scene, catalog);
         causes.retain(|cause| !of_symptoms(&cause.speaking_for, scene, catalog, &doubtful));
         if causes.is_empty() {
             suspected = true;
-            causes = weigh_all(Speaks::ForSuspects);
+            causes = weigh_all(Speaks::ForSuspects, None);
         }
     }
     let mut behind = unasked(scene);
@@ -163,14 +167,26 @@ fn standalone<'a>(catalog: &'a Catalog, book: &FactBook) -> Vec<(About, Deciding
         .collect()
 }
 
-/// How much a fact counts now: a live look counts whole, a log line the less the older it is.
-fn freshness(scene: &Scene, fact: &Fact) -> f64 {
+/// Whether an excerpt tells of a request that was served later than this.
+fn served_since(scene: &Scene, second: i64) -> bool {
+    let served = |group: &&LogGroup| matches!(group.meaning.status, Some(200..=399));
+    scene.logs.values().filter(served).any(|group| group.last_second().is_some_and(|last| last > second))
+}
+
+/// Whether a line tells of a state that lasts, and not of one request: that nobody listens, or what is broken.
+fn lasts(signature: &Signature) -> bool {
+    signature.rank == Rank::Root || signature.presence == Some(Presence::Absent)
+}
+
+/// How much a fact counts now: a live look counts whole, a log line the less the older it is. `newest`: the second of the newest line
+/// of an excerpt that tells of a failure.
+fn freshness(scene: &Scene, fact: &Fact, newest: Option<i64>) -> f64 {
     if fact.now {
         return 1.0;
     }
-    match scene.now.wall_s() - fact.at.wall_s() {
+    match newest.unwrap_or_else(|| scene.now.wall_s()) - fact.at.wall_s() {
         ..=60 => 1.0,
-        61..=300 => 0.7,
+        age if age <= 300 || newest.is_some() => 0.7,
         _ => 0.4,
     }
 }
@@ -226,7 +242,7 @@ fn weigh<'a>(
     book: &FactBook,
     bearing: &Bearing<'a>,
     symptom: &symptom::View,
-    speaks: Speaks,
+    (speaks, newest): (Speaks, Option<i64>),
 ) -> Option<Weighed<'a>> {
     let implied = implied_by_signatures(spec, bearing, speaks);
     // What a line means first of all is as good as what the cause lists.
@@ -241,7 +257,9 @@ fn weigh<'a>(
     let hold = |spec: Cow<'a, EvidenceSpec>| {
         let others = |fact: &&Fact| of_another_client(scene, scope, fact, spec.reason.as_deref());
         let fact = bearing.find(&spec.fact).filter(|fact| !others(fact))?;
-        Some((spec.weight * freshness(scene, fact) * relevance(scene, scope, fact, symptom, book), spec, fact))
+        let lasting =
+            newest.filter(|_| bearing.logged.iter().any(|(known, signature)| known.name == fact.name && lasts(signature)));
+        Some((spec.weight * freshness(scene, fact, lasting) * relevance(scene, scope, fact, symptom, book), spec, fact))
     };
     let strongest_first = |mut held: Vec<Held<'a>>| {
         held.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -284,7 +302,11 @@ impl Weighed<'_> {
     /// In words.
     fn told(self, scene: &Scene, symptom: &symptom::View) -> Cause {
         let Self { spec, scope, confidence, score, speaking_for, against, unknown, explains } = self;
-        let fields = fields(scene, scope, &speaking_for, symptom);
+        let mut fields = fields(scene, scope, &speaking_for, symptom);
+        let summary = spec.summary.iter().find_map(|text| fill(text, &fields)).unwrap_or_else(|| spec.title.clone());
+        if scene.excerpt() {
+            for_advice(scene, &mut fields);
+        }
         let evidence = |list: &[Held<'_>]| {
             list.iter()
                 .map(|(weight, _, fact)| Evidence {
@@ -302,7 +324,7 @@ impl Weighed<'_> {
             confidence,
             score,
             subject: scope.subject.clone(),
-            summary: spec.summary.iter().find_map(|text| fill(text, &fields)).unwrap_or_else(|| spec.title.clone()),
+            summary,
             evidence_for: evidence(&speaking_for),
             against: evidence(&against),
             unknown,

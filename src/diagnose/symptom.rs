@@ -7,7 +7,11 @@ use super::{
     ongoing::ongoing,
     since::{Since, since},
 };
-use crate::model::{ANSWERS, Cause, Confidence, Outcome, ProbeReport, RunState, Share, Stage, Symptom, Verdict, clock_of, text};
+use crate::model::{
+    ANSWERS, Cause, Confidence, Outcome, ProbeReport, RunState, Share, Stage, Symptom, Verdict, clock_of,
+    logline::{Level, Writer},
+    text,
+};
 
 /// A share of failing requests from here on is steady.
 const STEADY: f64 = 0.9;
@@ -214,7 +218,7 @@ pub fn verdict(scene: &Scene, symptom: &View, causes: &[Cause], symptoms: bool) 
         return match causes.first() {
             Some(cause) if cause.evidence_for.iter().all(|evidence| evidence.weight <= SUSPECTED) => Verdict::Unknown,
             Some(_) => Verdict::Critical,
-            None if scene.logs.is_empty() || symptoms => Verdict::Unknown,
+            None if scene.logs.is_empty() || symptoms || unexplained(scene) => Verdict::Unknown,
             None => Verdict::Ok,
         };
     }
@@ -229,6 +233,16 @@ pub fn verdict(scene: &Scene, symptom: &View, causes: &[Cause], symptoms: bool) 
         None if running && scene.done.contains(&Stage::Listeners) && nothing_to_try(scene) => Verdict::Ok,
         None => Verdict::Unknown,
     }
+}
+
+/// Whether a gateway tells of errors that nothing here knows, and that are no daily bread: of an upstream, or such as it hardly goes on with.
+fn unexplained(scene: &Scene) -> bool {
+    let loud = |group: &LogGroup| {
+        let at_an_upstream = group.meaning.upstream.is_some() && group.level() >= Some(Level::Error);
+        group.meaning.status.is_none() && (at_an_upstream || group.level() >= Some(Level::Alert))
+    };
+    let unknown = |group: &&LogGroup| group.meaning.signature.is_none() && group.meaning.dialect.writer() == Writer::Gateway;
+    scene.logs.values().filter(unknown).any(loud)
 }
 
 /// Whether the configuration of no gateway passes anything on.
@@ -268,8 +282,12 @@ pub(super) const FOLLOWS: &str = "these lines tell what follows from a fault, an
 /// Why nothing could be told.
 fn unknown(scene: &Scene) -> String {
     if scene.excerpt() {
-        let empty = scene.logs.is_empty();
-        return if empty { "there is no line to read" } else { FOLLOWS }.to_owned();
+        return match scene.logs.is_empty() {
+            true => "there is no line to read",
+            false if unexplained(scene) => "it has errors of a gateway that none of the known causes explains",
+            false => FOLLOWS,
+        }
+        .to_owned();
     }
     if !scene.done.contains(&Stage::Gateways) {
         return "looking for a gateway".to_owned();

@@ -1,11 +1,11 @@
 //! Sentences and commands of the catalogue, filled in with what is known of an incident.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Scene, rank::Held, relation::STRANGER, scope::Scope, symptom};
+use super::{LogGroup, Scene, rank::Held, relation::STRANGER, scope::Scope, symptom};
 use crate::{
     catalog::{AdviceSpec, is_field, runs},
-    model::{Address, Advice, Command, Gateway, Outcome, ProcessInfo, Protocol, RunState},
+    model::{Address, Advice, Command, Gateway, Outcome, ProcessInfo, Protocol, RunState, logline::Dialect},
 };
 
 /// Values for sentences and commands: those of the evidence, strongest first, and those of the place.
@@ -86,6 +86,20 @@ pub fn fields(scene: &Scene, scope: &Scope<'_>, evidence: &[Held<'_>], symptom: 
     fields
 }
 
+/// What advice on an excerpt takes for what only a configuration would tell.
+pub fn for_advice(scene: &Scene, fields: &mut BTreeMap<String, String>) {
+    fields.entry("place".to_owned()).or_insert_with(|| "its place in the gateway's configuration".to_owned());
+    // nginx's error log has the protocol with the upstream: `upstream: "fastcgi://..."`.
+    let scheme = |group: &LogGroup| {
+        let (_, url) = group.first.split_once(", upstream: \"")?;
+        Some(url.split_once("://")?.0.trim_end_matches('s').replace("http", "proxy"))
+    };
+    let module = scene.logs.values().filter(|group| group.meaning.dialect == Dialect::NginxError).find_map(scheme);
+    if let Some(module) = module.filter(|module| matches!(module.as_str(), "proxy" | "fastcgi" | "uwsgi" | "scgi" | "grpc")) {
+        fields.entry("module".to_owned()).or_insert(module);
+    }
+}
+
 /// The word that stands before nginx's directives for this protocol: `fastcgi_read_timeout`.
 pub fn nginx_module(protocol: Protocol) -> &'static str {
     match protocol {
@@ -106,6 +120,8 @@ pub struct Adviser<'a> {
     kinds: Vec<&'a str>,
     /// Who listens there.
     owner: Option<&'a ProcessInfo>,
+    /// Whose lines an excerpt has: `nginx error log`.
+    written: BTreeSet<&'static str>,
 }
 
 impl<'a> Adviser<'a> {
@@ -115,7 +131,9 @@ impl<'a> Adviser<'a> {
         let kinds = scene.apps.iter().filter(|app| app.serves.contains(upstream)).map(|app| app.kind.as_str()).collect();
         let address: Option<Address> = upstream.0.parse().ok();
         let owner = address.and_then(|address| scene.listeners.as_ref()?.taking(&address)?.owner.as_ref());
-        Self { fields, gateway: scope.gateway, kinds, owner }
+        let logs = scene.logs.values().filter(|_| scene.excerpt());
+        let written = logs.map(|group| group.meaning.dialect.title()).collect();
+        Self { fields, gateway: scope.gateway, kinds, owner, written }
     }
 
     /// All of a list that is known whole.
@@ -129,6 +147,7 @@ impl<'a> Adviser<'a> {
         self.gateway.is_some_and(|gateway| gateway.kind == name)
             || self.kinds.iter().any(|kind| kind.split(' ').next() == Some(name))
             || self.owner.is_some_and(|owner| runs(name, owner))
+            || self.written.iter().any(|title| title.split(' ').next() == Some(name))
     }
 }
 

@@ -18,10 +18,14 @@ use crate::model::{
     logline::{self, Dialect, Writer},
 };
 
+mod locale;
+mod markup;
 mod status;
 mod wrap;
 mod zone;
 
+use locale::in_english;
+use markup::unmarked;
 use wrap::{Mender, continues, join, plain_quotes, uncoloured, unquoted};
 
 /// Bytes of the beginning from which it is told whether a terminal cut the lines: more than anybody pastes.
@@ -113,10 +117,11 @@ impl Paste {
                 };
                 self.reader.mender = Mender::of(&text);
                 self.reader.cut = self.reader.mender.mends();
+                self.reader.now = zone::latest(&text, self.reader.now);
                 if let Some(zone) = zone::zone_of(&text, self.reader.now) {
-                    self.reader.nginx = batcher(Dialect::NginxError, None, &zone, self.reader.now);
                     self.reader.zone = zone;
                 }
+                self.reader.nginx = batcher(Dialect::NginxError, None, &self.reader.zone, self.reader.now);
             }
             self.take(&head);
         }
@@ -170,7 +175,9 @@ impl Sink for Reader {
         let coloured = self.colours == Colours::Somewhere || memchr::memchr(0x1b, line).is_some();
         let uncoloured = if coloured { uncoloured(line) } else { Cow::Borrowed(line) };
         let plain = plain_quotes(unquoted(&uncoloured));
-        let line = plain.as_ref();
+        let unmarked = unmarked(&plain);
+        let english = in_english(&unmarked);
+        let line = english.as_ref();
         if !self.cut {
             return self.logical(line, length);
         }

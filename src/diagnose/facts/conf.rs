@@ -1,7 +1,10 @@
 //! Facts about what is on disk against what runs: `conf:...`. A file that is younger than the load proves nothing, for a touch
 //! does that too; that the gateway connects where no file sends it any more does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::{FactBook, probes};
 use crate::{
@@ -34,6 +37,15 @@ pub fn names(_: &Catalog) -> Vec<String> {
     .into()
 }
 
+/// The youngest configuration file of a gateway that was changed after it was loaded, and when (seconds since the Unix epoch). `None`:
+/// there is none, or it is not known when it was loaded.
+pub fn edited_since_load(gateway: &Gateway) -> Option<(&Path, i64)> {
+    let RunState::Running { workers_since: Some(loaded), .. } = gateway.state else { return None };
+    let youngest = gateway.files.iter().filter_map(|(path, modified)| Some(((*modified)?, path))).max();
+    let (edited, file) = youngest.filter(|(edited, _)| *edited > loaded + START_S)?;
+    Some((file, edited))
+}
+
 /// The facts.
 pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
     for gateway in &scene.gateways {
@@ -50,13 +62,14 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
         let mut add = |name: &str, text: String, source: String, fields: BTreeMap<String, String>| {
             book.add(Fact { name: name.to_owned(), subject: subject.clone(), now: true, at: scene.now, text, source, fields });
         };
-        let youngest = gateway.files.iter().filter_map(|(path, modified)| Some(((*modified)?, path))).max();
-        let Some((edited, file)) = youngest else { continue };
-        if edited <= loaded + START_S {
+        if !gateway.files.iter().any(|(_, modified)| modified.is_some()) {
+            continue;
+        }
+        let Some((file, edited)) = edited_since_load(gateway) else {
             let text = format!("no configuration file is younger than the workers, which started at {}Z", clock_of(loaded));
             add("conf:loaded-since-edit", text, "times of files and processes".to_owned(), BTreeMap::new());
             continue;
-        }
+        };
         let mut fields = BTreeMap::from([
             ("file".to_owned(), file.display().to_string()),
             ("edited".to_owned(), format!("{}Z", clock_of(edited))),

@@ -69,7 +69,9 @@ pub(super) fn told(what: &str, lines: u64, age_s: i64) -> String {
 
 /// The upstreams that the lines are about: the one that they name; those that write this log; or the log itself.
 pub(super) fn upstreams_of(scene: &Scene, group: &LogGroup) -> Vec<Subject> {
-    match (upstream_of(scene, group), &group.meaning.upstream) {
+    // What the line itself is about: the name that does not resolve, or where its program listens.
+    let named = || ["name", "socket"].into_iter().find_map(|field| group.meaning.fields.get(field));
+    match (upstream_of(scene, group), group.meaning.upstream.as_ref().or_else(named)) {
         (Some(address), _) => vec![Subject(address.to_string())],
         // Of an excerpt no configuration is known that would tell the address of `backend/server`.
         (None, Some(name)) if scene.excerpt() => vec![Subject(name.clone())],

@@ -39,6 +39,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
 
+pub use conf::edited_since_load;
 pub use keepalive::{reuse_breaks, span};
 pub use listen::Candidates;
 pub use logs::LOG_WINDOW_S;

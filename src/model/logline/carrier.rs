@@ -134,9 +134,12 @@ fn syslog_rfc5424(outer: Carried<'_>) -> Option<Carried<'_>> {
 }
 
 /// `2026-11-20T23:36:34.123456789Z stderr F text`: files of containers by CRI (kubelet, pkg/kubelet/kuberuntime/logs);
-/// `docker logs -t` has the stamp alone, behind which any line may stand.
+/// `docker logs -t` has the stamp alone, behind which any line may stand, and so has what consoles of clouds let one copy, with a tab.
 fn container_runtime(outer: Carried<'_>) -> Option<Carried<'_>> {
     let (time, rest) = TimeShape::Rfc3339.leading(outer.text)?;
+    if let Some(text) = rest.strip_prefix('\t').filter(|text| LineTime::leading(text).is_some()) {
+        return Some(Carried { text, time: Some(time), ..outer });
+    }
     if !time.text.ends_with('Z') || !time.text.contains('.') {
         return None;
     }
@@ -154,11 +157,11 @@ fn kubectl(outer: Carried<'_>) -> Option<Carried<'_>> {
     (name.len() <= NAME_BYTES).then_some(Carried { text, program: Some(container), ..outer })
 }
 
-/// `web-1  | text`: docker compose.
+/// `web-1  | text`: docker compose. `web.1.x7k@node-3    | text`: `docker service logs`.
 fn compose(outer: Carried<'_>) -> Option<Carried<'_>> {
     let (name, text) = outer.text.split_once("| ").or_else(|| outer.text.strip_suffix('|').map(|name| (name, "")))?;
     let name = name.strip_suffix(' ')?.trim_end_matches(' ');
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
     // `0|web  | text`: pm2 puts the number of the process before its name.
     let number = name.bytes().take_while(u8::is_ascii_digit).count();
     if let Some(of_pm2) = name[number..].strip_prefix('|').filter(|of_pm2| number > 0 && of_pm2.chars().all(fits)) {
@@ -221,6 +224,8 @@ mod tests {
             ("<165>1 2026-11-20T23:36:34.003Z h app 811 - [a b=\"c\"] x", "x", Some("app"), Some(811)),
             ("web-1  | x", "x", Some("web-1"), None),
             ("0|web    | x", "x", Some("web"), None),
+            ("web.1.x7k2p@node-3    | x", "x", Some("web.1.x7k2p@node-3"), None),
+            ("2026-11-20T23:36:34.123-07:00\tFri Nov 20 23:36:34 2026 - x", "Fri Nov 20 23:36:34 2026 - x", None, None),
             ("[pod/gw-7c9/nginx] 2026-11-20T23:36:34.123Z stderr F x", "x", Some("nginx"), None),
             ("/var/log/nginx/error.log:12:x", "x", None, None),
             ("error.log:x", "x", None, None),

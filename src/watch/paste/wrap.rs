@@ -168,7 +168,10 @@ pub(super) fn join(line: &mut String, next: &str) {
     let blank_lost = !line.ends_with(' ') && !next.starts_with(' ') && {
         let end = line.rsplit(' ').next().unwrap_or_default();
         // A break within a quoted value or a word that goes on with punctuation was no blank.
-        end.ends_with([',', ':', ')'])
+        // `[client 192.0.2.1]`, `[pid 7]`.
+        let named = end.strip_prefix('[').is_some_and(|name| matches!(name, "client" | "pid" | "remote"));
+        named
+            || end.ends_with([',', ':', ')'])
             || end.chars().all(char::is_alphabetic) && next.starts_with(|c: char| c.is_ascii_lowercase() || c == '(')
     };
     if blank_lost {

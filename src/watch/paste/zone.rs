@@ -7,10 +7,12 @@
 
 use jiff::tz::{Offset, TimeZone};
 
-use crate::model::logline;
+use crate::model::logline::{self, TimeShape};
 
 /// Lines of the beginning that are looked at.
 const LINES: usize = 4000;
+/// Lines among which one with a year is looked for.
+const DATED_LINES: usize = 400;
 /// Seconds that the ends may lie apart.
 const APART_S: i64 = 60;
 /// The zones that are no whole hours from UTC, and in which many live: India, and the middle of Australia.
@@ -20,6 +22,20 @@ const ZONES_S: std::ops::RangeInclusive<i64> = -43_200..=50_400;
 
 /// First and last second.
 type Span = (i64, i64);
+
+/// The latest second at which the stamps without a year can be: they are of the year of those that have one. `now`: where none tells.
+pub(super) fn latest(head: &str, now: i64) -> i64 {
+    let yearless = |shape: TimeShape| matches!(shape, TimeShape::Syslog | TimeShape::Klog);
+    let (mut newest, mut needed) = (None, false);
+    for time in head.lines().take(DATED_LINES).filter_map(|line| logline::read(line).time) {
+        if yearless(time.shape) {
+            needed = true;
+        } else {
+            newest = newest.max(time.second(&TimeZone::UTC, now));
+        }
+    }
+    newest.filter(|newest| needed && *newest < now).unwrap_or(now)
+}
 
 /// The zone of the stamps without one. `None`: nothing tells.
 pub(super) fn zone_of(head: &str, now: i64) -> Option<TimeZone> {
