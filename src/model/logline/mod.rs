@@ -50,6 +50,7 @@ mod traefik;
 mod uvicorn;
 mod uwsgi;
 mod varnish;
+mod workhorse;
 
 use std::ops::Range;
 
@@ -89,6 +90,7 @@ const READERS: &[Reader] = &[
     envoy::read,
     cloud::read,
     iis::read,
+    workhorse::read,
     go_proxy::read,
     gunicorn::read,
     php_fpm::read,
