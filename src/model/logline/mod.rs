@@ -14,6 +14,7 @@ mod caddy;
 mod carrier;
 mod cloud;
 mod common_access;
+mod dotnet;
 mod entry;
 mod envelope;
 mod envoy;
@@ -90,6 +91,7 @@ const READERS: &[Reader] = &[
     envoy::read,
     cloud::read,
     iis::read,
+    dotnet::read,
     workhorse::read,
     go_proxy::read,
     gunicorn::read,
