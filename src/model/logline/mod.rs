@@ -23,6 +23,7 @@ mod go_error;
 mod go_proxy;
 mod gunicorn;
 mod haproxy;
+mod heroku;
 mod host;
 mod iis;
 mod java;
@@ -90,6 +91,7 @@ const READERS: &[Reader] = &[
     traefik::read,
     envoy::read,
     cloud::read,
+    heroku::read,
     iis::read,
     dotnet::read,
     workhorse::read,
