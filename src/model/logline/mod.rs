@@ -23,6 +23,7 @@ mod go_error;
 mod go_proxy;
 mod gunicorn;
 mod haproxy;
+mod haproxy_stat;
 mod heroku;
 mod host;
 mod iis;
@@ -63,7 +64,6 @@ pub use envelope::enveloped;
 pub use haproxy::client_of as haproxy_client;
 pub use journal::{JournalEntry, JournalExport, journal_json};
 pub use key::{LineKey, read_key};
-pub use kubectl::is_listed;
 pub use nginx_access::{ATTEMPTS, AccessCut, AccessCutter, AccessFormat, AccessLine, AccessTime, COMBINED};
 pub use nginx_error::NginxErrorLine;
 pub use time::{LineTime, TimeShape, local};
@@ -76,6 +76,7 @@ const READERS: &[Reader] = &[
     nginx_error::read,
     apache_error::read,
     haproxy::read,
+    haproxy_stat::read,
     lighttpd::read,
     squid::read,
     varnish::read,
@@ -149,6 +150,11 @@ pub fn within(line: &str) -> Option<Range<usize>> {
         *at > 0 && (c.is_ascii_digit() || "[{<".contains(*c)) && !before.is_some_and(|before| before.is_ascii_alphanumeric())
     });
     starts.find_map(|(at, _)| known(&carried(&line[at..])).map(|_| at..line.len()))
+}
+
+/// Whether a line is one of a listing, which no other goes on with.
+pub fn is_listed(line: &str) -> bool {
+    kubectl::is_listed(line) || haproxy_stat::is_listed(line)
 }
 
 /// What each reader makes of a line, also those that come behind the one that knows it: so that a test reaches all of them with any.
