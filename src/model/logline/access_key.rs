@@ -28,6 +28,7 @@ const PROGRAMS: &[(&str, Dialect)] = &[
     ("cloudfront", Dialect::Cloud),
     ("gcp", Dialect::Cloud),
     ("cloudflare", Dialect::Cloud),
+    ("heroku", Dialect::Cloud),
     ("iis", Dialect::Iis),
     ("httpsys", Dialect::Iis),
 ];

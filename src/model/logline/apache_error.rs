@@ -22,7 +22,7 @@ const OWN: [&str; 6] = [
     "httpd: Could not open configuration file ",
 ];
 /// How 2.2 worded, without a number, what has one since 2.4 (modules/proxy and server/mpm of both).
-const OF_2_2: [(&str, &str); 15] = [
+const OF_2_2: [(&str, &str); 23] = [
     ("server reached MaxClients setting", "AH00484: "),
     ("server reached MaxRequestWorkers setting", "AH00484: "),
     ("proxy: error reading status line from remote server ", "AH01102: "),
@@ -37,19 +37,30 @@ const OF_2_2: [(&str, &str); 15] = [
     ("proxy: HTTP: attempt to connect to ", "AH00957: "),
     ("proxy: HTTPS: attempt to connect to ", "AH00957: "),
     ("proxy: AJP: attempt to connect to ", "AH00957: "),
+    ("proxy: FCGI: attempt to connect to ", "AH00957: "),
+    ("proxy: SCGI: attempt to connect to ", "AH00957: "),
+    ("proxy: FCGI: disabled connection for (", "AH00940: "),
+    ("proxy: FCGI: Failed to read FastCGI header", "AH01067: "),
+    ("proxy: FCGI: Error dispatching request to ", "AH01075: "),
+    ("proxy: read response failed from ", "AH00878: "),
+    ("ajp_read_header: ajp_ilink_receive failed", "AH00992: "),
+    ("ajp_ilink_receive() can't receive header", "AH01030: "),
     ("ap_proxy_connect_backend disabling worker for (", "AH00959: "),
 ];
+
+/// How 2.2 and 2.4 say that a script ended without an answer (server/util_script.c, `ap_scan_script_header_err_core_ex`).
+const SCRIPT_ENDED: [&str; 2] = ["Premature end of script headers", "End of script output before headers"];
 
 /// Reads a line of Apache's error log.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let text = carried.text.trim_end();
     let Some(head) = head(text) else {
         // On stderr, before the log is open: only what has a number is its own for sure.
-        let (_, rest) = system_error(text);
-        // Its level may be left: `[error] server reached ...`.
-        let rest = unheaded(rest).said;
-        let own = OWN.iter().any(|words| rest.starts_with(words));
-        return (numbered(rest).is_some() || renumbered(rest).is_some() || own).then(|| entry("", None, None, unheaded(text).said));
+        // Its level may be left: `[error] server reached ...`, `[error] (111)Connection refused: proxy: ...`.
+        let said = unheaded(text).said;
+        let (_, rest) = system_error(said);
+        let own = OWN.iter().any(|words| rest.starts_with(words)) || of_fcgid(rest);
+        return (numbered(rest).is_some() || renumbered(rest).is_some() || own).then(|| entry("", None, None, said));
     };
     Some(Entry { time: head.time, level: head.level, pid: head.pid, ..said(head.module, head.text) })
 }
@@ -129,13 +140,26 @@ fn numbered(text: &str) -> Option<&str> {
 /// The number of a message of 2.2, and its words without `proxy: `.
 fn renumbered(text: &str) -> Option<(&'static str, &str)> {
     let &(_, number) = OF_2_2.iter().find(|(words, _)| text.starts_with(words))?;
-    Some((number, text.strip_prefix("proxy: ").unwrap_or(text)))
+    let words = text.strip_prefix("proxy: ").unwrap_or(text);
+    // What has a number of mod_proxy_fcgi's own names the module no more.
+    let of_fcgi = words.strip_prefix("FCGI: ").filter(|_| matches!(number, "AH01067: " | "AH01075: "));
+    Some((number, of_fcgi.unwrap_or(words)))
+}
+
+/// What mod_fcgid says of the program that it started (modules/fcgid/fcgid_bridge.c): it has numbers of its own nowhere.
+fn of_fcgid(text: &str) -> bool {
+    text.starts_with("mod_fcgid: ")
 }
 
 fn said<'a>(module: &str, text: &'a str) -> Entry<'a> {
     let (error, rest) = system_error(text);
     // The client, or the other end of a connection of our own, where httpd knows one.
-    let peer = |name: &str| rest.strip_prefix('[').and_then(|rest| rest.strip_prefix(name)).and_then(|rest| rest.split_once("] "));
+    let peer = |name: &str| {
+        let (peer, message) = rest.strip_prefix('[')?.strip_prefix(name)?.split_once(']')?;
+        // Up to 2.2 the error of the system stood behind the client, and pastes lose the blank between them.
+        let message = message.strip_prefix(' ').or_else(|| Some(message).filter(|message| message.starts_with('(')))?;
+        Some((peer, message))
+    };
     match (peer("client "), peer("remote ")) {
         (Some((client, message)), _) => Entry { client: Some(client.into()), ..entry(module, error, Some(message), text) },
         (None, Some((remote, message))) => {
@@ -182,6 +206,10 @@ fn is_applications(module: &str, message: &str) -> bool {
 /// A message about a client's request up to where what was asked for, or a header of the answer, is quoted.
 fn before_request(message: &str) -> &str {
     const ENDS: [&str; 5] = [" returned by /", " Bad response header: ", " in request ", " (server ", " from "];
+    // The script is of the client's choosing (server/util_script.c): `Premature end of script headers: index.php`.
+    if let Some(end) = SCRIPT_ENDED.iter().find(|words| message.starts_with(**words)) {
+        return &message[..end.len()];
+    }
     // AH01097: `pass request body failed to 10.0.0.5:80 (app) from 203.0.113.9 ()`.
     let ends = ENDS.iter().filter(|words| **words != " from " || message.starts_with("AH01097"));
     let end = ends.filter_map(|words| message.find(words)).min().unwrap_or(message.len());

@@ -5,6 +5,7 @@
 //!   the answer where its `Server` stands beside Caddy's own or a `Via` tells of it (reverseproxy.go copies the upstream's
 //!   headers; an error of its own has `Server: Caddy` alone and no body).
 //! - `http.log.error*`, health checks, answers that broke off: the errors of Go, in the form of [`super::go_error`].
+//! - errors of version 1, `2026/11/20 23:36:34 [ERROR 502 /path] <error>` (caddyhttp/errors/errors.go): the same.
 //! - what its command line says when a configuration does not load: `cli: <error>`.
 //! - all else: `<logger>: <message>[: <error>]`.
 
@@ -39,7 +40,32 @@ const WITHOUT_LOGGER: &[&str] = &[
 
 /// Reads a line of Caddy's.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
-    console(carried.text).or_else(|| command_line(carried.text)).or_else(|| from_json(Object::of(carried.text)?))
+    console(carried.text)
+        .or_else(|| command_line(carried.text))
+        .or_else(|| version_1(carried.text))
+        .or_else(|| from_json(Object::of(carried.text)?))
+}
+
+/// `[ERROR 502 /path] dial tcp 10.0.0.5:8123: i/o timeout` behind the stamp of Go's log package or that of an access log, or none.
+/// Answers that no upstream failed at (404, a request that was too large) are told as they stand there.
+fn version_1(text: &str) -> Option<Entry<'_>> {
+    let stamped = TimeShape::Slashed.leading(text).or_else(|| TimeShape::Clf.leading(text));
+    let (time, rest) = match stamped {
+        Some((time, rest)) => (Some(time), rest.strip_prefix(' ')?),
+        None => (None, text),
+    };
+    let (status, rest) = rest.strip_prefix("[ERROR ")?.split_at_checked(3)?;
+    let status: u16 = status.parse().ok().filter(|status| (400..600).contains(status))?;
+    let (path, error) = rest.strip_prefix(' ').filter(|rest| rest.starts_with('/'))?.split_once("] ")?;
+    // In a page that wraps it a line may be padded.
+    let error = error.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    let entry = Entry { dialect: Dialect::Caddy, time, level: Some(Level::Error), request: Some(path.into()), ..Entry::default() };
+    if status < 500 {
+        return Some(Entry { message: format!("errors: {error}").into(), ..entry });
+    }
+    let (message, upstream) = go_error::message(Failed::Request, &error, Some(status));
+    let upstream = upstream.map(|named| named.into_owned().into());
+    Some(Entry { message: message.into(), upstream, ..entry })
 }
 
 /// `Error: adapting config using caddyfile: Caddyfile:4: unrecognized directive: x` (cmd/commandfuncs.go).
@@ -116,6 +142,13 @@ fn record<'a>(record: Record<'a, '_>) -> Option<Entry<'a>> {
     let status = object.and_then(|object| object.get("status")?.number()).and_then(|status| u16::try_from(status).ok());
     if logger.starts_with("http.log.access") {
         return Some(Entry { level: None, ..access(entry, object?, status) });
+    }
+    // An error that was printed as Go's own structure (`%#v`): what is in it is an address of memory.
+    let printed = message.split_once("HandlerError{Err:").filter(|(_, of)| of.starts_with("reverseproxy.DialError{"));
+    if let Some((_, of)) = printed {
+        let status = of.split_once("StatusCode:").and_then(|(_, rest)| rest.get(..3)?.parse::<u16>().ok());
+        let status = status.map(|status| format!(" (status {status})")).unwrap_or_default();
+        return Some(Entry { message: format!("request failed: dial error{status}").into(), ..with_request(entry, object) });
     }
     let error = member("error");
     let failed = |failed: Failed, error: &str, upstream: Option<std::borrow::Cow<'a, str>>| {
@@ -255,6 +288,43 @@ mod tests {
         ] {
             let entry = logline::read(line);
             assert_eq!((entry.dialect, &*entry.message, entry.upstream.as_deref()), (Dialect::Caddy, message, upstream));
+        }
+    }
+
+    #[test]
+    fn errors_of_version_1_and_printed_structures() {
+        for (line, message, upstream) in [
+            (
+                "2026/11/20 23:36:34 [ERROR 502 /cart] dial tcp 10.0.0.5:8123: i/o timeout",
+                "request failed: dial tcp 10.0.0.5:8123: i/o timeout (status 502)",
+                Some("10.0.0.5:8123"),
+            ),
+            (
+                "20/Nov/2026:23:36:34 -0500 [ERROR 502 /index.php] dial unix /run/php.sock: connect: no such file or directory",
+                "request failed: dial unix /run/php.sock: connect: no such file or directory (status 502)",
+                Some("unix:/run/php.sock"),
+            ),
+            (
+                "[ERROR 502 /] dial  failed: Lookup of  failed: lookup       : no such host",
+                "request failed: dial tcp: lookup : no such host (status 502)",
+                None,
+            ),
+            (
+                "2026/11/20 23:36:34 [ERROR 404 /x] open /srv/x: no such file or directory",
+                "errors: open /srv/x: no such file or directory",
+                None,
+            ),
+            (
+                r#"{"level":"warn","ts":1795217794.4,"logger":"http.handlers.cache","msg":"caddyhttp.HandlerError{Err:reverseproxy.DialError{error:(*net.OpError)(0xc000846870)}, StatusCode:502, ID:\"vaix\", Trace:\"reverseproxy.statusError (reverseproxy.go:1269)\"}"}"#,
+                "request failed: dial error (status 502)",
+                None,
+            ),
+        ] {
+            let entry = logline::read(line);
+            assert_eq!((entry.dialect, &*entry.message, entry.upstream.as_deref()), (Dialect::Caddy, message, upstream), "{line}");
+        }
+        for other in ["[ERROR 502] x", "[ERROR x /] y", "2026/11/20 23:36:34 [ERROR] x", "[ERROR 502 /x"] {
+            assert_ne!(logline::read(other).dialect, Dialect::Caddy, "{other}");
         }
     }
 

@@ -105,8 +105,9 @@ fn severity(word: &str) -> Option<Level> {
 
 fn split_pid(tag: &str) -> (&str, Option<u32>) {
     match tag.strip_suffix(']').and_then(|tag| tag.split_once('[')) {
-        Some((name, pid)) => (name, pid.parse().ok()),
-        None => (tag, None),
+        // What is no number is part of the name: `heroku[router]`, `app[web.1]`.
+        Some((name, pid)) if pid.bytes().all(|byte| byte.is_ascii_digit()) => (name, pid.parse().ok()),
+        Some(_) | None => (tag, None),
     }
 }
 
@@ -117,17 +118,26 @@ fn priority(text: &str) -> Option<(Option<Level>, &str)> {
     Some((Level::of_priority(number % 8), rest))
 }
 
-/// `<165>1 2026-11-20T23:36:34.003Z host app 811 ID47 - text` (RFC 5424).
+/// `<165>1 2026-11-20T23:36:34.003Z host app 811 ID47 - text` (RFC 5424), and the same without priority and version, as pages that show
+/// a log leave them out: there the process and the structured data must have the shape that they have.
 fn syslog_rfc5424(outer: Carried<'_>) -> Option<Carried<'_>> {
-    let (level, text) = priority(outer.text)?;
-    let (time, rest) = TimeShape::Rfc3339.leading(text.strip_prefix("1 ")?)?;
+    let head = priority(outer.text).and_then(|(level, text)| Some((level, text.strip_prefix("1 ")?)));
+    let (level, text) = head.unwrap_or((None, outer.text));
+    let (time, rest) = TimeShape::Rfc3339.leading(text)?;
     let mut words = rest.strip_prefix(' ')?.splitn(5, ' ');
     let (_host, program, pid, _id) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let data = words.next()?;
+    let process = pid.bytes().all(|byte| byte.is_ascii_digit());
+    let shaped = (process || pid == "-" && data.starts_with('[')) && (data.starts_with("- ") || data.starts_with('['));
+    if head.is_none() && !(shaped && program.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))) {
+        return None;
+    }
     let text = match data.strip_prefix('-') {
         Some(text) => text,
         // Structured data ends with the bracket that no backslash escapes (section 6.3).
-        None => data.split_once("] ").map(|(_, text)| text)?,
+        None if data.starts_with('[') => data.split_once("] ").map(|(_, text)| text)?,
+        // Heroku's drains leave it out (devcenter.heroku.com, "Log Drains").
+        None => data,
     };
     let text = text.strip_prefix(' ').unwrap_or(text).trim_start_matches('\u{feff}');
     Some(Carried { text, time: Some(time), level, program: Some(program).filter(|name| *name != "-"), pid: pid.parse().ok() })
@@ -222,6 +232,9 @@ mod tests {
             ("2026-11-20T23:36:34+0000 gw1 php-fpm8.2[7]: x", "x", Some("php-fpm8.2"), Some(7)),
             ("<165>1 2026-11-20T23:36:34.003Z h app 811 ID47 - x", "x", Some("app"), Some(811)),
             ("<165>1 2026-11-20T23:36:34.003Z h app 811 - [a b=\"c\"] x", "x", Some("app"), Some(811)),
+            ("2026-11-20T23:36:34+01:00 gw1 lighttpd 811 - [meta sequenceId=\"1\"] x", "x", Some("lighttpd"), Some(811)),
+            ("2026-11-20T23:36:34+01:00 gw1 app 811 ID47 - x", "x", Some("app"), Some(811)),
+            ("2026-11-20T23:36:34+00:00 heroku[router]: at=error", "at=error", Some("heroku[router]"), None),
             ("web-1  | x", "x", Some("web-1"), None),
             ("0|web    | x", "x", Some("web"), None),
             ("web.1.x7k2p@node-3    | x", "x", Some("web.1.x7k2p@node-3"), None),
@@ -250,6 +263,7 @@ mod tests {
             "2026/11/20 23:36:34 [error] 1#1: x",
             "Traceback (most recent call last):",
             "Error: connect ECONNREFUSED 127.0.0.1:5432",
+            "2026-11-20T23:36:34+01:00 ERROR web 12 of 40 - failed",
             "a | b",
             "10.0.0.1 - - [20/Nov/2026:23:36:34 +0000] \"GET / HTTP/1.1\" 502 1 \"-\" \"-\"",
             "",

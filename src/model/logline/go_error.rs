@@ -40,7 +40,11 @@ pub(super) fn message(failed: Failed, error: &str, status: Option<u16>) -> (Stri
             break;
         }
     }
-    let upstream = self::upstream(error).or(upstream);
+    let looked_up = looked_up(error);
+    let error = &*looked_up;
+    let upstream = self::upstream(error).map(|named| Cow::Owned(named.into_owned())).or(upstream);
+    let as_unix = of_windows(error);
+    let error = as_unix.as_deref().unwrap_or(error);
     match error.strip_prefix("malformed HTTP response ") {
         Some(bytes) => {
             let _ = write!(text, "malformed HTTP response ({})", kind_of_bytes(bytes));
@@ -53,14 +57,51 @@ pub(super) fn message(failed: Failed, error: &str, status: Option<u16>) -> (Stri
     (text, upstream)
 }
 
+/// How cloudflared begins what it says of the service behind its tunnel (proxy/proxy.go).
+pub(super) const OF_TUNNEL: &str =
+    "Unable to reach the origin service. The service may be down or it may not be responding to traffic from cloudflared: ";
+
 /// What stands before an error and says no more than that it is one.
 const WRAPPERS: &[&str] = &[
     "net/http: HTTP/1.x transport connection broken: ",
     "tls: failed to verify certificate: ",
     "HTTP request failed: ",
-    // cloudflared, connection/errors.go.
-    "Unable to reach the origin service. The service may be down or it may not be responding to traffic from cloudflared: ",
+    OF_TUNNEL,
 ];
+
+/// What Windows says (golang.org/x/sys/windows: `FormatMessage`), and what a Unix does: WSAECONNREFUSED, WSAETIMEDOUT, WSAEHOSTUNREACH,
+/// WSAENETUNREACH, WSAEACCES, WSAEADDRINUSE, WSAECONNRESET, WSAECONNABORTED.
+const OF_WINDOWS: [(&str, &str); 9] = [
+    ("connectex: No connection could be made because the target machine actively refused it", "connect: connection refused"),
+    ("connectex: A connection attempt failed because the connected party did not properly respond", "i/o timeout"),
+    ("connectex: A socket operation was attempted to an unreachable host", "connect: no route to host"),
+    ("connectex: A socket operation was attempted to an unreachable network", "connect: network is unreachable"),
+    (
+        "connectex: An attempt was made to access a socket in a way forbidden by its access permissions",
+        "connect: permission denied",
+    ),
+    ("connectex: Only one usage of each socket address", "connect: cannot assign requested address"),
+    ("wsarecv: An existing connection was forcibly closed by the remote host", "read: connection reset by peer"),
+    ("wsasend: An existing connection was forcibly closed by the remote host", "write: connection reset by peer"),
+    ("wsasend: An established connection was aborted by the software in your host machine", "write: broken pipe"),
+];
+
+/// The same error in the words of a Unix. `None`: it is in them.
+fn of_windows(error: &str) -> Option<String> {
+    let at = error.find(": connectex: ").or_else(|| error.find(": wsa"))?;
+    let (before, said) = (&error[..at], &error[at + 2..]);
+    let (_, unix) = OF_WINDOWS.iter().find(|(windows, _)| said.starts_with(windows))?;
+    Some(format!("{before}: {unix}"))
+}
+
+/// `dial app failed: Lookup of app failed: lookup app: no such host`, as the plugin forwardproxy of Caddy words it, in Go's own words.
+fn looked_up(error: &str) -> Cow<'_, str> {
+    let lookup = error.strip_prefix("dial ").and_then(|rest| rest.split_once("failed: Lookup of ")).and_then(|(_, rest)| {
+        let (_, error) = rest.split_once("failed: lookup ")?;
+        Some(format!("dial tcp: lookup {error}"))
+    });
+    lookup.map_or(error.into(), Into::into)
+}
 
 /// The address and the error of `Get "http://127.0.0.1:9099/": dial tcp ...`.
 fn of_url(error: &str) -> Option<(&str, &str)> {
@@ -157,6 +198,22 @@ mod tests {
                 Some("10.0.0.5:80"),
             ),
             ("Get \"https://app/health\": EOF", Some("EOF"), Some("app:443")),
+            (
+                "dial tcp [::1]:8081: connectex: No connection could be made because the target machine actively refused it.",
+                Some("dial tcp [::1]:8081: connect: connection refused"),
+                Some("[::1]:8081"),
+            ),
+            (
+                "read tcp 10.0.0.1:55722->10.0.0.5:80: wsarecv: An existing connection was forcibly closed by the remote host.",
+                Some("read tcp 10.0.0.5:80: read: connection reset by peer"),
+                Some("10.0.0.5:80"),
+            ),
+            (
+                "dial app1.internal failed: Lookup of app1.internal failed: lookup app1.internal: no such host",
+                Some("dial tcp: lookup app1.internal: no such host"),
+                Some("app1.internal"),
+            ),
+            ("dial http:: unknown network http", None, None),
             ("EOF", None, None),
             ("net/http: HTTP/1.x transport connection broken: http: x", Some("http: x"), None),
             ("malformed HTTP response \"\\x15\\x03\\x01\\x00\"", Some("malformed HTTP response (a TLS alert)"), None),

@@ -17,10 +17,13 @@ use super::{Carried, Dialect, Entry, Level, TimeShape, request_line};
 /// server again (up to 1,000 ms, `back_handle_st_cer` in src/backend.c).
 const AT_ONCE_MS: i64 = 100;
 
+/// Brackets of a line within which its time is looked for.
+const REDACTED_BRACKETS: usize = 3;
+
 /// Reads a line of HAProxy.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let text = carried.text.trim_end();
-    connection(text).or_else(|| on_stderr(text)).or_else(|| headless(text)).or_else(|| {
+    connection(text).or_else(|| redacted(text)).or_else(|| on_stderr(text)).or_else(|| headless(text)).or_else(|| {
         // By syslog, a notice has no shape of its own.
         carried.program.is_some_and(is_haproxy).then(|| notice(text))
     })
@@ -46,6 +49,23 @@ fn connection(text: &str) -> Option<Entry<'_>> {
         listener.contains('/').then(|| Entry { message: format!("{frontend} {rest}").into(), ..Entry::default() })
     })?;
     Some(Entry { dialect: Dialect::Haproxy, time: Some(time), client: Some(client.into()), ..entry })
+}
+
+/// A request's line without process and client, as who removes them pastes it: `haproxy [20/Nov/2026:23:36:34.395] web~ shop 0/0/...`.
+fn redacted(text: &str) -> Option<Entry<'_>> {
+    let stamp = text.match_indices('[').take(REDACTED_BRACKETS).find_map(|(at, _)| TimeShape::Clf.leading(&text[at + 1..]));
+    let (time, rest) = stamp?;
+    let (frontend, rest) = rest.strip_prefix("] ")?.split_once(' ')?;
+    let entry = request(frontend, rest).or_else(|| {
+        // The server's name is gone, too.
+        let (backend, figures) = rest.split_once(' ')?;
+        let entry = (!backend.contains('/')).then(|| figures_of(frontend, backend, "", figures)).flatten()?;
+        Some(entry).filter(|entry| entry.status.is_some())
+    });
+    // One that was cut, too, has its time and its program.
+    let of_haproxy = || text.split('[').next().is_some_and(|before| before.split(' ').any(is_haproxy));
+    let entry = entry.or_else(|| of_haproxy().then(|| Entry { message: rest.into(), ..Entry::default() }))?;
+    Some(Entry { dialect: Dialect::Haproxy, time: Some(time), ..entry })
 }
 
 /// The client of a line of a request or connection, whatever carried it. HAProxy writes IPv6 addresses without brackets.
@@ -79,8 +99,14 @@ pub(super) fn cut_request(text: &str) -> Option<Entry<'_>> {
 /// `backend/server 0/0/-1/-1/1001 503 217 - - SC-- 1/1/0/0/1 0/0 "GET / HTTP/1.1"`, or in TCP mode `backend/server 1/0/5007 212 SC
 /// 0/0/0/0/3 0/0`.
 fn request<'a>(frontend: &'a str, text: &'a str) -> Option<Entry<'a>> {
-    let mut words = text.splitn(10, ' ');
-    let (backend, server) = words.next()?.split_once('/')?;
+    let (name, figures) = text.split_once(' ')?;
+    let (backend, server) = name.split_once('/')?;
+    figures_of(frontend, backend, server, figures)
+}
+
+/// What stands behind the names of backend and server.
+fn figures_of<'a>(frontend: &'a str, backend: &'a str, server: &'a str, text: &'a str) -> Option<Entry<'a>> {
+    let mut words = text.splitn(9, ' ');
     let timers: Vec<i64> =
         words.next()?.splitn(6, '/').map(|word| word.trim_start_matches('+').parse().ok()).collect::<Option<_>>()?;
     let http = timers.len() == 5;
@@ -113,7 +139,8 @@ fn request<'a>(frontend: &'a str, text: &'a str) -> Option<Entry<'a>> {
         _ if answered < 0 => "unanswered",
         _ => "answered",
     };
-    let upstream: Cow<'a, str> = if server.starts_with('<') { backend.into() } else { text.split(' ').next()?.into() };
+    let upstream: Cow<'a, str> =
+        if server.is_empty() || server.starts_with('<') { backend.into() } else { format!("{backend}/{server}").into() };
     // Captured headers stand between the queues and the request; both are of the client's choosing.
     let tail = words.last().unwrap_or_default();
     let line = tail.find('"').map(|at| tail[at + 1..].split('"').next().unwrap_or_default()).filter(|_| http);
@@ -240,6 +267,28 @@ mod tests {
             assert_eq!(entry.dialect, Dialect::Haproxy, "{line}");
             assert_eq!((&*entry.message, entry.upstream.as_deref(), entry.status), (message, Some(upstream), status), "{line}");
             assert!(entry.time.is_some() && entry.client.is_some());
+        }
+    }
+
+    #[test]
+    fn a_request_is_known_without_process_client_and_server() {
+        for (head, name, upstream) in [
+            ("Nov 20 23:36:34 gw1 haproxy ", "shop", "shop"),
+            ("", "shop/app1", "shop/app1"),
+            ("haproxy[<pid>]: <client> ", "shop/app1", "shop/app1"),
+        ] {
+            let line = format!(
+                "{head}[20/Nov/2026:23:36:34.889] web~ {name} 0/0/53/-1/69 502 1029 - - SH-- 7/6/1/1/0 0/0 \"GET  HTTP/2.0\" fc_err=- bc_err=ERESET"
+            );
+            let entry = read(&line);
+            let message = format!("502 - SH-- {upstream} unanswered");
+            assert_eq!((entry.dialect, &*entry.message, entry.status), (Dialect::Haproxy, &*message, Some(502)), "{line}");
+            assert!(entry.time.is_some() && entry.upstream.as_deref() == Some(upstream));
+        }
+        for other in
+            ["x [20/Nov/2026:23:36:34.889] a b c", "1.2.3.4 - - [20/Nov/2026:23:36:34 +0000] \"GET / HTTP/1.1\" 502 1 \"-\" \"-\""]
+        {
+            assert_ne!(read(other).dialect, Dialect::Haproxy, "{other}");
         }
     }
 

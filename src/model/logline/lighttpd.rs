@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{Carried, Dialect, Entry, TimeShape};
+use super::{Carried, Dialect, Entry, TimeShape, php};
 
 /// Reads a line of lighttpd's error log.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
@@ -15,11 +15,19 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         // The place in the source is told so by nobody else.
         None => (None, text),
     };
-    let (place, message) = rest.strip_prefix('(')?.split_once(") ")?;
+    // Behind the time the bracket may be lost: nobody else has a place there.
+    let (place, message) = rest.strip_prefix('(').or(time.map(|_| rest))?.split_once(") ")?;
     let (file, line) = place.rsplit_once(".c.")?;
+    let sound = !file.is_empty() && !file.contains([' ', '(']) && !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit());
+    if !sound {
+        return None;
+    }
+    // What a FastCGI process wrote on its stderr (mod_fastcgi.c, `FastCGI-stderr:`).
+    if let Some((level, words)) = message.strip_prefix("FastCGI-stderr:").and_then(|words| php::message(words.trim_start())) {
+        return Some(Entry { dialect: Dialect::Php, time, level: Some(level), message: words.into(), ..Entry::default() });
+    }
     let message = as_today(message);
-    let sound = !file.is_empty() && !file.contains(' ') && !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit());
-    sound.then(|| Entry {
+    Some(Entry {
         dialect: Dialect::Lighttpd,
         time,
         message: without_path(&without_count(&message)).into_owned().into(),

@@ -14,6 +14,7 @@ mod caddy;
 mod carrier;
 mod cloud;
 mod common_access;
+mod dotnet;
 mod entry;
 mod envelope;
 mod envoy;
@@ -22,6 +23,8 @@ mod go_error;
 mod go_proxy;
 mod gunicorn;
 mod haproxy;
+mod haproxy_stat;
+mod heroku;
 mod host;
 mod iis;
 mod java;
@@ -50,6 +53,7 @@ mod traefik;
 mod uvicorn;
 mod uwsgi;
 mod varnish;
+mod workhorse;
 
 use std::ops::Range;
 
@@ -60,7 +64,6 @@ pub use envelope::enveloped;
 pub use haproxy::client_of as haproxy_client;
 pub use journal::{JournalEntry, JournalExport, journal_json};
 pub use key::{LineKey, read_key};
-pub use kubectl::is_listed;
 pub use nginx_access::{ATTEMPTS, AccessCut, AccessCutter, AccessFormat, AccessLine, AccessTime, COMBINED};
 pub use nginx_error::NginxErrorLine;
 pub use time::{LineTime, TimeShape, local};
@@ -73,6 +76,7 @@ const READERS: &[Reader] = &[
     nginx_error::read,
     apache_error::read,
     haproxy::read,
+    haproxy_stat::read,
     lighttpd::read,
     squid::read,
     varnish::read,
@@ -88,7 +92,10 @@ const READERS: &[Reader] = &[
     traefik::read,
     envoy::read,
     cloud::read,
+    heroku::read,
     iis::read,
+    dotnet::read,
+    workhorse::read,
     go_proxy::read,
     gunicorn::read,
     php_fpm::read,
@@ -143,6 +150,11 @@ pub fn within(line: &str) -> Option<Range<usize>> {
         *at > 0 && (c.is_ascii_digit() || "[{<".contains(*c)) && !before.is_some_and(|before| before.is_ascii_alphanumeric())
     });
     starts.find_map(|(at, _)| known(&carried(&line[at..])).map(|_| at..line.len()))
+}
+
+/// Whether a line is one of a listing, which no other goes on with.
+pub fn is_listed(line: &str) -> bool {
+    kubectl::is_listed(line) || haproxy_stat::is_listed(line)
 }
 
 /// What each reader makes of a line, also those that come behind the one that knows it: so that a test reaches all of them with any.

@@ -5,7 +5,7 @@
 //! additions that tell of the client (`_ABORTED`) are part of it. `HIER_NONE/-`: no peer was asked. Squid does not say in it
 //! whether it or the peer made the error.
 
-use super::{Carried, Dialect, Entry, Level, TimeShape};
+use super::{Carried, Dialect, Entry, Level, LineTime, TimeShape};
 
 /// Reads a line of Squid.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
@@ -13,6 +13,8 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     cache_log(text)
         .or_else(|| request(text))
         .or_else(|| header(text))
+        .or_else(|| detail(text))
+        .or_else(|| headless(text))
         .or_else(|| carried.program.is_some_and(|name| matches!(name, "squid" | "squid3" | "(squid-1)")).then(|| said(text)))
         .or_else(|| of_peer(text).then(|| said(text)))
 }
@@ -70,8 +72,17 @@ fn request(text: &str) -> Option<Entry<'_>> {
     let number = |word: Option<&str>| word?.parse::<i64>().ok();
     number(words.next())?;
     let client = words.next()?;
-    let (tag, status) = words.next()?.split_once('/')?;
-    number(words.next())?;
+    let tag = words.next()?;
+    let at = tag.as_ptr().addr() - text.as_ptr().addr();
+    of_tag(tag, text.get(at..)?, Some(time), Some(client))
+}
+
+/// `text` from the tag on.
+fn of_tag<'a>(tag: &'a str, text: &'a str, time: Option<LineTime<'a>>, client: Option<&'a str>) -> Option<Entry<'a>> {
+    let (tag, status) = tag.split_once('/')?;
+    let mut words = text.split_ascii_whitespace();
+    words.next()?;
+    words.next()?.parse::<i64>().ok()?;
     let capitals = |word: &str| word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
     let status: u16 = status.parse().ok().filter(|_| tag.len() <= 40 && capitals(tag))?;
     let method = words.next()?;
@@ -88,15 +99,51 @@ fn request(text: &str) -> Option<Entry<'_>> {
     let shown_peer = if hierarchy.ends_with("DIRECT") { "*" } else { peer };
     Some(Entry {
         dialect: Dialect::Squid,
-        time: Some(time),
+        time,
         message: format!("{status:03} {shown} {tag} {hierarchy}/{shown_peer}").into(),
         upstream: Some(peer).filter(|peer| *peer != "-").map(Into::into),
-        client: Some(client.into()),
+        client: client.map(Into::into),
         request: text.find(method).and_then(|at| text.get(at..at + method.len() + 1 + url.len())).map(Into::into),
         // 000: the client left before an answer.
         status: Some(status).filter(|status| *status >= 100),
         ..Entry::default()
     })
+}
+
+/// Squid's words for how it came to an answer that no other server's log has (`LogTags` in src/LogTags.cc), as they begin.
+const TAGS: [&str; 5] = ["TCP_", "TAG_NONE", "NONE_NONE", "NONE", "UDP_"];
+
+/// Whether a word is a tag with a status: `TCP_MISS/502`.
+fn tagged(word: &str) -> bool {
+    let sound = |(tag, status): (&str, &str)| {
+        let known = TAGS.iter().any(|known| {
+            tag.strip_prefix(known).is_some_and(|rest| rest.is_empty() || known.ends_with('_') || rest.starts_with('_'))
+        });
+        known && status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    word.split_once('/').is_some_and(sound)
+}
+
+/// A line of a `logformat` of somebody's own with `%err_code/%err_detail` (since version 5 `errno=111`) and the tag: the error in the form
+/// of the header.
+fn detail(text: &str) -> Option<Entry<'_>> {
+    let words = || text.split_ascii_whitespace().take(DETAIL_WORDS);
+    let (code, told) = words().find_map(|word| word.split_once('/').filter(|(code, _)| code.starts_with("ERR_")))?;
+    words().find(|word| tagged(word))?;
+    let number =
+        told.strip_prefix("errno=").unwrap_or(told).split('+').next().filter(|told| told.bytes().all(|byte| byte.is_ascii_digit()));
+    let known = code.len() <= 40 && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let message = format!("X-Squid-Error: {code} {}", number.unwrap_or("0")).into();
+    known.then(|| Entry { dialect: Dialect::Squid, message, ..Entry::default() })
+}
+
+/// Words of a line among which the error and the tag are looked for.
+const DETAIL_WORDS: usize = 24;
+
+/// The native form from its tag on: `TAG_NONE/503 0 CONNECT example.com:443 - HIER_NONE/- -`.
+fn headless(text: &str) -> Option<Entry<'_>> {
+    let begin = text.split(' ').next().filter(|word| tagged(word))?;
+    of_tag(begin, text, None, None)
 }
 
 /// `X-Squid-Error: ERR_CONNECT_FAIL 111`, with the mark of `curl -v` before it.
@@ -161,6 +208,17 @@ mod tests {
             let entry = read(line);
             assert_eq!(entry.dialect, Dialect::Squid, "{line}");
             assert_eq!((&*entry.message, entry.upstream.as_deref(), entry.status), (message, upstream, status), "{line}");
+        }
+        for (line, message, status) in [
+            ("TAG_NONE/503 0 CONNECT shop.test:443 - HIER_NONE/- -", "503 CONNECT TAG_NONE HIER_NONE/-", Some(503)),
+            ("    ERR_CONNECT_FAIL/errno=111 NONE_NONE/503 CONNECT", "X-Squid-Error: ERR_CONNECT_FAIL 111", None),
+            ("10.0.0.9 TCP_TUNNEL/503 0 CONNECT shop.test:443 ERR_DNS_FAIL/-", "X-Squid-Error: ERR_DNS_FAIL 0", None),
+        ] {
+            let entry = read(line);
+            assert_eq!((entry.dialect, &*entry.message, entry.status), (Dialect::Squid, message, status), "{line}");
+        }
+        for other in ["TCP/502 is a port", "NONE/503", "NONESUCH/503 0 GET / - HIER_NONE/- -", "ERR_CONNECT_FAIL/111 503"] {
+            assert_ne!(read(other).dialect, Dialect::Squid, "{other}");
         }
         for other in ["1795217923.670 x", "1795217923 1 2", "2026/11/20 23:38:43 x| y", "2026/11/20 23:38:43 [error] 1#1: x| y"] {
             assert_ne!(read(other).dialect, Dialect::Squid, "{other}");

@@ -49,13 +49,15 @@ struct Record<'a> {
 
 fn from_json(object: Object<'_>, named: bool) -> Option<Entry<'_>> {
     let level = Level::parse(&object.text("level")?)?;
-    let message = object.text("message").or_else(|| object.text("msg"))?;
+    let error = object.text("error");
+    let cloudflared = ["originService", "cfRay"].iter().any(|name| object.get(name).is_some()) || of_tunnel(error.as_deref());
+    let message = object.text("message").or_else(|| object.text("msg"));
+    // cloudflared writes errors of requests without a message (proxy/logger.go).
+    let message = message.or_else(|| cloudflared.then(Cow::default))?;
     let known = named || object.members().any(|(name, _)| NAMES.contains(&name));
     let url = ["targetURL", "url", "originService"].iter().find_map(|name| object.text(name));
-    let tunnel = object.get("originService").is_some();
-    let record =
-        Record { level: Some(level), time: object.get("time").and_then(Value::time), message, error: object.text("error"), url };
-    entry(record, known, tunnel)
+    let time = object.get("time").and_then(Value::time);
+    entry(Record { level: Some(level), time, message, error, url }, known, cloudflared)
 }
 
 /// `time="2026-11-20T23:36:34Z" level=debug msg="..." error="..."`.
@@ -85,7 +87,8 @@ fn zerolog<'a>(carried: &Carried<'a>, named: bool) -> Option<Entry<'a>> {
         // A carrier took it for its own.
         None => (carried.time, carried.text),
     };
-    time?;
+    // Without its stamp only what names a tunnel is known.
+    let stamped = time.is_some();
     let (level, rest) = LEVELS.iter().find_map(|(word, level)| Some((*level, rest.strip_prefix(word)?)))?;
     let (of_traefik, rest) = match rest.split_once(" > ") {
         Some((caller, rest)) if !caller.contains(' ') => (caller.contains("traefik"), rest),
@@ -94,9 +97,19 @@ fn zerolog<'a>(carried: &Carried<'a>, named: bool) -> Option<Entry<'a>> {
     let (message, pairs) = rest.split_at(logfmt::begin(rest));
     let known = named || of_traefik || logfmt::pairs(pairs).any(|(name, _)| NAMES.contains(&name));
     let url = ["targetURL", "originService"].iter().find_map(|name| logfmt::value(pairs, name));
+    let error = logfmt::value(pairs, "error");
     let tunnel = logfmt::pairs(pairs).any(|(name, _)| name == "originService" || name == "cfRay" || name == "connIndex");
-    let record = Record { level: Some(level), time, message: message.trim_end().into(), error: logfmt::value(pairs, "error"), url };
+    let tunnel = tunnel || of_tunnel(error.as_deref());
+    if !(stamped || tunnel) {
+        return None;
+    }
+    let record = Record { level: Some(level), time, message: message.trim_end().into(), error, url };
     entry(record, known, tunnel)
+}
+
+/// Whether the error is one of cloudflared's, about the service behind its tunnel.
+fn of_tunnel(error: Option<&str>) -> bool {
+    error.is_some_and(|error| error.starts_with(go_error::OF_TUNNEL))
 }
 
 /// `known`: something tells that it is Traefik's. `tunnel`: it is cloudflared's.

@@ -58,7 +58,9 @@ impl Mender {
 /// Whether this is the rest of a line that something wrapped: the line before is long and has no end yet.
 pub(super) fn continues(line: &str, next: &str) -> bool {
     let ended = line.ends_with('"') && line.contains(", host: \"");
-    line.chars().count() >= WRAPPED_CHARS && line.len() < JOINED_BYTES && !ended && !next.trim().is_empty()
+    // The fence around a paste belongs to no line of it (CommonMark, section 4.5).
+    let fence = ["```", "~~~"].iter().any(|fence| next.trim_start().starts_with(fence));
+    line.chars().count() >= WRAPPED_CHARS && line.len() < JOINED_BYTES && !ended && !fence && !next.trim().is_empty()
 }
 
 /// A line without the marks of a quotation before it, as mail and forums put them.
