@@ -31,7 +31,7 @@ pub struct Carried<'a> {
 type Carrier = for<'a> fn(Carried<'a>) -> Option<Carried<'a>>;
 
 /// In the order in which they are tried.
-const CARRIERS: &[Carrier] = &[syslog, syslog_rfc5424, container_runtime, kubectl, compose, grep];
+const CARRIERS: &[Carrier] = &[syslog, localised, syslog_rfc5424, container_runtime, kubectl, compose, grep];
 
 /// Takes all carriers off.
 pub fn carried(line: &str) -> Carried<'_> {
@@ -73,6 +73,29 @@ fn syslog(outer: Carried<'_>) -> Option<Carried<'_>> {
         return None;
     }
     Some(Carried { text, time: Some(time), level: level.or(outer.level), program: Some(program), pid })
+}
+
+/// `août 09 13:47:03 gw1 systemd[1]: text`, `8月 09 ...`, `Okt 09 ...`: `journalctl` and `systemctl status` name the month in the
+/// reader's language (strftime(3), %b). Which month it is, is not known here.
+fn localised(outer: Carried<'_>) -> Option<Carried<'_>> {
+    /// Bytes of a month's name, at most.
+    const MONTH_BYTES: usize = 16;
+    let mut words = outer.text.splitn(6, ' ').filter(|word| !word.is_empty());
+    let (month, day, clock) = (words.next()?, words.next()?, words.next()?);
+    let named = month.len() <= MONTH_BYTES
+        && month.chars().any(char::is_alphabetic)
+        && month.chars().all(|c| c.is_alphanumeric() || c == '.');
+    let parts = clock.split(':').filter(|part| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit())).count();
+    let dated = day.trim_end_matches('.').parse::<u8>().is_ok_and(|day| (1..=31).contains(&day));
+    if !named || !dated || parts != 3 || clock.len() != 8 {
+        return None;
+    }
+    let at = outer.text.find(clock)? + clock.len();
+    let (_host, rest) = outer.text[at..].strip_prefix(' ')?.split_once(' ')?;
+    let (tag, text) = rest.split_once(' ').unwrap_or((rest, ""));
+    let (program, text) = program_tag(tag, text)?;
+    let (program, pid) = split_pid(program);
+    (pid.is_some() || program == "kernel").then_some(Carried { text, program: Some(program), pid, ..outer })
 }
 
 /// `name[12]: text` or `name: text`; `systemd[1]:`, `kernel:`, `php-fpm8.2[7]:`, `(unit)[5]:`.
@@ -158,7 +181,8 @@ fn kubectl(outer: Carried<'_>) -> Option<Carried<'_>> {
 fn compose(outer: Carried<'_>) -> Option<Carried<'_>> {
     let (name, text) = outer.text.split_once("| ").or_else(|| outer.text.strip_suffix('|').map(|name| (name, "")))?;
     let name = name.strip_suffix(' ')?.trim_end_matches(' ');
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    // `shop_web.1.si3c4s8mwvd6@node2`: a task of a service (`docker service logs`).
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
     // `0|web  | text`: pm2 puts the number of the process before its name.
     let number = name.bytes().take_while(u8::is_ascii_digit).count();
     if let Some(of_pm2) = name[number..].strip_prefix('|').filter(|of_pm2| number > 0 && of_pm2.chars().all(fits)) {
@@ -219,8 +243,11 @@ mod tests {
             ("2026-11-20T23:36:34+0000 gw1 php-fpm8.2[7]: x", "x", Some("php-fpm8.2"), Some(7)),
             ("<165>1 2026-11-20T23:36:34.003Z h app 811 ID47 - x", "x", Some("app"), Some(811)),
             ("<165>1 2026-11-20T23:36:34.003Z h app 811 - [a b=\"c\"] x", "x", Some("app"), Some(811)),
+            ("août 09 13:47:03 gw1 systemd[1]: x", "x", Some("systemd"), Some(1)),
+            ("8月 09 13:47:03 gw1 kernel: [ 12.5] x", "[ 12.5] x", Some("kernel"), None),
             ("web-1  | x", "x", Some("web-1"), None),
             ("0|web    | x", "x", Some("web"), None),
+            ("edge_proxy.1.si3c4s8mwvd6@ip-10-0-0-5    | x", "x", Some("edge_proxy.1.si3c4s8mwvd6@ip-10-0-0-5"), None),
             ("[pod/gw-7c9/nginx] 2026-11-20T23:36:34.123Z stderr F x", "x", Some("nginx"), None),
             ("/var/log/nginx/error.log:12:x", "x", None, None),
             ("error.log:x", "x", None, None),
