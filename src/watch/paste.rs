@@ -171,6 +171,10 @@ impl Sink for Reader {
         let uncoloured = if coloured { uncoloured(line) } else { Cow::Borrowed(line) };
         let plain = plain_quotes(unquoted(&uncoloured));
         let line = plain.as_ref();
+        // An empty line of what is quoted.
+        if line.is_empty() {
+            return self.blank();
+        }
         if !self.cut {
             return self.logical(line, length);
         }

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Ports of databases, caches and queues: who cannot connect there is an application (IANA's registry).
-const OF_DEPENDENCIES: [u16; 12] = [1433, 1521, 2379, 3306, 5432, 5672, 6379, 9042, 9092, 9200, 11211, 27017];
+pub(super) const OF_DEPENDENCIES: [u16; 12] = [1433, 1521, 2379, 3306, 5432, 5672, 6379, 9042, 9092, 9200, 11211, 27017];
 
 /// How the errors begin that net, crypto/tls and crypto/x509 word (net.OpError, x509.CertificateInvalidError).
 const ERRORS: [&str; 8] = [

@@ -14,6 +14,7 @@ mod caddy;
 mod carrier;
 mod cloud;
 mod common_access;
+mod dotnet;
 mod entry;
 mod envelope;
 mod envoy;
@@ -34,6 +35,7 @@ mod kubectl;
 mod labelled;
 mod lighttpd;
 mod logfmt;
+mod netty;
 mod nginx_access;
 mod nginx_error;
 mod node;
@@ -95,6 +97,7 @@ const READERS: &[Reader] = &[
     php::read,
     uvicorn::read,
     uwsgi::read,
+    dotnet::read,
     java::read,
     node::read,
     ruby::read,
