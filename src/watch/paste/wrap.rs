@@ -168,8 +168,12 @@ pub(super) fn join(line: &mut String, next: &str) {
     let blank_lost = !line.ends_with(' ') && !next.starts_with(' ') && {
         let end = line.rsplit(' ').next().unwrap_or_default();
         // A break within a quoted value or a word that goes on with punctuation was no blank.
+        // Behind a number or a value without quotes letters are another word.
+        let quoted = line.matches('"').count() % 2 == 1;
+        let number = end.chars().all(|c| c.is_ascii_digit()) || end.contains('=') && end.ends_with(char::is_alphanumeric);
         end.ends_with([',', ':', ')'])
             || end.chars().all(char::is_alphabetic) && next.starts_with(|c: char| c.is_ascii_lowercase() || c == '(')
+            || number && !quoted && next.starts_with(|c: char| c.is_ascii_alphabetic())
     };
     if blank_lost {
         line.push(' ');
