@@ -189,6 +189,9 @@ fn ids_are_unique_and_those_of_the_contract() {
         for id in signature.causes.iter().chain(suspects) {
             assert!(CONTRACT.contains(&id.as_str()), "{} speaks for {id}, which is no id of the contract", signature.id);
         }
+        for id in &signature.restates {
+            assert!(catalog.signatures.by_id(id).is_some(), "{} restates {id}, which is no signature", signature.id);
+        }
         assert!(signature.rank != Rank::Context || signature.causes.len() <= 1, "{}: context is never a verdict", signature.id);
     }
 }

@@ -28,6 +28,9 @@ pub struct AdviceSpec {
     /// Whose words these are: kinds of gateways, or names of application servers. Empty: they hold for all.
     #[serde(default)]
     pub of: Vec<String>,
+    /// A field with which these words do not hold: what runs in Kubernetes is no unit of this host.
+    #[serde(default)]
+    pub unless: Option<String>,
     /// The sentence, in the imperative.
     pub text: String,
     /// The command's words.

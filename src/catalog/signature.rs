@@ -23,6 +23,9 @@ const SET_BYTES: usize = 32 << 20;
 /// Bytes of states that a set keeps while it matches: a group is classified once, so speed is not what it is for.
 const DFA_BYTES: usize = 128 << 10;
 
+/// How messages begin that are a form of ours, and no program's words.
+const FORMS: [&str; 3] = ["[HPM] ", "[netty] ", "[YARP] "];
+
 /// What a signature's line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -81,6 +84,9 @@ pub struct Signature {
     /// Whether it tells that nobody was there, or that somebody left: who does both by turns, or ends again and again, restarts in a loop.
     #[serde(default)]
     pub presence: Option<Presence>,
+    /// Signatures whose lines tell the same event, and more of it: beside one of those it is no further evidence.
+    #[serde(default)]
+    pub restates: Vec<String>,
     /// Cause ids that it speaks for, likeliest first. Empty for context.
     #[serde(default)]
     pub causes: Vec<String>,
@@ -215,7 +221,8 @@ impl Signature {
     /// What its pattern names in a line of it, and for what is no gateway's `said`: its first line.
     pub fn fields(&self, entry: &Entry<'_>) -> BTreeMap<String, String> {
         let mut fields = BTreeMap::new();
-        if entry.dialect.writer() != Writer::Gateway && entry.status.is_none() {
+        let form = FORMS.iter().any(|form| entry.message.starts_with(form));
+        if entry.dialect.writer() != Writer::Gateway && entry.status.is_none() && !form {
             let said = entry.message.lines().next().unwrap_or_default().trim();
             fields.insert("said".to_owned(), bounded(said));
         }

@@ -138,7 +138,8 @@ impl<'a> Adviser<'a> {
 
     /// All of a list that is known whole.
     pub fn all(&self, list: &[AdviceSpec]) -> Vec<Advice> {
-        let theirs = |spec: &&AdviceSpec| spec.of.is_empty() || spec.of.iter().any(|name| self.runs(name));
+        let holds = |spec: &AdviceSpec| spec.unless.as_ref().is_none_or(|field| !self.fields.contains_key(field));
+        let theirs = |spec: &&AdviceSpec| holds(spec) && (spec.of.is_empty() || spec.of.iter().any(|name| self.runs(name)));
         list.iter().filter(theirs).filter_map(|spec| advice(spec, self.fields, self.gateway)).collect()
     }
 

@@ -18,13 +18,11 @@ use crate::model::{
     logline::{self, Dialect, Writer},
 };
 
-mod locale;
 mod markup;
 mod status;
 mod wrap;
 mod zone;
 
-use locale::in_english;
 use markup::unmarked;
 use wrap::{Mender, continues, join, plain_quotes, uncoloured, unquoted};
 
@@ -176,8 +174,11 @@ impl Sink for Reader {
         let uncoloured = if coloured { uncoloured(line) } else { Cow::Borrowed(line) };
         let plain = plain_quotes(unquoted(&uncoloured));
         let unmarked = unmarked(&plain);
-        let english = in_english(&unmarked);
-        let line = english.as_ref();
+        let line = unmarked.as_ref();
+        // An empty line of what is quoted.
+        if line.is_empty() {
+            return self.blank();
+        }
         if !self.cut {
             return self.logical(line, length);
         }

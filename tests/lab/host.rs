@@ -8,8 +8,8 @@ use std::{
 
 use crate::scenario::{Scenario, Way};
 
-/// Seconds after which a host is ended, whatever it does: set-up, traffic and two rounds of `check` take below 20.
-const HOST_S: u32 = 120;
+/// Seconds after which a host is ended, whatever it does: set-up, traffic and two rounds of `check` take below 20, on a machine of its own.
+const HOST_S: u32 = 240;
 /// Seconds after which `check` is ended: above its own ten, so that a `check` that overruns is seen as such.
 const CHECK_S: u32 = 20;
 /// Where programs are looked for in a host: Debian's own, and behind them the caller's, for a node from elsewhere.

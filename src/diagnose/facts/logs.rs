@@ -19,11 +19,13 @@ pub fn names(catalog: &Catalog) -> Vec<String> {
 /// The facts.
 pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     let now = scene.now.wall_s();
+    let told_of =
+        |id: &String| scene.logs.values().any(|group| group.meaning.signature.as_ref() == Some(id) && recent(scene, group) > 0);
     for group in scene.logs.values() {
         book.look("log", &Subject(group.source.clone()));
         let Some(signature) = group.signature(&catalog.signatures) else { continue };
         let recent = recent(scene, group);
-        if recent == 0 {
+        if recent == 0 || signature.restates.iter().any(told_of) {
             continue;
         }
         let name = format!("log:{}", signature.id);

@@ -31,7 +31,7 @@ pub struct Carried<'a> {
 type Carrier = for<'a> fn(Carried<'a>) -> Option<Carried<'a>>;
 
 /// In the order in which they are tried.
-const CARRIERS: &[Carrier] = &[syslog, syslog_rfc5424, container_runtime, kubectl, compose, grep];
+const CARRIERS: &[Carrier] = &[syslog, localised, syslog_rfc5424, container_runtime, kubectl, compose, grep];
 
 /// Takes all carriers off.
 pub fn carried(line: &str) -> Carried<'_> {
@@ -73,6 +73,29 @@ fn syslog(outer: Carried<'_>) -> Option<Carried<'_>> {
         return None;
     }
     Some(Carried { text, time: Some(time), level: level.or(outer.level), program: Some(program), pid })
+}
+
+/// `août 09 13:47:03 gw1 systemd[1]: text`, `8月 09 ...`, `Okt 09 ...`: `journalctl` and `systemctl status` name the month in the
+/// reader's language (strftime(3), %b). Which month it is, is not known here.
+fn localised(outer: Carried<'_>) -> Option<Carried<'_>> {
+    /// Bytes of a month's name, at most.
+    const MONTH_BYTES: usize = 16;
+    let mut words = outer.text.splitn(6, ' ').filter(|word| !word.is_empty());
+    let (month, day, clock) = (words.next()?, words.next()?, words.next()?);
+    let named = month.len() <= MONTH_BYTES
+        && month.chars().any(char::is_alphabetic)
+        && month.chars().all(|c| c.is_alphanumeric() || c == '.');
+    let parts = clock.split(':').filter(|part| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit())).count();
+    let dated = day.trim_end_matches('.').parse::<u8>().is_ok_and(|day| (1..=31).contains(&day));
+    if !named || !dated || parts != 3 || clock.len() != 8 {
+        return None;
+    }
+    let at = outer.text.find(clock)? + clock.len();
+    let (_host, rest) = outer.text[at..].strip_prefix(' ')?.split_once(' ')?;
+    let (tag, text) = rest.split_once(' ').unwrap_or((rest, ""));
+    let (program, text) = program_tag(tag, text)?;
+    let (program, pid) = split_pid(program);
+    (pid.is_some() || program == "kernel").then_some(Carried { text, program: Some(program), pid, ..outer })
 }
 
 /// `name[12]: text` or `name: text`; `systemd[1]:`, `kernel:`, `php-fpm8.2[7]:`, `(unit)[5]:`.
@@ -235,6 +258,8 @@ mod tests {
             ("2026-11-20T23:36:34+01:00 gw1 lighttpd 811 - [meta sequenceId=\"1\"] x", "x", Some("lighttpd"), Some(811)),
             ("2026-11-20T23:36:34+01:00 gw1 app 811 ID47 - x", "x", Some("app"), Some(811)),
             ("2026-11-20T23:36:34+00:00 heroku[router]: at=error", "at=error", Some("heroku[router]"), None),
+            ("août 09 13:47:03 gw1 systemd[1]: x", "x", Some("systemd"), Some(1)),
+            ("8月 09 13:47:03 gw1 kernel: [ 12.5] x", "[ 12.5] x", Some("kernel"), None),
             ("web-1  | x", "x", Some("web-1"), None),
             ("0|web    | x", "x", Some("web"), None),
             ("web.1.x7k2p@node-3    | x", "x", Some("web.1.x7k2p@node-3"), None),

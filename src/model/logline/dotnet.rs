@@ -1,114 +1,182 @@
-//! Programs in .NET that could not connect: a reverse proxy (YARP, Ocelot), a connector of IIS, an application that asks another. The
-//! error of the system is worded by Windows or by the C library; behind it stands the address (System.Net.Http, ConnectHelper;
-//! System.Net.Sockets, SocketException).
+//! .NET in front of other servers: YARP (Yarp.ReverseProxy.Forwarder.HttpForwarder), what its HTTP client throws, and the ASP.NET Core
+//! module of IIS, which starts the application.
 //!
-//! The message is `.NET: <what failed>`. Databases, caches and queues are none of a gateway's upstreams: those are left to others.
+//! - `RequestTimedOut: The request timed out before receiving a response.`, behind whatever head a logger gives it, with or without the
+//!   exceptions below it: `[YARP] no answer in time`;
+//! - `System.Net.Http.HttpRequestException: Connection refused (shop:5001)`: `[YARP] refused`, and the upstream;
+//! - `Process was created with commandline '...' but either crashed or did not reponse within given time ...`: the line.
 
-use super::{Carried, Entry, Level, go_proxy::OF_DEPENDENCIES, terse::unheaded, trace::first_line};
+use std::borrow::Cow;
 
-/// Classes of the errors that an address stands behind.
+use super::{Carried, Dialect, Entry, Level, LineTime, go_proxy::OF_DEPENDENCIES, terse::unheaded, trace::first_line};
+
+/// What exceptions of the client say (System.Net.Http, System.Net.Security, and the system's own words in SocketException), the most
+/// telling first, and the word for it.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("Cannot determine the frame size or a corrupted frame was received", "not TLS"),
+    ("The handshake failed due to an unexpected packet format", "not TLS"),
+    ("The remote certificate is invalid", "untrusted"),
+    ("The remote certificate was rejected by the provided RemoteCertificateValidationCallback", "untrusted"),
+    ("Connection refused", "refused"),
+    ("No connection could be made because the target machine actively refused it", "refused"),
+    ("No such host is known", "unresolved"),
+    ("Name or service not known", "unresolved"),
+    ("nodename nor servname provided", "unresolved"),
+    ("Temporary failure in name resolution", "unresolved"),
+    // EAI_AGAIN, as .NET shows it on Linux.
+    ("Resource temporarily unavailable (", "unresolved"),
+    ("No route to host", "unreachable"),
+    ("Network is unreachable", "unreachable"),
+    ("A socket operation was attempted to an unreachable", "unreachable"),
+    ("Connection timed out", "no connection in time"),
+    ("because the connected party did not properly respond after a period of time", "no connection in time"),
+    ("A connection could not be established within the configured ConnectTimeout", "no connection in time"),
+    ("The HTTP response headers length exceeded the set limit of", "header too big"),
+    ("The response ended prematurely", "closed"),
+    ("Connection reset by peer", "closed"),
+    ("An existing connection was forcibly closed by the remote host", "closed"),
+    ("Received an invalid status line", "no HTTP"),
+    ("Received an invalid header", "no HTTP"),
+    ("the server did not complete the HTTP/2 handshake", "other HTTP"),
+    ("The SSL connection could not be established", "no handshake"),
+    ("was canceled due to the configured HttpClient.Timeout of", "no answer in time"),
+];
+
+/// Errors of YARP's forwarder and what it says of them (HttpForwarder.cs, GetMessage), where they are the upstream's.
+const FORWARDER: &[(&str, &str)] = &[
+    ("RequestTimedOut: The request timed out before receiving a response", "no answer in time"),
+    ("RequestBodyDestination: The destination reported an error when copying the request body", "closed"),
+    ("ResponseBodyDestination: The destination reported an error when copying the response body", "answer cut"),
+    ("ResponseHeaders: The destination returned a response that cannot be proxied back", "no HTTP"),
+    ("UpgradeResponseDestination: The destination reported an error when copying the upgraded response body", "answer cut"),
+    ("Request: An error was encountered before receiving a response", "failed"),
+    // LoadBalancingMiddleware.
+    ("No available destinations after load balancing", "no destination"),
+    ("RequestCanceled: The request was canceled before receiving a response", "left"),
+    ("RequestBodyCanceled: Copying the request body was canceled", "left"),
+    ("RequestBodyClient: The client reported an error when copying the request body", "left"),
+    ("ResponseBodyCanceled: Copying the response body was canceled", "left"),
+    ("ResponseBodyClient: The client reported an error when copying the response body", "left"),
+];
+
+/// What the ASP.NET Core module says of an application that does not start (IIS/AspNetCoreModuleV2, resources.h and its error pages);
+/// `reponse` is its own.
+const MODULE: &[&str] = &[
+    "but either crashed or did not reponse within",
+    "but either crashed or did not respond within",
+    "failed to start process with commandline",
+    "HTTP Error 502.5 - ",
+    "HTTP Error 500.30 - ",
+    "HTTP Error 500.31 - ",
+    "HTTP Error 500.37 - ",
+];
+
+/// Classes whose words these are, at the beginning of a line or behind ` ---> `.
 const CLASSES: [&str; 4] = [
     "System.Net.Http.HttpRequestException",
-    "System.Net.Sockets.SocketException",
-    "System.Net.Internals.SocketExceptionFactory+ExtendedSocketException",
-    "HttpRequestException",
-];
-/// What stands before a class, as runtime and loggers have it.
-const BEFORE: [&str; 3] = ["Unhandled exception. ", "Unhandled Exception: ", "---> "];
-/// Words of Windows, which need no class before them (winerror.h: WSAECONNREFUSED, WSAETIMEDOUT).
-const OF_WINDOWS: [(&str, &str); 2] = [
-    ("No connection could be made because the target machine actively refused it", "connection refused"),
-    (
-        "A connection attempt failed because the connected party did not properly respond after a period of time, or established connection failed because connected host has failed to respond",
-        "connecting timed out",
-    ),
-];
-/// Words of the C library, and of Windows for what others say alike.
-const SAID: [(&str, &str); 9] = [
-    ("Connection refused", "connection refused"),
-    ("Connection timed out", "connecting timed out"),
-    ("No route to host", "no route"),
-    ("Network is unreachable", "no route"),
-    ("A socket operation was attempted to an unreachable host", "no route"),
-    ("A socket operation was attempted to an unreachable network", "no route"),
-    ("Name or service not known", "name does not resolve"),
-    ("No such host is known", "name does not resolve"),
-    ("Temporary failure in name resolution", "name does not resolve"),
+    "System.Net.Http.HttpIOException",
+    "System.IO.IOException: The response ended prematurely",
+    "System.IO.IOException: Cannot determine the frame size",
 ];
 
-/// Reads the error of a connection.
+/// Reads an entry.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
-    let head = unheaded(first_line(carried.text));
-    let mut rest = head.said.trim_start();
-    while let Some(behind) = BEFORE.iter().find_map(|words| rest.strip_prefix(words)) {
-        rest = behind;
-    }
-    let classed = CLASSES.iter().find_map(|class| rest.strip_prefix(class)).and_then(|rest| {
-        // `SocketException (111): Connection refused`, `(0x80004005): ...`.
-        let (number, said) = rest.split_once(": ")?;
-        (number.is_empty() || number.starts_with(" (") && number.ends_with(')')).then_some(said)
-    });
-    let said = classed.unwrap_or(rest);
-    let known = |list: &[(&str, &'static str)]| {
-        list.iter().find_map(|(words, failed)| said.strip_prefix(words).map(|behind| (*failed, behind)))
-    };
-    let (failed, behind) = known(&OF_WINDOWS).or_else(|| classed.and_then(|_| known(&SAID)))?;
-    let behind = behind.trim_start_matches(['.', ' ', '(']);
-    let address = behind.split([' ', ')']).next().filter(|address| !address.is_empty())?;
-    let (host, port) = address.rsplit_once(':')?;
-    let port: u16 = port.parse().ok()?;
-    if host.is_empty() || OF_DEPENDENCIES.contains(&port) {
+    let text = carried.text;
+    // Most lines are of others: each of these has a word of its own.
+    if !["destination", "receiving", "opying", "System.", "HTTP Error ", "commandline"].iter().any(|word| text.contains(word)) {
         return None;
     }
-    let message = format!(".NET: {failed}").into();
-    Some(Entry { time: head.time, level: Some(Level::Error), message, upstream: Some(address.into()), ..Entry::default() })
+    let line = first_line(text);
+    let head = unheaded(line);
+    let time = head.time.or_else(|| LineTime::leading(line.trim_start_matches('[')).map(|(time, _)| time));
+    let entry = Entry { dialect: Dialect::Dotnet, time, level: Some(Level::Error), ..Entry::default() };
+    if MODULE.iter().any(|said| line.contains(said)) {
+        let at = ["Application '", "Process was created", "HTTP Error "].iter().filter_map(|begin| line.find(begin)).min();
+        return Some(Entry { message: line[at.unwrap_or(0)..].into(), ..entry });
+    }
+    let forwarder = FORWARDER.iter().find(|(said, _)| text.lines().take(4).any(|line| line.contains(said))).map(|(_, word)| *word);
+    let exception = || CLASSES.iter().any(|class| text.lines().any(|line| unwrapped(line).starts_with(class)));
+    // What a client that left makes of the upstream's connection says nothing of it.
+    let found = match forwarder {
+        Some("failed") => told(text).or(Some(("failed", ""))),
+        Some(word) => Some((word, "")),
+        None => told(text).filter(|_| exception()),
+    };
+    let (word, line) = found?;
+    let upstream = target(line);
+    let port = upstream.and_then(|address| address.rsplit_once(':')?.1.parse::<u16>().ok());
+    if forwarder.is_none() && port.is_some_and(|port| OF_DEPENDENCIES.contains(&port)) {
+        return None;
+    }
+    let level = if word == "left" { Level::Info } else { Level::Error };
+    Some(Entry { message: format!("[YARP] {word}").into(), level: Some(level), upstream: upstream.map(Cow::Borrowed), ..entry })
+}
+
+/// The word for the exception, and the line that tells it.
+fn told(text: &str) -> Option<(&'static str, &str)> {
+    EXCEPTIONS.iter().find_map(|(said, word)| Some((*word, text.lines().find(|line| line.contains(said))?)))
+}
+
+/// A line of a chain of exceptions without what stands before it.
+fn unwrapped(line: &str) -> &str {
+    let line = line.trim_start();
+    line.strip_prefix("---> ").unwrap_or(line)
+}
+
+/// The address in `Connection refused (shop:5001)`, at the end of the message (System.Net.Http.ConnectHelper).
+fn target(line: &str) -> Option<&str> {
+    let (_, rest) = line.rsplit_once(" (")?;
+    let (address, _) = rest.split_once(')')?;
+    let (host, port) = address.rsplit_once(':')?;
+    let fits = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte));
+    (fits && port.parse::<u16>().is_ok()).then_some(address)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::model::logline::read as any;
+    use super::super::{Dialect, read};
 
     #[test]
-    fn what_failed_and_where() {
-        for (line, message, upstream) in [
+    fn failures_of_the_forwarder_and_its_client() {
+        for (text, message, upstream) in [
+            ("RequestTimedOut: The request timed out before receiving a response.", "no answer in time", None),
             (
-                "No connection could be made because the target machine actively refused it 127.0.0.1:8009    at System.Net.Sockets.TcpClient..ctor(String hostname, Int32 port)",
-                ".NET: connection refused",
-                "127.0.0.1:8009",
+                "[2026-11-20 10:07:42 INF] (27) Request: An error was encountered before receiving a response.\n System.Net.Http.HttpRequestException: The SSL connection could not be established, see inner exception.\n ---> System.IO.IOException: Cannot determine the frame size or a corrupted frame was received.",
+                "not TLS",
+                None,
             ),
             (
-                "System.Net.Sockets.SocketException: No connection could be made because the target machine actively refused it 127.0.0.1:8009",
-                ".NET: connection refused",
-                "127.0.0.1:8009",
+                "fail: Yarp.ReverseProxy.Forwarder.HttpForwarder[48]\n      Request: An error was encountered before receiving a response.\n      System.Net.Http.HttpRequestException: Connection refused (localhost:5001)\n       ---> System.Net.Sockets.SocketException (111): Connection refused",
+                "refused",
+                Some("localhost:5001"),
             ),
+            ("System.Net.Http.HttpRequestException: No such host is known. (shop-api:80)", "unresolved", Some("shop-api:80")),
             (
-                "System.Net.Http.HttpRequestException: No connection could be made because the target machine actively refused it. (localhost:5001)",
-                ".NET: connection refused",
-                "localhost:5001",
+                "System.Net.Http.HttpRequestException: An error occurred while sending the request.\n ---> System.IO.IOException: The response ended prematurely.\n\tat System.Net.Http.HttpConnection.SendAsyncCore()",
+                "closed",
+                None,
             ),
-            (
-                "System.Net.Http.HttpRequestException: Connection refused (localhost:5001)",
-                ".NET: connection refused",
-                "localhost:5001",
-            ),
-            (
-                " ---> System.Net.Sockets.SocketException (111): Connection refused [::ffff:10.0.0.5]:5001",
-                ".NET: connection refused",
-                "[::ffff:10.0.0.5]:5001",
-            ),
-            ("System.Net.Http.HttpRequestException: Name or service not known (app:80)", ".NET: name does not resolve", "app:80"),
+            ("ResponseBodyClient: The client reported an error when copying the response body.", "left", None),
         ] {
-            let entry = any(line);
-            assert_eq!((&*entry.message, entry.upstream.as_deref()), (message, Some(upstream)), "{line}");
+            let entry = read(text);
+            let message = format!("[YARP] {message}");
+            assert_eq!(
+                (entry.dialect, &*entry.message, entry.upstream.as_deref()),
+                (Dialect::Dotnet, &*message, upstream),
+                "{text}"
+            );
         }
+    }
+
+    #[test]
+    fn other_exceptions_are_none_of_it() {
         for other in [
-            "Connection refused (localhost:5001)",
+            "System.Net.Http.HttpRequestException: Connection refused (localhost:9200)",
             "System.Net.Sockets.SocketException (111): Connection refused",
-            "System.Net.Sockets.SocketException (111): Connection refused 10.0.0.5:5432",
-            "No connection could be made because the target machine actively refused it",
-            "System.Net.Http.HttpRequestException: Response status code does not indicate success: 502 (Bad Gateway).",
+            "System.NullReferenceException: Object reference not set to an instance of an object.",
+            "no destination was found",
         ] {
-            assert!(!any(other).message.starts_with(".NET: "), "{other}");
+            assert_ne!(read(other).dialect, Dialect::Dotnet, "{other}");
         }
     }
 }

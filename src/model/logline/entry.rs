@@ -54,6 +54,8 @@ pub enum Dialect {
     Node,
     /// Tomcat and others on the Java virtual machine.
     Java,
+    /// .NET: YARP, HttpClient, the ASP.NET Core module of IIS.
+    Dotnet,
     /// Python programs: tracebacks, the logging module.
     Python,
     /// Go programs.
@@ -96,6 +98,7 @@ impl Dialect {
             Self::Ruby => "ruby application log",
             Self::Node => "node log",
             Self::Java => "java log",
+            Self::Dotnet => ".NET log",
             Self::Python => "python log",
             Self::Go => "go program log",
             Self::Kernel => "kernel log",
@@ -136,6 +139,7 @@ impl Dialect {
             | Self::Ruby
             | Self::Node
             | Self::Java
+            | Self::Dotnet
             | Self::Python
             | Self::Go
             | Self::Plain => Writer::Application,

@@ -38,7 +38,7 @@ pub fn enveloped(line: &str) -> Option<String> {
     let line = line.trim();
     // A member alone: the object was shown over several lines (`aws logs filter-log-events`, `jq`).
     if let Some((_, member)) = line.split_once('"').filter(|(before, member)| before.is_empty() && member.contains("\":")) {
-        let name = member.split('"').next().filter(|name| LINES.contains(name))?;
+        let name = member.split('"').next().filter(|name| LINES.contains(name) || TRACES.contains(name))?;
         let object = format!("{{\"{}}}", member.trim_end_matches(','));
         let text = Object::of(&object)?.text(name)?;
         return super::begins(&text).is_some().then(|| text.trim_end().to_owned());

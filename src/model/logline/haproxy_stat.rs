@@ -1,4 +1,4 @@
-//! What HAProxy's `show stat` tells of a check that failed: `check result: L7STS 404`.
+//! What HAProxy's `show stat` tells of a check that failed: `check result: layer-seven STS 404`.
 
 use super::{Carried, Dialect, Entry, trace::first_line};
 
@@ -13,13 +13,16 @@ const CHECKS_FAILED: [&str; 10] =
     ["L4TOUT", "L4CON", "L6TOUT", "L6RSP", "L7TOUT", "L7RSP", "L7STS", "SOCKERR", "PROCERR", "PROCTOUT"];
 
 /// `show stat`, as a table of comma-separated values, as its typed form (`S.3.1.37.check_status.1:MGP:str:L7STS`), or as somebody's
-/// script shows it (`check_status: L7STS`): what a check found last. The message is `check result: L7STS 404`.
+/// script shows it (`check_status: L7STS`): what a check found last. The message is `check result: layer-seven STS 404`.
 fn statistics(text: &str) -> Option<Entry<'_>> {
     // Places of fields.
     const STATUS: usize = 17;
     const CHECK: usize = 36;
     let found = |result: &str, upstream: Option<String>| {
-        let message = format!("check result: {result}").into();
+        // Numbers do not part groups, and the layer does.
+        let layer = [("L4", "layer-four "), ("L6", "layer-six "), ("L7", "layer-seven ")];
+        let layered = layer.iter().find_map(|(code, words)| Some(format!("{words}{}", result.strip_prefix(code)?)));
+        let message = format!("check result: {}", layered.as_deref().unwrap_or(result)).into();
         Entry { dialect: Dialect::Haproxy, message, upstream: upstream.map(Into::into), ..Entry::default() }
     };
     let failed = |word: &str| CHECKS_FAILED.contains(&word.trim_start_matches("* "));
@@ -56,10 +59,10 @@ mod tests {
         let entry = read(row);
         assert_eq!(
             (entry.dialect, &*entry.message, entry.upstream.as_deref()),
-            (Dialect::Haproxy, "check result: L7STS 404", Some("shop/app1"))
+            (Dialect::Haproxy, "check result: layer-seven STS 404", Some("shop/app1"))
         );
         for line in ["  check_status: L7STS", "S.3.1.37.check_status.1:MGP:str:L7STS"] {
-            assert_eq!(read(line).message, "check result: L7STS", "{line}");
+            assert_eq!(read(line).message, "check result: layer-seven STS", "{line}");
         }
         for other in [
             &row.replace("DOWN", "UP"),

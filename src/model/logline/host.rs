@@ -11,10 +11,18 @@ pub(super) fn systemd<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let dialect = match carried.program {
         Some("systemd" | "systemd-oomd" | "systemd-coredump" | "systemd-journald") => Dialect::Systemd,
         // `app.service: Start request repeated too quickly.`, pasted alone: its signatures know it as nobody's, too.
-        None if carried.text.split_once(": ").is_some_and(|(unit, _)| is_unit(unit)) => Dialect::Plain,
+        None if carried.text.split_once(": ").is_some_and(|(unit, _)| is_unit(unit)) || is_old(carried.text) => Dialect::Plain,
         Some(_) | None => return None,
     };
     Some(Entry { dialect, message: carried.text.trim_end().into(), ..Entry::default() })
+}
+
+/// What systemd said of a unit before v220, without a colon behind its name (src/core/service.c, src/core/unit.c).
+fn is_old(text: &str) -> bool {
+    const SAID: [&str; 4] = ["start request repeated too quickly", "holdoff time over", "failed.", "watchdog timeout (limit "];
+    let within = |begin: &str, end: &str| text.strip_prefix(begin).and_then(|rest| rest.split(end).next()).is_some_and(is_unit);
+    let said = || text.split_once(' ').is_some_and(|(unit, rest)| is_unit(unit) && SAID.iter().any(|said| rest.starts_with(said)));
+    within("Unit ", " entered failed state") || within("start request repeated too quickly for ", ",") || said()
 }
 
 /// The name of a unit of those that run programs (systemd.unit(5)).
@@ -94,6 +102,16 @@ mod tests {
                 "2026-11-20T23:36:34.123456789Z container die 4f5e6d (exitCode=137, image=shop, name=shop-web-1)",
                 Dialect::Container,
                 "die 4f5e6d (exitCode=137, image=shop, name=shop-web-1)",
+            ),
+            (
+                "août 09 13:47:03 gw1 systemd[1]: Unit app.service entered failed state.",
+                Dialect::Systemd,
+                "Unit app.service entered failed state.",
+            ),
+            (
+                "app.service start request repeated too quickly, refusing to start.",
+                Dialect::Plain,
+                "app.service start request repeated too quickly, refusing to start.",
             ),
             (
                 "Nov 20 02:17:41 gw1 kernel: [  12.345678] Out of memory: Killed process 811 (gunicorn)",

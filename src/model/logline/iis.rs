@@ -15,12 +15,41 @@ const HRESULT_WIN32: u32 = 0x8007_0000;
 /// Bytes of the name of an application pool, at most (`applicationHost.config`, name of `applicationPools/add`: 64 characters).
 const POOL_BYTES: usize = 64 * 4;
 
-/// Reads a line of either log.
+/// Reads a line of either log, or an event.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
+    if let Some(entry) = event(carried.text) {
+        return Some(entry);
+    }
     let (time, rest) = TimeShape::W3c.leading(carried.text).or_else(|| TimeShape::Dashed.leading(carried.text))?;
     let fields: Vec<&str> = rest.strip_prefix([' ', '\t'])?.split_ascii_whitespace().take(FIELDS).collect();
     let entry = Entry { dialect: Dialect::Iis, time: Some(time), ..Entry::default() };
     driver(&fields, &entry).or_else(|| request(&fields, &entry))
+}
+
+/// An event of failed request tracing (`MODULE_SET_RESPONSE_ERROR_STATUS` of iisfreb.xsd), which tells of a request what the access log
+/// does: `<Data Name="HttpStatus">502</Data> ... <Data Name="HttpSubStatus">3</Data> <Data Name="ErrorCode">2147954402</Data>`. The error
+/// is a number, or words with the number in parentheses.
+fn event(text: &str) -> Option<Entry<'_>> {
+    let data = |name: &str| {
+        let (_, rest) = text.split_once(&format!("Name=\"{name}\">")).or_else(|| text.split_once(&format!("Name='{name}'>")))?;
+        Some(rest.split('<').next().unwrap_or_default().trim())
+    };
+    let status = status(data("HttpStatus")?)?;
+    let mut form = request_form(Some(status), None);
+    form.push_str(" iis");
+    if status >= 500 {
+        let error = data("ErrorCode").unwrap_or_default();
+        let hexadecimal = error.rsplit_once("(0x").and_then(|(_, rest)| u32::from_str_radix(rest.split(')').next()?, 16).ok());
+        let error = error.parse().ok().or(hexadecimal).unwrap_or(0);
+        let sub: u16 = data("HttpSubStatus").and_then(|sub| sub.parse().ok()).unwrap_or(0);
+        form.push_str(&format!(" sub={sub} win32={}", own_error(error)));
+    }
+    Some(Entry { dialect: Dialect::Iis, status: Some(status), message: form.into(), ..Entry::default() })
+}
+
+/// The number that Windows has for an error, of that or of the HRESULT made of it.
+fn own_error(error: u32) -> u32 {
+    error.checked_sub(HRESULT_WIN32).filter(|own| u16::try_from(*own).is_ok()).unwrap_or(error)
 }
 
 /// A line of the access log. Which fields there are is the administrator's choice, their order is not.
@@ -45,7 +74,7 @@ fn request<'a>(fields: &[&'a str], entry: &Entry<'a>) -> Option<Entry<'a>> {
     // Of what was served it is the client's who left.
     if status >= 500 {
         let error: u32 = rest[place + 2].parse().ok()?;
-        let own = error.checked_sub(HRESULT_WIN32).filter(|own| u16::try_from(*own).is_ok()).unwrap_or(error);
+        let own = own_error(error);
         form.push_str(&format!(" sub={} win32={own}", rest[place + 1]));
     }
     // `... cs-uri-query s-port cs-username c-ip ...`
@@ -125,6 +154,15 @@ mod tests {
         }
         assert_eq!(read(DRIVER).upstream.as_deref(), Some("ShopPool"));
         assert_eq!(read(FAILED).client.as_deref(), Some("81.2.69.142"));
+    }
+
+    #[test]
+    fn an_event_of_a_failed_request_is_told_as_in_the_access_log() {
+        let text = "<EventData>\n  <Data Name=\"HttpStatus\">502</Data>\n  <Data Name=\"HttpSubStatus\">3</Data>\n  <Data Name=\"ErrorCode\">2147942413</Data>";
+        assert_eq!((read(text).status, &*read(text).message), (Some(502), "502 - iis sub=3 win32=13"));
+        let words = text.replace("2147942413", "The operation timed out (0x80072ee2)");
+        assert_eq!(read(&words).message, "502 - iis sub=3 win32=12002");
+        assert_eq!(read("<Data Name=\"HttpStatus\">200</Data>").message, "200 - iis");
     }
 
     #[test]

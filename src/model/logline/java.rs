@@ -7,8 +7,10 @@
 //! - a trace, `java.net.ConnectException: Connection refused (what was being done)`: the innermost cause;
 //! - what the machine itself says.
 
+use std::borrow::Cow;
+
 use super::{
-    Carried, Dialect, Entry, Level, LineTime, TimeShape,
+    Carried, Dialect, Entry, Level, LineTime, TimeShape, netty,
     trace::{self, Language, first_line, told},
 };
 
@@ -21,6 +23,11 @@ const OWN: &[&str] = &[
     "java.sql.",
     "java.util.concurrent.",
     "javax.net.ssl.",
+    "io.netty.",
+    "reactor.netty.",
+    "org.apache.catalina.LifecycleException: ",
+    "Connection prematurely closed BEFORE response",
+    "Connection prematurely closed DURING response",
     "Terminating due to java.lang.OutOfMemoryError: ",
     "Aborting due to java.lang.OutOfMemoryError: ",
     "Error occurred during initialization of VM",
@@ -48,18 +55,31 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         return Some(Entry { level: Some(Level::Critical), message, ..entry });
     }
     let line = first_line(text);
-    if let Some((time, level, said)) = tomcat(line).or_else(|| boot(line)).or_else(|| log4j(line)) {
+    let head = tomcat(line).or_else(|| boot(line)).or_else(|| log4j(line));
+    if (head.is_some() || OWN.iter().any(|own| line.contains(own)))
+        && let Some((message, upstream)) = netty::failed(text)
+    {
+        let (time, level) = head.map_or((None, Level::Error), |(time, level, _)| (Some(time), level));
+        return Some(Entry { time, level: Some(level), message: message.into(), upstream, ..entry });
+    }
+    let upstream: Option<Cow<'a, str>> = text.lines().take(3).find_map(unbound).map(|port| format!("port {port}").into());
+    let entry = Entry { upstream, ..entry };
+    if let Some((time, level, said)) = head {
         if said.starts_with("Error parsing HTTP request header") {
             let message = if is_tls(text) { "Error parsing HTTP request header: TLS" } else { "Error parsing HTTP request header" };
             return Some(Entry { time: Some(time), level: Some(level), message: message.into(), ..entry });
         }
-        return Some(Entry { time: Some(time), level: Some(level), message: told(said, text), ..entry });
+        return Some(Entry { time: Some(time), level: Some(level), message: failing(said, text), ..entry });
+    }
+    // The second line alone: the first was not pasted.
+    if let Some(said) = line.strip_prefix("SEVERE: ").filter(|_| exception_below(text).is_some()) {
+        return Some(Entry { level: Some(Level::Critical), message: failing(said, text), ..entry });
     }
     if is_jul(line)
         && let Some((level, said)) = text.lines().nth(1).and_then(|line| line.split_once(": "))
         && let Some(level) = Level::parse(level)
     {
-        return Some(Entry { level: Some(level), message: told(said.trim_end(), text), ..entry });
+        return Some(Entry { level: Some(level), message: failing(said.trim_end(), text), ..entry });
     }
     match trace::of(text).filter(|trace| trace.language == Language::Java) {
         Some(trace) if trace.uncaught => {
@@ -69,10 +89,50 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         None => {
             // The last part of a trace, pasted alone.
             let line = line.trim_start().strip_prefix("Caused by: ").unwrap_or(line);
-            let own = OWN.iter().any(|own| line.starts_with(own));
+            let own = OWN.iter().any(|own| line.starts_with(own)) || entry.upstream.is_some();
             own.then(|| Entry { level: Some(Level::Error), message: uncaught(line), ..entry })
         }
     }
+}
+
+/// The port of a connector that did not start: `Failed to start connector [Connector[HTTP/1.1-8080]]` of Tomcat 8.5 to 10,
+/// `[Connector["http-nio-127.0.0.1-8080"]]`, `Failed to initialize connector [Connector[AJP/1.3-8009]]`
+/// (org.apache.catalina.core.StandardService; the exception below it says the same of a component), and Spring Boot's
+/// `The Tomcat connector configured to listen on port 8080 failed to start.`, `Web server failed to start. Port 8080 was already in use.`
+fn unbound(line: &str) -> Option<u16> {
+    const BEGIN: [&str; 4] = [
+        "Failed to initialize connector [Connector[",
+        "Failed to start connector [Connector[",
+        "Failed to initialize component [Connector[",
+        "Failed to start component [Connector[",
+    ];
+    const BOOT: [(&str, &str); 2] =
+        [(" connector configured to listen on port ", " failed to start"), ("erver failed to start. Port ", " was already in use")];
+    if let Some(rest) = BEGIN.iter().find_map(|begin| Some(line.split_once(begin)?.1)) {
+        return rest.split(']').next()?.trim_matches('"').rsplit('-').next()?.parse().ok();
+    }
+    BOOT.iter().find_map(|(before, behind)| line.split_once(before)?.1.split_once(behind)?.0.parse().ok())
+}
+
+/// As [`told`], also where the exception has no frames: the machine leaves them out of errors that it threw often (hotspot,
+/// OmitStackTraceInFastThrow), and people leave them out of what they paste.
+fn failing<'a>(doing: &'a str, text: &'a str) -> Cow<'a, str> {
+    match exception_below(text).filter(|_| trace::of(text).is_none()) {
+        Some(exception) => format!("{exception} ({doing})").into(),
+        None => told(doing, text),
+    }
+}
+
+/// The exception that a line below the first begins with.
+fn exception_below(text: &str) -> Option<&str> {
+    /// Domains turned round, with which packages begin.
+    const PACKAGES: [&str; 10] = ["java.", "javax.", "jakarta.", "org.", "com.", "io.", "net.", "reactor.", "kotlin.", "scala."];
+    text.lines().skip(1).map(str::trim).find(|line| {
+        let name = line.split(':').next().unwrap_or_default();
+        PACKAGES.iter().any(|package| name.starts_with(package))
+            && (name.ends_with("Exception") || name.ends_with("Error"))
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._$".contains(&byte))
+    })
 }
 
 /// Whether what Tomcat could not read was the beginning of a TLS handshake. The rest of it is the client's.
@@ -82,7 +142,7 @@ fn is_tls(text: &str) -> bool {
 }
 
 /// `Exception in thread "main" java.lang.X: text`, whose frames are not there: said as with them.
-fn uncaught(line: &str) -> std::borrow::Cow<'_, str> {
+fn uncaught(line: &str) -> Cow<'_, str> {
     let exception = line.strip_prefix("Exception in thread \"").and_then(|rest| rest.split_once("\" "));
     exception.map_or_else(|| line.into(), |(_, exception)| format!("{exception} (uncaught)").into())
 }
@@ -98,8 +158,11 @@ fn tomcat(line: &str) -> Option<(LineTime<'_>, Level, &str)> {
 fn boot(line: &str) -> Option<(LineTime<'_>, Level, &str)> {
     let (time, rest) = TimeShape::Rfc3339.leading(line).or_else(|| TimeShape::Dashed.leading(line))?;
     let (level, rest) = rest.trim_start().split_once(' ')?;
-    let (pid, rest) = rest.split_once(" --- [")?;
-    pid.trim().parse::<u32>().ok()?;
+    // Without a process where the program does not know its own.
+    let (pid, rest) = rest.split_once("--- [")?;
+    if !pid.trim().is_empty() && pid.trim().parse::<u32>().is_err() {
+        return None;
+    }
     let (_thread, rest) = rest.split_once("] ")?;
     let (_logger, said) = rest.split_once(" : ").or_else(|| rest.split_once(": "))?;
     Some((time, Level::parse(level)?, said))
@@ -155,6 +218,11 @@ mod tests {
                 Level::Warning,
                 "HikariPool-1 - Connection is not available",
             ),
+            (
+                "2026-11-20 23:36:34.123 ERROR --- [           main] o.s.boot.SpringApplication               : Application run failed",
+                Level::Error,
+                "Application run failed",
+            ),
             ("2026-11-20 23:36:34,123 [main] ERROR org.shop.Cart - it broke", Level::Error, "it broke"),
             ("2026-11-20 23:36:34,123 ERROR [main] org.shop.Cart: it broke", Level::Error, "it broke"),
             ("Nov 21, 2026 5:21:40 AM Main main\nSEVERE: it broke", Level::Critical, "it broke"),
@@ -163,6 +231,41 @@ mod tests {
             assert_eq!((entry.dialect, entry.level, &*entry.message), (Dialect::Java, Some(level), message), "{line}");
         }
         assert_eq!(any("2026-11-20 23:36:34,123 [x] ERROR plain words").dialect, Dialect::Plain);
+    }
+
+    #[test]
+    fn an_error_without_frames_is_told() {
+        let heap = "java.lang.OutOfMemoryError: Java heap space (Error finishing response)";
+        let text = "SEVERE: Error finishing response\njava.lang.OutOfMemoryError: Java heap space";
+        for text in [text.to_owned(), format!("Nov 20, 2026 8:11:23 PM org.apache.coyote.http11.Http11Processor process\n{text}")] {
+            assert_eq!(any(&text).message, heap, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_connector_that_did_not_start_is_told_with_its_port() {
+        for (line, port) in [
+            (
+                "20-Nov-2026 23:36:34.123 SEVERE [main] org.apache.catalina.core.StandardService.initInternal Failed to initialize connector [Connector[AJP/1.3-8009]]\n\torg.apache.catalina.LifecycleException: Protocol handler initialization failed",
+                "port 8009",
+            ),
+            (
+                "20-Nov-2026 23:36:34.123 SEVERE [main] org.apache.catalina.util.LifecycleBase.handleSubClassException Failed to start component [Connector[\"https-jsse-nio-127.0.0.1-8443\"]]",
+                "port 8443",
+            ),
+            (
+                "2026-11-20 23:36:34.123 ERROR --- [           main] o.apache.catalina.core.StandardService   : Failed to start connector [Connector[HTTP/1.1-5076]]",
+                "port 5076",
+            ),
+            (
+                "The Tomcat connector configured to listen on port 8080 failed to start. The port may already be in use.",
+                "port 8080",
+            ),
+            ("Web server failed to start. Port 8081 was already in use.", "port 8081"),
+        ] {
+            let entry = any(line);
+            assert_eq!((entry.dialect, entry.upstream.as_deref()), (Dialect::Java, Some(port)), "{line}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         let level = if type_of == "Warning" { Level::Warning } else { Level::Info };
         return Some(entry(Some(level), text.trim_start()));
     }
-    let (key, value) = state(text).or_else(|| inspected(text))?;
+    let (key, value) = state(text).or_else(|| inspected(text)).or_else(|| flat(text))?;
     Some(entry(None, &format!("{key}: {value}")))
 }
 
@@ -54,7 +54,7 @@ fn inspected(text: &str) -> Option<(&'static str, &str)> {
 /// Whether a line is one of a listing, which no other goes on with.
 pub fn is_listed(line: &str) -> bool {
     let text = line.trim_end();
-    event(text).is_some() || state(text).is_some() || inspected(text).is_some()
+    event(text).is_some() || state(text).is_some() || inspected(text).is_some() || flat(text).is_some()
 }
 
 /// `    Last State:     Terminated`, and the pod's name, which is not indented.
@@ -65,6 +65,20 @@ fn state(text: &str) -> Option<(&str, &str)> {
     let columns = rest.starts_with("  ") && !value.is_empty() && !value.contains(' ');
     let known = if text.starts_with("  ") { STATE.contains(&key) } else { key == "Name" };
     (known && columns).then_some((key, value))
+}
+
+/// `Last State: Terminated`: where a paste has lost columns and indentation. Only what nobody else says.
+fn flat(text: &str) -> Option<(&str, &str)> {
+    let (key, value) = text.trim_start().split_once(": ")?;
+    let value = value.trim();
+    let number = || !value.is_empty() && value.len() <= 5 && value.bytes().all(|byte| byte.is_ascii_digit());
+    let known = match key {
+        "Last State" => value == "Terminated",
+        "Reason" => REASONS.contains(&value),
+        "Exit Code" | "Restart Count" => number(),
+        _ => false,
+    };
+    known.then_some((key, value))
 }
 
 /// The type of an event: `  Warning  Unhealthy  12s (x5 over 52s)  kubelet  text` of `describe`, `3m55s  Warning  Unhealthy
@@ -109,6 +123,10 @@ mod tests {
             ("      reason: OOMKilled", "Reason: OOMKilled"),
             ("            \"OOMKilled\": true,", "OOMKilled: true"),
             ("    Last State:     Terminated", "Last State: Terminated"),
+            ("Last State: Terminated", "Last State: Terminated"),
+            ("Reason: Error", "Reason: Error"),
+            ("Exit Code: 1", "Exit Code: 1"),
+            ("Restart Count: 19", "Restart Count: 19"),
             ("Name:             shop-api-7c9f6b5d4-x2x9q", "Name: shop-api-7c9f6b5d4-x2x9q"),
             (
                 "  Warning  Unhealthy  12s (x5 over 52s)  kubelet  Readiness probe failed: x",

@@ -37,6 +37,7 @@ mod kubectl;
 mod labelled;
 mod lighttpd;
 mod logfmt;
+mod netty;
 mod nginx_access;
 mod nginx_error;
 mod node;
@@ -44,6 +45,7 @@ mod php;
 mod php_fpm;
 mod python;
 mod ruby;
+mod socket_exception;
 mod squid;
 mod terse;
 mod time;
@@ -94,7 +96,6 @@ const READERS: &[Reader] = &[
     cloud::read,
     heroku::read,
     iis::read,
-    dotnet::read,
     workhorse::read,
     go_proxy::read,
     gunicorn::read,
@@ -102,6 +103,8 @@ const READERS: &[Reader] = &[
     php::read,
     uvicorn::read,
     uwsgi::read,
+    dotnet::read,
+    socket_exception::read,
     java::read,
     node::read,
     ruby::read,

@@ -5,6 +5,7 @@
 //! - one that the program logged with its frames: `TypeError: x is not a function`, what stood before it in parentheses;
 //! - the end for want of memory: `FATAL ERROR: ... JavaScript heap out of memory`;
 //! - what http-proxy-middleware says of a request that failed: `[HPM] ECONNREFUSED`;
+//!   and of Vite and others on http-proxy, `[vite] http proxy error: /api` with `Error: connect ETIMEDOUT 10.0.0.5:8080` behind or below it;
 //! - pm2's own log, `2026-11-21T05:20:57: PM2 log: App [web:0] exited with code [0] via signal [SIGINT]`.
 
 use std::borrow::Cow;
@@ -48,7 +49,7 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     if let Some((time, said)) = pm2(line) {
         return Some(Entry { time, message: said.into(), ..entry });
     }
-    if let Some((failed, upstream)) = proxied(line) {
+    if let Some((failed, upstream)) = proxied(line).or_else(|| of_http_proxy(carried.text)) {
         return Some(Entry { level: Some(Level::Error), message: failed.into(), upstream, ..entry });
     }
     // What `error.message` holds: the same without the name of its class.
@@ -99,6 +100,28 @@ fn proxied(line: &str) -> Option<(String, Option<Cow<'_, str>>)> {
     let code = rest.trim_start_matches(['[', '(']).split([']', ')']).next().filter(|code| code.starts_with('E'))?;
     let fits = code.len() <= 24 && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     fits.then(|| (format!("[HPM] {code}"), authority(upstream)))
+}
+
+/// What a program on http-proxy logs of its `error` event, which hands on the error of the system: `http proxy error: /api` of Vite
+/// (packages/vite/src/node/server/middlewares/proxy.ts), `Proxy error: Error: connect ECONNREFUSED 127.0.0.1:8080` of many.
+fn of_http_proxy(text: &str) -> Option<(String, Option<Cow<'_, str>>)> {
+    const ANNOUNCED: [&str; 4] = ["[vite] http proxy error", "[vite] ws proxy error", "roxy error: Error: ", "roxy Error: Error: "];
+    ANNOUNCED.iter().find(|said| first_line(text).contains(**said))?;
+    let error = text.lines().find_map(|line| Some(&line[line.find("Error: ").or_else(|| line.find("Error ["))?..]))?;
+    // Node tries all addresses of a name at once: `AggregateError [ECONNREFUSED]: `.
+    if let Some(code) = error.strip_prefix("Error [").and_then(|rest| rest.split(']').next()) {
+        return code.starts_with("ECONN").then(|| (format!("[HPM] {code}"), None));
+    }
+    let said = error.split_once(": ").map_or(error, |(_, said)| said);
+    let mut words = said.split_ascii_whitespace();
+    match (words.next()?, words.next()?) {
+        ("socket", "hang") | ("read" | "write", "ECONNRESET" | "EPIPE") => Some(("[HPM] ECONNRESET".to_owned(), None)),
+        ("connect" | "getaddrinfo", code) => {
+            let fits = code.starts_with('E') && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+            fits.then(|| (format!("[HPM] {code}"), words.next().map(Cow::Borrowed)))
+        }
+        _ => None,
+    }
 }
 
 /// The stamp and the words of a line of pm2's log, or of `pm2 logs`.
@@ -156,5 +179,23 @@ mod tests {
             let entry = any(line);
             assert_eq!((&*entry.message, entry.upstream.as_deref()), ("[HPM] ECONNREFUSED", Some("localhost:8080")), "{line}");
         }
+        for (line, message, upstream) in [
+            (
+                "[vite] http proxy error:\nError: connect ETIMEDOUT 10.0.0.5:81\n    at TCPConnectWrap.x (net.js:1:1)",
+                "ETIMEDOUT",
+                Some("10.0.0.5:81"),
+            ),
+            ("10:42:01 AM [vite] http proxy error: /api\nError: getaddrinfo ENOTFOUND shop-api", "ENOTFOUND", Some("shop-api")),
+            (
+                "[vite] http proxy error: /api\nAggregateError [ECONNREFUSED]: \n    at internalConnectMultiple (node:net:1122:18)",
+                "ECONNREFUSED",
+                None,
+            ),
+            ("Proxy error: Error: socket hang up", "ECONNRESET", None),
+        ] {
+            let entry = any(line);
+            assert_eq!((&*entry.message, entry.upstream.as_deref()), (&*format!("[HPM] {message}"), upstream), "{line}");
+        }
+        assert!(!any("Error: connect ETIMEDOUT 10.0.0.5:81").message.starts_with("[HPM]"));
     }
 }

@@ -43,6 +43,20 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
             let trace = trace::of(carried.text).filter(|trace| trace.language == Language::Ruby)?;
             Some(Entry { level: Some(Level::Error), message: trace.exception, ..entry.clone() })
         })
+        .or_else(|| Some(Entry { level: Some(Level::Error), message: thrown(line)?.into(), ..entry.clone() }))
+}
+
+/// The first line of an exception that nothing caught, whose frames the journal has as lines of their own:
+/// ``/srv/app.rb:3:in `require': cannot load such file -- x (LoadError)``, in words as with its frames.
+fn thrown(line: &str) -> Option<String> {
+    let (place, said) = line.split_once("': ")?;
+    let (path, _) = place.split_once(":in `").or_else(|| place.split_once(":in '"))?;
+    let (_, number) = path.rsplit_once(':')?;
+    let (words, class) = said.strip_suffix(')')?.rsplit_once(" (")?;
+    let class_fits = class.starts_with(|c: char| c.is_ascii_uppercase())
+        && class.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b':' || byte == b'_');
+    let number_fits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    (class_fits && number_fits && path.contains('/')).then(|| format!("{class}: {words}"))
 }
 
 fn puma<'a>(line: &'a str, entry: &Entry<'a>) -> Option<Entry<'a>> {
@@ -79,7 +93,9 @@ fn puma_error<'a>(line: &'a str, entry: &Entry<'a>) -> Option<Entry<'a>> {
 
 /// src/cxx_supportlib/LoggingKit/Implementation.cpp.
 fn passenger<'a>(line: &'a str, entry: &Entry<'a>) -> Option<Entry<'a>> {
-    let (level, rest) = line.strip_prefix("[ ")?.split_at_checked(2)?;
+    let rest = line.strip_prefix("[ ")?;
+    // Version 4 wrote no level.
+    let (level, rest) = if rest.starts_with(|c: char| c.is_ascii_digit()) { ("E ", rest) } else { rest.split_at_checked(2)? };
     let level = match level {
         "C " => Level::Critical,
         "E " => Level::Error,
@@ -136,6 +152,14 @@ mod tests {
             (
                 "F, [2026-11-20T23:36:34.123456 #811] FATAL -- : [0b1c] ActiveRecord::ConnectionNotEstablished (no)",
                 "ActiveRecord::ConnectionNotEstablished (no)",
+            ),
+            (
+                "[ 2026-11-20 23:36:34.1234 7557/433d7940 Pool2/Implementation.cpp:762 ]: Could not spawn process for group /srv/shop#default: x",
+                "Could not spawn process for group /srv/shop#default: x",
+            ),
+            (
+                "Nov 20 02:17:41 web1 bundle[811]: /srv/app.rb:3:in `require': cannot load such file -- bootsnap (LoadError)",
+                "LoadError: cannot load such file -- bootsnap",
             ),
             (
                 "/srv/app.rb:3:in `require': cannot load such file -- x (LoadError)\n\tfrom /srv/app.rb:1:in `<main>'",

@@ -31,6 +31,7 @@ const SAID: &[(Dialect, &str, &str)] = &[
     (Dialect::Ruby, "reaped #<Process::Status: pid ", ""),
     // src/agent/Core of Passenger.
     (Dialect::Ruby, "Could not spawn process for application ", ""),
+    (Dialect::Ruby, "Could not spawn process for group ", ""),
     (Dialect::Ruby, "Returning HTTP ", " due to: Request queue full ("),
     (Dialect::Ruby, "Request queue full (configured max. size: ", ""),
     (Dialect::Ruby, "Sending 502 response: application ", ""),

@@ -179,6 +179,19 @@ fn colours_are_no_part_of_a_line() {
 }
 
 #[test]
+fn another_word_below_a_value_is_another_word() {
+    for (line, next, joined) in [
+        ("reaped #<Process::Status: pid 4711 SIGKILL (signal 9)> worker=1", "the page shows 502", "worker=1 the page shows 502"),
+        ("the page shows 502", "Whoops", "502 Whoops"),
+        ("host: \"web12", "a.example\"", "web12a.example\""),
+    ] {
+        let mut line = line.to_owned();
+        wrap::join(&mut line, next);
+        assert!(line.ends_with(joined), "{line}");
+    }
+}
+
+#[test]
 fn quotes_of_a_chat_are_those_of_the_program() {
     const SMART: &str = "upstream: \u{201c}fastcgi://unix:/run/php/php8.1-fpm.sock:\u{201d}, host: \u{201c}shop\u{201d}";
     assert_eq!(

@@ -172,9 +172,13 @@ pub(super) fn join(line: &mut String, next: &str) {
         // A break within a quoted value or a word that goes on with punctuation was no blank.
         // `[client 192.0.2.1]`, `[pid 7]`.
         let named = end.strip_prefix('[').is_some_and(|name| matches!(name, "client" | "pid" | "remote"));
+        // Behind a number or a value without quotes letters are another word.
+        let quoted = line.matches('"').count() % 2 == 1;
+        let number = end.chars().all(|c| c.is_ascii_digit()) || end.contains('=') && end.ends_with(char::is_alphanumeric);
         named
             || end.ends_with([',', ':', ')'])
             || end.chars().all(char::is_alphabetic) && next.starts_with(|c: char| c.is_ascii_lowercase() || c == '(')
+            || number && !quoted && next.starts_with(|c: char| c.is_ascii_alphabetic())
     };
     if blank_lost {
         line.push(' ');

@@ -61,6 +61,8 @@ pub(super) struct Follows {
     frames: bool,
     /// The first line, or a level below it, says that something went wrong: a trace below it is its.
     failed: bool,
+    /// The first line is one of those that have an exception below them.
+    below: bool,
 }
 
 /// Whether a line of nginx's error log hands on what an application said, and does not end it.
@@ -118,7 +120,7 @@ impl Follows {
         } else {
             State::Any
         };
-        Self { state, frames: false, failed: erroneous(head) }
+        Self { state, frames: false, failed: erroneous(head), below: has_below(head) }
     }
 
     /// Whether something must still come.
@@ -132,7 +134,9 @@ impl Follows {
             | State::Jvm
             | State::V8
             | State::Throw(_) => true,
-            State::Any | State::PythonEnd | State::Go | State::Ruby | State::Uwsgi | State::Oom | State::Ended => false,
+            // What is below it may stand below an empty line, or be indented and look like a line of its own.
+            State::Any => self.below,
+            State::PythonEnd | State::Go | State::Ruby | State::Uwsgi | State::Oom | State::Ended => false,
         }
     }
 
@@ -216,7 +220,10 @@ impl Follows {
             line.starts_with("Caused by: ") && (self.frames || self.failed) || is_java(line) && self.failed && !self.frames;
         let of_node = self.frames && (line.starts_with("Node.js v") || line.starts_with("Emitted 'error' event on "));
         let required = head.contains("Cannot find module") && (line == "Require stack:" || line.starts_with("- /"));
-        closed || of_java || of_node || required
+        // Vite tells the request first and the error below it.
+        let proxied =
+            head.contains(" proxy error:") && !self.frames && (line.starts_with("Error: ") || line.starts_with("AggregateError"));
+        closed || of_java || of_node || required || proxied
     }
 
     fn throws(&mut self, lines: u8, line: &str) -> bool {
@@ -310,6 +317,14 @@ fn erroneous(head: &str) -> bool {
     ["rror", "RROR", "xception", "CRIT", "FATAL", "atal", "SEVERE", "WARN", "ailed", "anic", "nhandled"]
         .iter()
         .any(|word| head.contains(word))
+}
+
+/// Whether an exception stands below a line, in words that may be a line's own: Spring Boot writes it below an empty line (logback,
+/// `%n%wEx`), .NET indents it (Microsoft.Extensions.Logging.Console, and what wraps another: ` ---> `).
+fn has_below(head: &str) -> bool {
+    const DOTNET: [&str; 3] =
+        ["An error was encountered before receiving a response", "System.Net.Http.HttpRequestException: ", ".HttpForwarder["];
+    erroneous(head) && head.contains(" --- [") || DOTNET.iter().any(|begin| head.contains(begin))
 }
 
 /// Whether a line has a stamp of its own, or begins as only a first line does.
