@@ -25,6 +25,10 @@ const PAUSES: i64 = 3;
 const STRANGE: &[u16] = &[501, 505];
 /// What is so unlikely is no chance: so many served in a row, of those that fail by chance.
 const CHANCE: f64 = 0.05;
+/// Requests that must have failed after our own was served, to tell that it is others who are not.
+const BEHIND_OURS: u64 = 2;
+/// RFC 9110 section 15.6.5.
+const GATEWAY_TIMEOUT: u16 = 504;
 /// Requests of other kinds that must have been served meanwhile, to tell a fault of this kind from an outage of all that may be over.
 const MEANWHILE: u64 = 3;
 
@@ -174,9 +178,19 @@ fn goes_on(scene: &Scene, kind: &[(usize, &Requests<'_>)], all: &[Requests<'_>])
         let chance = failures as f64 / (failures + chances) as f64;
         return (1.0 - chance).powf(after as f64) >= CHANCE;
     }
-    // As a whole: what we ask for ourselves is served, and an outage of all kinds may be over. It is not where it goes on behind us.
+    // As a whole: what we ask for ourselves is served, and an outage of all kinds may be over. It is not where it goes on behind us, be it
+    // for another host, which few logs name.
     let others = served(meanwhile, true, false) > 0 || served(meanwhile, false, false) >= MEANWHILE;
-    after == 0 && !asked(scene, &begin.kind) && others
+    after == 0 && (!asked(scene, &begin.kind) && others || behind_ours(kind, all) >= BEHIND_OURS)
+}
+
+/// Requests of this kind that failed after one of our own of this kind was served. What timed out may have been under way since before.
+fn behind_ours(kind: &[(usize, &Requests<'_>)], all: &[Requests<'_>]) -> u64 {
+    let Some((_, one)) = kind.first() else { return 0 };
+    let served = |line: &Requests<'_>| line.ours && line.failed.is_none() && line.kind == one.kind;
+    let Some(first) = all.iter().position(served) else { return 0 };
+    let failed = |line: &Requests<'_>| line.failed.is_some_and(|status| status != GATEWAY_TIMEOUT);
+    kind.iter().filter(|(at, line)| *at > first && failed(line)).map(|(_, line)| line.count).sum()
 }
 
 /// Whether we ask for this ourselves.
@@ -279,6 +293,16 @@ mod tests {
         // Who asks is one client all the same.
         let ours = vec![(99, "10.0.0.9", "GET /", 200, true)];
         assert_eq!(log(&[outage, ours, row([99], "POST /cart", 502)].concat()), Some((10, 10, 502)));
+    }
+
+    #[test]
+    fn what_fails_for_others_while_our_own_is_served_goes_on() {
+        let outage = row(90..98, "GET /", 503);
+        let ours = vec![(98, "127.0.0.1", "GET /", 200, true); 4];
+        assert_eq!(log(&[outage.clone(), ours.clone()].concat()), None, "it may be over");
+        assert_eq!(log(&[outage.clone(), ours.clone(), row([99], "GET /", 503)].concat()), None, "one may have come late");
+        assert_eq!(log(&[outage.clone(), ours.clone(), row([98, 99], "GET /", 503)].concat()), Some((10, 10, 503)));
+        assert_eq!(log(&[outage, ours, row([98, 99], "GET /", 504)].concat()), None, "these hung before");
     }
 
     #[test]

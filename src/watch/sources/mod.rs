@@ -232,14 +232,7 @@ impl Finder<'_> {
             self.of_service(&service);
         }
         if !self.wish.ownerless.is_empty() {
-            let nobody = units::Unit {
-                name: String::new(),
-                file: PathBuf::new(),
-                argv: Vec::new(),
-                cwd: None,
-                environment: Vec::new(),
-                outputs: Vec::new(),
-            };
+            let nobody = units::Unit::default();
             for address in &self.wish.ownerless {
                 let nobody = nobody.service(OwnerRole::Upstream, vec![Subject(address.to_string())]);
                 let dialled = std::slice::from_ref(address);

@@ -1,7 +1,10 @@
-//! What systemd would start: the service whose unit's file names an address that a gateway connects to, and the service of a
-//! running process; both have their log in the journal, or where `StandardError=` says.
+//! What systemd would start: the service whose unit's file names an address that a gateway connects to, or whose socket's does, and the
+//! service of a running process; all have their log in the journal, or where `StandardError=` says.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use super::service::Service;
 use crate::{
@@ -25,7 +28,7 @@ const UNIT_BYTES: u64 = 64 << 10;
 const SERVICES: usize = 4;
 
 /// A service by its unit's file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::watch) struct Unit {
     /// `app.service`
     pub(in crate::watch) name: String,
@@ -39,6 +42,8 @@ pub(in crate::watch) struct Unit {
     pub(in crate::watch) environment: Vec<String>,
     /// Files that its output is written to, with the name of the setting and its line.
     pub(in crate::watch) outputs: Vec<(PathBuf, String, usize)>,
+    /// Of a socket: the service that it starts, the one of its own name unless `Service=` names another (systemd.socket(5)).
+    starts: Option<String>,
 }
 
 impl Unit {
@@ -46,10 +51,8 @@ impl Unit {
         let mut unit = Self {
             name: name.to_owned(),
             file: file.to_owned(),
-            argv: Vec::new(),
-            cwd: None,
-            environment: Vec::new(),
-            outputs: Vec::new(),
+            starts: name.strip_suffix(".socket").map(|stem| format!("{stem}.service")),
+            ..Self::default()
         };
         let mut lines = text.lines().enumerate();
         while let Some((at, first)) = lines.next() {
@@ -73,6 +76,7 @@ impl Unit {
                 "Environment" => unit.environment.extend(shlex::split(value).unwrap_or_default()),
                 // A socket's own unit names what it hands on (systemd.socket(5)).
                 "ListenStream" => unit.environment.push(value.to_owned()),
+                "Service" if unit.starts.is_some() => unit.starts = Some(value.to_owned()),
                 key @ ("StandardOutput" | "StandardError") => {
                     let file = ["append:", "file:", "truncate:"].iter().find_map(|how| value.strip_prefix(how));
                     unit.outputs
@@ -137,9 +141,9 @@ fn environment(root: &Root, line: &str) -> Option<Vec<String>> {
     Some(String::from_utf8_lossy(&bytes).lines().map(|line| line.trim().to_owned()).collect())
 }
 
-/// The services whose units name one of these addresses.
+/// The services whose units name one of these addresses, or whose sockets' units do.
 pub(in crate::watch) fn by_address(root: &Root, addresses: &[Address]) -> Vec<Unit> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let mut out = Vec::new();
     if addresses.is_empty() {
         return out;
@@ -147,26 +151,43 @@ pub(in crate::watch) fn by_address(root: &Root, addresses: &[Address]) -> Vec<Un
     let mut budget = FILES;
     for place in PLACES {
         for name in root.list(Path::new(place)).unwrap_or_default() {
-            let Some(name) = name.to_str().filter(|name| name.ends_with(".service")) else { continue };
+            let Some(name) = name.to_str().filter(|name| name.ends_with(".service") || name.ends_with(".socket")) else { continue };
             // The first file of a name is the one that counts.
             if budget == 0 || !seen.insert(name.to_owned()) {
                 continue;
             }
             budget -= 1;
-            let file = Path::new(place).join(name);
-            let Ok((bytes, _)) = root.read_at_most(&file, UNIT_BYTES) else { continue };
-            let text = String::from_utf8_lossy(&bytes);
-            let mut unit = Unit::parse(name, &file, &text);
-            unit.environment.extend(text.lines().filter_map(|line| environment(root, line)).flatten());
-            if addresses.iter().any(|address| unit.names(address)) {
-                out.push(unit);
-            }
+            let Some(unit) = read(root, place, name).filter(|unit| addresses.iter().any(|address| unit.names(address))) else {
+                continue;
+            };
+            out.extend(match unit.starts.clone() {
+                None => Some(unit),
+                Some(service) => started_by(root, unit, &service),
+            });
             if out.len() >= SERVICES * addresses.len() {
-                return out;
+                break;
             }
         }
     }
+    let mut told = BTreeSet::new();
+    out.retain(|unit: &Unit| told.insert(unit.name.clone()));
     out
+}
+
+fn read(root: &Root, place: &str, name: &str) -> Option<Unit> {
+    let file = Path::new(place).join(name);
+    let (bytes, _) = root.read_at_most(&file, UNIT_BYTES).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let mut unit = Unit::parse(name, &file, &text);
+    unit.environment.extend(text.lines().filter_map(|line| environment(root, line)).flatten());
+    Some(unit)
+}
+
+/// The service that a socket starts and hands its listener to, which it therefore listens at.
+fn started_by(root: &Root, socket: Unit, service: &str) -> Option<Unit> {
+    let mut unit = PLACES.iter().find_map(|place| read(root, place, service))?;
+    unit.environment.extend(socket.environment);
+    Some(unit)
 }
 
 #[cfg(test)]
@@ -186,6 +207,11 @@ mod tests {
             ("lib/systemd/system/shop.service", "[Service]\nExecStart=/bin/shop\nEnvironmentFile=-/etc/default/shop\n"),
             ("lib/systemd/system/desk.service", "[Service]\nExecStart=/bin/desk\nEnvironment=\"PORT=8002\"\n"),
             ("etc/default/shop", "# PORT\nPORT=8001\n"),
+            ("etc/systemd/system/till.socket", "[Socket]\nListenStream=/run/till.sock\nService=cash.service\n"),
+            ("lib/systemd/system/cash.service", "[Service]\nExecStart=/bin/cash\n"),
+            ("etc/systemd/system/cart.socket", "[Socket]\nListenStream=127.0.0.1:8003\n"),
+            ("etc/systemd/system/cart.service", "[Service]\nExecStart=/bin/cart\n"),
+            ("etc/systemd/system/lone.socket", "[Socket]\nListenStream=8004\n"),
         ] {
             std::fs::create_dir_all(dir.path().join(path).parent().expect("parent")).expect("directories");
             std::fs::write(dir.path().join(path), text).expect("file");
@@ -196,6 +222,12 @@ mod tests {
             let address: Address = format!("127.0.0.1:{port}").parse().expect("address");
             let found = by_address(&Root::below(dir.path()), &[address]);
             assert_eq!(found.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>(), [unit], "by its environment");
+        }
+        for (address, units) in
+            [("unix:/run/till.sock", &["cash.service"][..]), ("127.0.0.1:8003", &["cart.service"]), ("127.0.0.1:8004", &[])]
+        {
+            let found = by_address(&Root::below(dir.path()), &[address.parse().expect("address")]);
+            assert_eq!(found.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>(), units, "by its socket");
         }
         assert_eq!(found[0].outputs, [(PathBuf::from("/var/log/app.err"), "StandardError".to_owned(), 5)]);
         let service = found[0].service(OwnerRole::Upstream, Vec::new());
