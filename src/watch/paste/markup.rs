@@ -10,10 +10,24 @@ const STRONG: &[u8] = b"**";
 
 /// A line without such marks.
 pub(super) fn unmarked(line: &[u8]) -> Cow<'_, [u8]> {
-    let plain = weak(line);
+    let plain = weak(bare(line));
     match eaten(&plain) {
         Some(at) => Cow::Owned([&plain[..at], b"*", &plain[at..]].concat()),
         None => plain,
+    }
+}
+
+/// Without the marks of code or of emphasis around the whole line, of which a break may have left the first alone. Three backticks are a fence.
+fn bare(line: &[u8]) -> &[u8] {
+    let inner = |mark: u8| {
+        let rest = line.strip_prefix(&[mark])?;
+        let rest = rest.first().is_some_and(u8::is_ascii_alphanumeric).then_some(rest)?;
+        Some(rest.strip_suffix(&[mark]).unwrap_or(rest))
+    };
+    match line.first() {
+        Some(b'`') => inner(b'`').unwrap_or(line),
+        Some(b'_') if line.ends_with(b"_") || line.starts_with(b"_connect() failed") => inner(b'_').unwrap_or(line),
+        Some(_) | None => line,
     }
 }
 
@@ -65,6 +79,9 @@ mod tests {
                 "[error] 8#8: *8 upstream prematurely closed connection while reading response header from upstream, client: a",
             ),
             ("[error] 8#8: 8 upstream sent too big header", "[error] 8#8: *8 upstream sent too big header"),
+            ("`connect() failed (113: Host is unreachable)`", "connect() failed (113: Host is unreachable)"),
+            ("`Out of memory: Killed process 7 (node)", "Out of memory: Killed process 7 (node)"),
+            ("_connect() failed (113: No route to host)_", "connect() failed (113: No route to host)"),
             ("**[error]** 8#8: 8 connect() failed", "[error] 8#8: *8 connect() failed"),
         ] {
             assert_eq!(String::from_utf8_lossy(&unmarked(line.as_bytes())), plain);
@@ -77,6 +94,9 @@ mod tests {
             "client: **, host: a",
             "server: s***, host: ***",
             "2**3",
+            "```",
+            "```shell",
+            "_start: no such symbol",
             "#1: 2 a",
         ] {
             assert_eq!(String::from_utf8_lossy(&unmarked(line.as_bytes())), line);

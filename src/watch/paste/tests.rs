@@ -202,3 +202,14 @@ fn quotes_of_a_chat_are_those_of_the_program() {
     let sent = "request: \"GET /\u{201d}, upstream: \u{201c}x HTTP/1.1\"";
     assert_eq!(wrap::plain_quotes(sent.as_bytes()), sent.as_bytes());
 }
+
+#[test]
+fn complete_lines_of_one_length_are_no_cut_line() {
+    let line = |second: u32| {
+        format!("2026-03-05 10:12:{second} UTC [63{second}] FATAL:  sorry, too many clients already, and some more words here")
+    };
+    let text = format!("{}\n{}\n{}\n", line(31), line(32), line(33));
+    let lines: u32 =
+        read(&text, &TimeZone::UTC, 1_795_141_061).iter().flat_map(|batch| &batch.counts).map(|count| count.count).sum();
+    assert_eq!(lines, 3);
+}

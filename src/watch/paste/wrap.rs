@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::logline;
+use crate::model::logline::{self, LineTime};
 
 /// Characters of a line from which on it may have been wrapped: terminals are seldom narrower.
 const WRAPPED_CHARS: usize = 60;
@@ -35,7 +35,7 @@ impl Mender {
     /// Takes the next line, and gives those that are whole.
     pub(super) fn line(&mut self, line: &[u8], length: u64, mut whole: impl FnMut(&[u8], u64)) {
         let text = String::from_utf8_lossy(line);
-        if self.part.len() >= JOINED_BYTES || !self.part.is_empty() && logline::begins(&text) == Some(0) {
+        if self.part.len() >= JOINED_BYTES || !self.part.is_empty() && begins_anew(&text) {
             self.end(&mut whole);
         }
         self.part.extend_from_slice(line);
@@ -124,6 +124,11 @@ fn sequence(text: &str) -> Option<usize> {
     matches!(numbers.as_bytes().get(end), Some(b'm' | b'K')).then_some(end + 2)
 }
 
+/// Whether this is no rest of another line: it begins as a known program's does, or with a time.
+fn begins_anew(line: &str) -> bool {
+    logline::begins(line) == Some(0) || LineTime::leading(line.trim_start_matches('[')).is_some()
+}
+
 /// The column at which a terminal cut the lines, if it did: the longest lines are then equally long, to the letter; put together
 /// with what follows them they are lines of programs, no fewer than before and with fewer strange ones between; and what follows
 /// those is again a line of a program. Of lines that a mail program filled word by word a third part follows.
@@ -138,14 +143,14 @@ fn cut_at(text: &str) -> Option<usize> {
     let (mut halves, mut wholes) = (0, 0);
     for (line, length) in lines.iter().zip(&lengths) {
         match joined.last_mut().filter(|line| full && line.len() < JOINED_BYTES) {
-            Some(open) if logline::begins(line) != Some(0) => {
+            Some(open) if !begins_anew(line) => {
                 open.push_str(line);
                 halves += 1;
             }
             Some(_) => wholes += 1,
             None => {}
         }
-        if !full || logline::begins(line) == Some(0) {
+        if !full || begins_anew(line) {
             joined.push(line.clone().into_owned());
         }
         full = *length == cut;
