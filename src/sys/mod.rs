@@ -74,7 +74,7 @@ pub use kmsg::{KernelLog, KernelRead};
 pub use metrics::{HostMetrics, HostSample};
 pub use mounts::{Mount, Mounts, holder, mounts};
 pub use namespaces::{Namespaces, Space, Way, pid_spaces};
-pub use net::{ConnectError, Stream, connected_from};
+pub use net::{ConnectError, Stream, connected_from, has_connected};
 pub use operator::Operator;
 pub use outbox::{OUTBOX_CAPACITY, Outbox, Stamped};
 pub use packet_filters::{FilterRules, FilterTool};

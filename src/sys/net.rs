@@ -9,7 +9,10 @@ use std::{
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -103,6 +106,8 @@ impl Stream {
 const OWN_ENDS: usize = 1024;
 /// The own ends of the latest connections.
 static OWN: Mutex<VecDeque<SocketAddr>> = Mutex::new(VecDeque::new());
+/// Whether there is any: most who read logs without end have made none.
+static CONNECTED: AtomicBool = AtomicBool::new(false);
 
 fn remember(own: SocketAddr) {
     let mut ends = OWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -110,6 +115,12 @@ fn remember(own: SocketAddr) {
         ends.pop_front();
     }
     ends.push_back(own);
+    CONNECTED.store(true, Ordering::Release);
+}
+
+/// Whether this process has connected to anything.
+pub fn has_connected() -> bool {
+    CONNECTED.load(Ordering::Acquire)
 }
 
 /// Whether this process itself connected from there lately: by that a request is known as its own in a log that has the client's port.

@@ -81,13 +81,14 @@ fn localised(outer: Carried<'_>) -> Option<Carried<'_>> {
     /// Bytes of a month's name, at most.
     const MONTH_BYTES: usize = 16;
     let mut words = outer.text.splitn(6, ' ').filter(|word| !word.is_empty());
-    let (month, day, clock) = (words.next()?, words.next()?, words.next()?);
-    let named = month.len() <= MONTH_BYTES
-        && month.chars().any(char::is_alphabetic)
-        && month.chars().all(|c| c.is_alphanumeric() || c == '.');
+    let month = words.next().filter(|month| month.len() <= MONTH_BYTES)?;
+    if !month.chars().all(|c| c.is_alphanumeric() || c == '.') || !month.chars().any(char::is_alphabetic) {
+        return None;
+    }
+    let (day, clock) = (words.next()?, words.next()?);
     let parts = clock.split(':').filter(|part| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit())).count();
     let dated = day.trim_end_matches('.').parse::<u8>().is_ok_and(|day| (1..=31).contains(&day));
-    if !named || !dated || parts != 3 || clock.len() != 8 {
+    if !dated || parts != 3 || clock.len() != 8 {
         return None;
     }
     let at = outer.text.find(clock)? + clock.len();

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     model::{LogBatch, LogCount, LogFormat, LogSource, SourceKind, logline},
-    sys::connected_from,
+    sys::{connected_from, has_connected},
 };
 
 /// Different lines in one batch, at most.
@@ -198,7 +198,7 @@ impl Batcher {
         match (self.source.kind, &self.source.format) {
             // HAProxy and Caddy may have requests in one log with their notices; HAProxy's tell the client's port, and no User-Agent.
             (SourceKind::Access, _) | (SourceKind::Error, LogFormat::Plain) => {
-                logline::is_ours(line) || logline::haproxy_client(line).is_some_and(connected_from)
+                logline::is_ours(line) || has_connected() && logline::haproxy_client(line).is_some_and(connected_from)
             }
             (SourceKind::Error | SourceKind::App | SourceKind::Kernel, _) => false,
         }
