@@ -35,7 +35,7 @@ const MEANWHILE: u64 = 3;
 /// A line of the access log: requests of one kind in one second.
 #[derive(Debug)]
 struct Requests<'a> {
-    kind: Kind<'a>,
+    kind: Kind,
     second: i64,
     count: u64,
     /// The status by which they failed.
@@ -48,9 +48,9 @@ struct Requests<'a> {
 
 /// What may fail as one: method and path, and whether there is a query, which a page may fail by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Kind<'a> {
-    method: Cow<'a, str>,
-    path: Cow<'a, str>,
+struct Kind {
+    method: String,
+    path: String,
     query: bool,
 }
 
@@ -108,16 +108,16 @@ fn fails(status: u16) -> bool {
 fn requests_of(line: &RecentLine, (status, ours): (u16, bool)) -> Option<Requests<'_>> {
     // The common format quotes the request; others are read by what comes before the protocol.
     let quoted = || line.text.split('"').find_map(|part| logline::request_line(part).filter(|(_, path)| path.starts_with('/')));
-    let kind = if let Some((method, target)) = logline::request_line(&line.text).or_else(quoted) {
-        Kind::of(method.into(), target.into())
-    } else {
-        // As members of JSON.
-        let request = logline::read(&line.text).request?;
-        let (method, target) = logline::request_line(&request)?;
-        Kind::of(method.to_owned().into(), target.to_owned().into())
-    };
+    let asked = logline::request_line(&line.text).or_else(quoted);
     let leading = line.text.split(' ').next().filter(|word| word.parse::<IpAddr>().is_ok());
-    let client = leading.map(Cow::from).or_else(|| logline::read(&line.text).client.map(without_port));
+    // As members of JSON, or behind the words of whoever carried the line.
+    let entry = (asked.is_none() || leading.is_none()).then(|| logline::read(&line.text));
+    let kind = match (asked, &entry) {
+        (Some(asked), _) => Kind::of(asked),
+        (None, Some(entry)) => Kind::of(logline::request_line(entry.request.as_deref()?)?),
+        (None, None) => return None,
+    };
+    let client = leading.map(Cow::from).or_else(|| entry?.client.map(without_port));
     Some(Requests {
         kind,
         second: line.second,
@@ -136,18 +136,10 @@ fn without_port(client: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-impl<'a> Kind<'a> {
-    fn of(method: Cow<'a, str>, target: Cow<'a, str>) -> Self {
-        let end = target.find('?');
-        let path = match (end, target) {
-            (None, target) => target,
-            (Some(end), Cow::Borrowed(target)) => target.get(..end).unwrap_or(target).into(),
-            (Some(end), Cow::Owned(mut target)) => {
-                target.truncate(end);
-                target.into()
-            }
-        };
-        Self { method, path, query: end.is_some() }
+impl Kind {
+    fn of((method, target): (&str, &str)) -> Self {
+        let path = target.split('?').next().unwrap_or_default();
+        Self { method: method.to_owned(), path: path.to_owned(), query: path.len() < target.len() }
     }
 }
 
@@ -194,7 +186,7 @@ fn behind_ours(kind: &[(usize, &Requests<'_>)], all: &[Requests<'_>]) -> u64 {
 }
 
 /// Whether we ask for this ourselves.
-fn asked(scene: &Scene, kind: &Kind<'_>) -> bool {
+fn asked(scene: &Scene, kind: &Kind) -> bool {
     let mut requests = scene.probes_of("gateway").filter_map(|history| history.last.job.request.as_ref());
     kind.method == "GET" && !kind.query && requests.any(|request| request.path == kind.path)
 }

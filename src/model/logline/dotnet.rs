@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use super::{Carried, Dialect, Entry, Level, LineTime, go_proxy::OF_DEPENDENCIES, terse::unheaded, trace::first_line};
+use super::{Carried, Dialect, Entry, Level, LineTime, go_proxy::is_dependency, terse::unheaded, trace::first_line};
 
 /// What exceptions of the client say (System.Net.Http, System.Net.Security, and the system's own words in SocketException), the most
 /// telling first, and the word for it.
@@ -104,8 +104,7 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     };
     let (word, line) = found?;
     let upstream = target(line);
-    let port = upstream.and_then(|address| address.rsplit_once(':')?.1.parse::<u16>().ok());
-    if forwarder.is_none() && port.is_some_and(|port| OF_DEPENDENCIES.contains(&port)) {
+    if forwarder.is_none() && upstream.is_some_and(is_dependency) {
         return None;
     }
     let level = if word == "left" { Level::Info } else { Level::Error };

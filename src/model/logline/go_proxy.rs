@@ -10,7 +10,12 @@ use super::{
 };
 
 /// Ports of databases, caches and queues: who cannot connect there is an application (IANA's registry).
-pub(super) const OF_DEPENDENCIES: [u16; 12] = [1433, 1521, 2379, 3306, 5432, 5672, 6379, 9042, 9092, 9200, 11211, 27017];
+const OF_DEPENDENCIES: [u16; 12] = [1433, 1521, 2379, 3306, 5432, 5672, 6379, 9042, 9092, 9200, 11211, 27017];
+
+/// Whether at this address an application has a database, a cache or a queue, by its port.
+pub(super) fn is_dependency(address: &str) -> bool {
+    address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).is_some_and(|port: u16| OF_DEPENDENCIES.contains(&port))
+}
 
 /// How the errors begin that net, crypto/tls and crypto/x509 word (net.OpError, x509.CertificateInvalidError).
 const ERRORS: [&str; 8] = [
@@ -40,9 +45,8 @@ fn bare<'a>(carried: &Carried<'a>, text: &'a str) -> Option<Entry<'a>> {
     }
     let entry = Entry { dialect: Dialect::Go, time: head.time, level: head.level, ..Entry::default() };
     let (message, upstream) = go_error::message(Failed::Request, said, None);
-    let port = upstream.as_deref().and_then(|address| address.rsplit_once(':')?.1.parse().ok());
     let cut_out = carried.program.is_none() && carried.time.is_none() && head.time.is_none() && text.len() == carried.text.len();
-    if cut_out && !port.is_some_and(|port: u16| OF_DEPENDENCIES.contains(&port)) {
+    if cut_out && !upstream.as_deref().is_some_and(is_dependency) {
         return Some(Entry { message: message.into(), upstream, ..entry });
     }
     Some(Entry { message: wrapped.unwrap_or(said).trim_end().into(), ..entry })

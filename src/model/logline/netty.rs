@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 
-use super::go_proxy::OF_DEPENDENCIES;
+use super::go_proxy::is_dependency;
 
 /// What the exceptions say, in order, and the word for it. All of the words must stand in one line.
 const FAILURES: &[(&[&str], &str)] = &[
@@ -46,9 +46,7 @@ pub(super) fn failed(text: &str) -> Option<(String, Option<Cow<'_, str>>)> {
         _ => None,
     };
     let upstream = upstream.map(Cow::Borrowed).or_else(|| annotated(line)).or_else(|| text.lines().find_map(channel));
-    let port = upstream.as_deref().and_then(|address| address.rsplit_once(':')?.1.parse::<u16>().ok());
-    let of_application = port.is_some_and(|port| OF_DEPENDENCIES.contains(&port));
-    (!of_application).then(|| (format!("[netty] {word}"), upstream))
+    (!upstream.as_deref().is_some_and(is_dependency)).then(|| (format!("[netty] {word}"), upstream))
 }
 
 /// The other end in `[id: 0xa7c1cd87, L:/10.0.0.1:52844 ! R:shop/10.0.0.5:8080]` (io.netty.channel.AbstractChannel, `toString`).

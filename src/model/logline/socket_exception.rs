@@ -4,7 +4,7 @@
 //!
 //! The message is `.NET: <what failed>`. Databases, caches and queues are none of a gateway's upstreams: those are left to others.
 
-use super::{Carried, Entry, Level, go_proxy::OF_DEPENDENCIES, terse::unheaded, trace::first_line};
+use super::{Carried, Entry, Level, go_proxy::is_dependency, terse::unheaded, trace::first_line};
 
 /// Classes of the errors that an address stands behind.
 const CLASSES: [&str; 2] =
@@ -52,8 +52,7 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let behind = behind.trim_start_matches(['.', ' ', '(']);
     let address = behind.split([' ', ')']).next().filter(|address| !address.is_empty())?;
     let (host, port) = address.rsplit_once(':')?;
-    let port: u16 = port.parse().ok()?;
-    if host.is_empty() || OF_DEPENDENCIES.contains(&port) {
+    if host.is_empty() || port.parse::<u16>().is_err() || is_dependency(address) {
         return None;
     }
     let message = format!(".NET: {failed}").into();
