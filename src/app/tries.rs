@@ -17,6 +17,8 @@ const UNSETTLED: u64 = 10;
 const MIXED: u64 = 10;
 /// How often something is tried that is served, where a log tells of failures that nothing explains.
 const DOUBTED: u64 = 10;
+/// The same where another failure of others' requests decides: they come twice a second where few do.
+const ALMOST_TOLD: u64 = 20;
 /// How often a request is tried that is served, where a server behind it fails: each of three has its turn twice.
 const PARTIAL: u64 = 6;
 /// Requests of a plan from which on each one that is served is made once: the rate does not suffice for more without a wait.
@@ -131,7 +133,11 @@ fn wanted(state: &State, history: &ProbeHistory, fails: bool) -> u64 {
     let explained = state.assessment.causes.iter().any(|cause| cause.confidence >= Confidence::Likely);
     let failing = || state.scene.probes_of("gateway").any(|other| other.results.iter().any(|result| failed(&result.outcome)));
     let told = || diagnose::told_to_fail(&state.scene) || diagnose::may_go_on(&state.scene);
-    if !explained && (failing() || told()) { DOUBTED } else { base }
+    match !explained && (failing() || told()) {
+        true if probe == "gateway" && diagnose::one_more_tells(&state.scene) => ALMOST_TOLD,
+        true => DOUBTED,
+        false => base,
+    }
 }
 
 /// Whether one of several servers fails, or serves: how many requests it breaks is what is asked then.

@@ -65,7 +65,7 @@ pub use histories::{Histories, PROBE_RESULTS, ProbeHistory, ProbeResult};
 pub use in_flight::{InFlight, in_flight};
 pub use life::how as how_it_ended;
 pub use names::worth_trying as addresses_worth_trying;
-pub use ongoing::may_go_on;
+pub use ongoing::{may_go_on, one_more_tells};
 pub use operator::{Note, Operator, Ticked};
 pub use recent::{Recent, RecentLine};
 pub use recovery::Recovery;

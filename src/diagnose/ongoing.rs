@@ -58,12 +58,8 @@ struct Kind {
 pub fn ongoing(scene: &Scene) -> Option<(Share, u16)> {
     let lines = latest(scene);
     let all = lines.iter().filter(|line| !line.ours).map(|line| line.count).sum();
-    let mut kinds: BTreeMap<_, Vec<(usize, &Requests<'_>)>> = BTreeMap::new();
-    for (at, line) in lines.iter().enumerate().filter(|(_, line)| !line.ours) {
-        kinds.entry(&line.kind).or_default().push((at, line));
-    }
     let (mut failing, mut statuses) = (Share { hits: 0, all }, BTreeMap::<u16, u64>::new());
-    for kind in kinds.values().filter(|kind| goes_on(scene, kind, &lines)) {
+    for kind in of_others(&lines).values().filter(|kind| goes_on(scene, kind, &lines)) {
         for (count, status) in kind.iter().filter_map(|(_, line)| Some((line.count, line.failed?))) {
             failing.hits += count;
             *statuses.entry(status).or_default() += count;
@@ -79,6 +75,21 @@ pub fn may_go_on(scene: &Scene) -> bool {
     let from = scene.now.wall_s() - QUIET_S;
     let failed = lines.iter().filter(|line| line.failed.is_some() && line.second >= from).map(|line| line.count);
     failed.sum::<u64>() >= FAILURES
+}
+
+/// Whether others' requests have begun to fail behind our own that was served: another one tells that they go on to.
+pub fn one_more_tells(scene: &Scene) -> bool {
+    let lines = latest(scene);
+    of_others(&lines).values().any(|kind| (1..BEHIND_OURS).contains(&behind_ours(kind, &lines)))
+}
+
+/// Requests of others by kind, each with its place among all.
+fn of_others<'a>(lines: &'a [Requests<'a>]) -> BTreeMap<&'a Kind, Vec<(usize, &'a Requests<'a>)>> {
+    let mut kinds: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| !line.ours) {
+        kinds.entry(&line.kind).or_default().push((at, line));
+    }
+    kinds
 }
 
 /// The latest requests, oldest first; none where all of others were served.
@@ -198,14 +209,21 @@ mod tests {
 
     /// What is known at second 100 of a log with these lines, oldest first: second, client, request, status, and whether we asked.
     fn log(lines: &[Row<'_>]) -> Option<(u64, u64, u16)> {
-        log_of(SourceKind::Access, lines, |client, request, status, ours| {
-            let agent = if ours { "why502/0.1.0 (+probe)" } else { "Mozilla/5.0" };
-            format!("{client} - - [01/Jan/1970:00:00:00 +0000] \"{request} HTTP/1.1\" {status} 150 \"-\" \"{agent}\"")
-        })
+        log_of(SourceKind::Access, lines, common)
+    }
+
+    /// A line of the common format.
+    fn common(client: &str, request: &str, status: u16, ours: bool) -> String {
+        let agent = if ours { "why502/0.1.0 (+probe)" } else { "Mozilla/5.0" };
+        format!("{client} - - [01/Jan/1970:00:00:00 +0000] \"{request} HTTP/1.1\" {status} 150 \"-\" \"{agent}\"")
     }
 
     /// The same of a log whose lines are made so.
     fn log_of(kind: SourceKind, lines: &[Row<'_>], made: impl Fn(&str, &str, u16, bool) -> String) -> Option<(u64, u64, u16)> {
+        ongoing(&scene_of(kind, lines, made)).map(|(share, status)| (share.hits, share.all, status))
+    }
+
+    fn scene_of(kind: SourceKind, lines: &[Row<'_>], made: impl Fn(&str, &str, u16, bool) -> String) -> Scene {
         let at = Stamp { run_ms: 1_000, wall_ms: 100_000 };
         let mut scene = Scene::default();
         scene.now = at;
@@ -227,7 +245,7 @@ mod tests {
             };
             scene.observe(at, Observation::Log(batch));
         }
-        ongoing(&scene).map(|(share, status)| (share.hits, share.all, status))
+        scene
     }
 
     type Row<'a> = (i64, &'a str, &'a str, u16, bool);
@@ -295,6 +313,16 @@ mod tests {
         assert_eq!(log(&[outage.clone(), ours.clone(), row([99], "GET /", 503)].concat()), None, "one may have come late");
         assert_eq!(log(&[outage.clone(), ours.clone(), row([98, 99], "GET /", 503)].concat()), Some((10, 10, 503)));
         assert_eq!(log(&[outage, ours, row([98, 99], "GET /", 504)].concat()), None, "these hung before");
+    }
+
+    #[test]
+    fn one_failure_behind_our_own_is_worth_a_wait_for_the_next() {
+        let outage = [row(90..98, "GET /", 503), vec![(98, "127.0.0.1", "GET /", 200, true); 4]].concat();
+        let behind = |seconds: &[i64]| {
+            let lines = [outage.clone(), row(seconds.iter().copied(), "GET /", 503)].concat();
+            one_more_tells(&scene_of(SourceKind::Access, &lines, common))
+        };
+        assert_eq!([behind(&[]), behind(&[99]), behind(&[98, 99])], [false, true, false]);
     }
 
     #[test]

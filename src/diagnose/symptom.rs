@@ -1,6 +1,6 @@
 //! What a client of the gateway sees, and the overall verdict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     LogGroup, ProbeHistory, Recovery, Scene, facts,
@@ -46,12 +46,30 @@ pub fn failed(outcome: &Outcome) -> bool {
     }
 }
 
-/// Failing and all results that count now.
-fn tally(history: &ProbeHistory) -> (u32, u32) {
+/// Failures of a request through the gateway, of the results that count now. Which server of a pool has its turn is chance, and each of
+/// two pages that are asked for in turn may meet the same one every time: where some serve and some do not, all that reach them count.
+pub(super) fn failures(scene: &Scene, history: &ProbeHistory) -> Share {
+    let job = &history.last.job;
+    let serves = |server| {
+        scene.probes_about("upstream", server).next().and_then(|about| about.results.back()).map(|last| !failed(&last.outcome))
+    };
+    let servers: BTreeSet<bool> = job.upstreams.iter().filter_map(serves).collect();
+    if servers.len() < 2 {
+        return own_failures(history);
+    }
+    let asked =
+        |history: &ProbeHistory| history.last.job.request.as_ref().map(|request| (request.method.clone(), request.path.clone()));
+    let alike =
+        scene.probes_of("gateway").filter(|other| other.last.job.upstreams == job.upstreams && asked(other) == asked(history));
+    alike.map(own_failures).fold(Share::default(), |sum, one| Share { hits: sum.hits + one.hits, all: sum.all + one.all })
+}
+
+/// Failing and all results of this request that count now.
+pub(super) fn own_failures(history: &ProbeHistory) -> Share {
     let results = facts::window(history);
     let made = results.iter().filter(|result| !matches!(result.outcome, Outcome::Skipped(_)));
     let fails = results.iter().filter(|result| failed(&result.outcome)).count();
-    (u32::try_from(fails).unwrap_or(u32::MAX), u32::try_from(made.count()).unwrap_or(u32::MAX))
+    Share { hits: fails as u64, all: made.count() as u64 }
 }
 
 /// `http://shop.example.com/cart`.
@@ -72,11 +90,9 @@ pub fn url_of(report: &ProbeReport) -> String {
 pub fn symptom(scene: &Scene) -> View {
     let mut worst: Option<(f64, u32, &ProbeHistory)> = None;
     for history in scene.probes_of("gateway") {
-        let (fails, tries) = tally(history);
-        if tries == 0 {
-            continue;
-        }
-        let share = f64::from(fails) / f64::from(tries);
+        let failures = failures(scene, history);
+        let Some(share) = failures.value() else { continue };
+        let tries = u32::try_from(failures.all).unwrap_or(u32::MAX);
         if worst.as_ref().is_none_or(|(known, ..)| share > *known) {
             worst = Some((share, tries, history));
         }
@@ -299,4 +315,44 @@ fn unknown(scene: &Scene) -> String {
         return "nothing was probed, and the logs show no failing request".to_owned();
     }
     "no request was tried yet".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Address, HttpRequest, Observation, ProbeJob, Protocol, Stamp, Subject};
+
+    /// What is known when two pages were asked for in turn, and a server of their pool each time met one of them; `other` is what the
+    /// second server says when it is asked itself.
+    fn in_turn(other: &Outcome) -> Symptom {
+        let mut scene = Scene::default();
+        let servers = [Subject("127.0.0.1:8001".to_owned()), Subject("127.0.0.1:8002".to_owned())];
+        let mut tell = |probe: &str, subject: &Subject, host: &str, outcome: &Outcome| {
+            let address = Address::Tcp(([127, 0, 0, 1], 80).into());
+            let (method, path) = ("GET".to_owned(), "/".to_owned());
+            let request = HttpRequest { method, path, host: host.to_owned(), headers: Vec::new(), params: Vec::new() };
+            let job = ProbeJob {
+                request: Some(request),
+                upstreams: if probe == "gateway" { servers.to_vec() } else { Vec::new() },
+                ..ProbeJob::new(probe, subject.clone(), address, Protocol::Http, (1_000, 10_000))
+            };
+            scene.observe(Stamp::default(), Observation::Probe(Box::new(ProbeReport::new(job, outcome.clone()))));
+        };
+        tell("upstream", &servers[0], "shop.test", &Outcome::Refused);
+        tell("upstream", &servers[1], "shop.test", other);
+        for _ in 0..4 {
+            tell("gateway", &Subject("a".to_owned()), "shop.test", &Outcome::Status(502));
+            tell("gateway", &Subject("b".to_owned()), "other.test", &Outcome::Status(200));
+        }
+        symptom(&scene).told
+    }
+
+    #[test]
+    fn two_pages_that_meet_a_pool_in_turn_are_counted_as_one() {
+        let told = in_turn(&Outcome::Status(200));
+        assert_eq!((told.share, told.tried), (Some(0.5), 8));
+        // Where no server serves, it is the page.
+        let told = in_turn(&Outcome::Status(502));
+        assert_eq!((told.share, told.tried), (Some(1.0), 4));
+    }
 }

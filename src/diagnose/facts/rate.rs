@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{FactBook, probes};
+use super::FactBook;
 use crate::{
     catalog::Catalog,
-    diagnose::{ProbeHistory, Scene, symptom},
+    diagnose::{Scene, symptom},
     model::{Fact, Place, Role, Share, Subject},
 };
 
@@ -27,7 +27,7 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
         }
     };
     for history in scene.probes_of("gateway") {
-        let share = failures(history);
+        let share = symptom::own_failures(history);
         book.look("rate", &history.last.job.subject);
         if share.mixed() {
             let text = format!("{} fails {share} times: now and then, and not always", symptom::url_of(&history.last));
@@ -53,7 +53,7 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
             .filter_map(|server| {
                 let subject = Subject(server.address.to_string());
                 let history = scene.probes_about("upstream", &subject).next()?;
-                Some((subject, failures(history)))
+                Some((subject, symptom::own_failures(history)))
             })
             .filter(|(_, share)| share.all > 0)
             .collect();
@@ -71,7 +71,7 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
             let reached: BTreeSet<&Subject> = history.last.job.upstreams.iter().collect();
             failing.iter().all(|(subject, _)| reached.contains(subject))
         });
-        let through = through.map(failures).find(|share| share.hits > 0);
+        let through = through.map(|history| symptom::failures(scene, history)).find(|share| share.hits > 0);
         let measured = through
             .map_or_else(|| "the others take over".to_owned(), |share| format!("{share} requests through the gateway failed"));
         let text = format!("{} of {whole} servers of {name} fail ({}); {measured}", failing.len(), each.join(", "));
@@ -80,13 +80,4 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
             add(book, "rate:pool", subject, text.clone(), "probes", fields.clone());
         }
     }
-}
-
-/// Failures among the results that count now.
-fn failures(history: &ProbeHistory) -> Share {
-    let results = probes::window(history).into_iter().filter(|result| result.outcome.serves().is_some());
-    results.fold(Share::default(), |share, result| Share {
-        hits: share.hits + u64::from(symptom::failed(&result.outcome)),
-        all: share.all + 1,
-    })
 }
