@@ -24,6 +24,7 @@ fn job(socket: &Path, groups: Vec<u32>) -> ProbeJob {
     let request = HttpRequest {
         method: "GET".to_owned(),
         path: "/".to_owned(),
+        query: None,
         host: "a".to_owned(),
         headers: Vec::new(),
         params: Vec::new(),

@@ -1,7 +1,8 @@
 //! The whole assessment of a scene.
 
 use super::{
-    FactBook, Moment, Recovery, Scene, changes, checklist, configured, findings, hops, nested::Map, rank, symptom, untried::untried,
+    FactBook, Moment, Recovery, Scene, changes, checklist, configured, findings, hops, nested::Map, quiet, rank, symptom,
+    untried::untried,
 };
 use crate::{
     catalog::Catalog,
@@ -45,7 +46,8 @@ pub fn assess(scene: &Scene, catalog: &Catalog) -> Assessment {
     let symptom = symptom::symptom(scene);
     let map = Map::of(scene);
     let (causes, ruled_out) = rank::rank(scene, catalog, &book, &symptom, &map);
-    let verdict = symptom::verdict(scene, &symptom, &causes, book.lines(catalog).next().is_some());
+    let symptoms = || book.lines(catalog).next().is_some() && !quiet::restarted(scene, catalog);
+    let verdict = symptom::verdict(scene, &symptom, &causes, scene.excerpt() && symptoms());
     let mut blind: Vec<BlindSpot> = scene.blind.values().cloned().collect();
     blind.extend(scene.gateways.iter().flat_map(|gateway| gateway.blind.iter().cloned()));
     blind.extend(scene.beside.iter().map(|other| BlindSpot {

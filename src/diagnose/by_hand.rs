@@ -1,6 +1,6 @@
 //! A probe as a command that a person can run.
 
-use crate::model::{Address, Command, Gateway, ProbeJob, Protocol, RunState};
+use crate::model::{Address, Command, Gateway, HttpRequest, ProbeJob, Protocol, RunState};
 
 /// Words before a command that is run where an address is meant: with this host's programs where only the network matters. `None`:
 /// no gateway that runs there is known.
@@ -27,7 +27,7 @@ pub fn by_hand(job: &ProbeJob, gateways: &[Gateway]) -> Option<Command> {
     let who = who.flat_map(|identity| ["sudo".to_owned(), "-u".to_owned(), identity.name.clone()]);
     let who = enter.into_iter().chain(who);
     let request = job.request.as_ref();
-    let path = request.map_or("/", |request| request.path.as_str());
+    let path = request.map_or("/".into(), HttpRequest::target);
     let host = request.map(|request| request.host.as_str());
     let http = matches!(job.protocol, Protocol::Http | Protocol::Https);
     let mut words: Vec<String> = match (job.address.bare(), http) {

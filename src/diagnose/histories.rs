@@ -281,6 +281,7 @@ mod tests {
         asked.job.request = Some(crate::model::HttpRequest {
             method: "GET".to_owned(),
             path: "/".to_owned(),
+            query: None,
             host: "shop".to_owned(),
             headers: Vec::new(),
             params: Vec::new(),

@@ -199,7 +199,7 @@ fn behind_ours(kind: &[(usize, &Requests<'_>)], all: &[Requests<'_>]) -> u64 {
 /// Whether we ask for this ourselves.
 fn asked(scene: &Scene, kind: &Kind) -> bool {
     let mut requests = scene.probes_of("gateway").filter_map(|history| history.last.job.request.as_ref());
-    kind.method == "GET" && !kind.query && requests.any(|request| request.path == kind.path)
+    kind.method == "GET" && requests.any(|request| request.path == kind.path && request.query.is_some() == kind.query)
 }
 
 #[cfg(test)]

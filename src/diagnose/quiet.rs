@@ -4,9 +4,17 @@
 
 use super::{LogGroup, Scene, rank::Held};
 use crate::{
-    catalog::{Catalog, Rank, Signature},
+    catalog::{Catalog, Presence, Rank, Signature},
     model::logline::Writer,
 };
+
+/// Seconds that a restart may take in which nobody listens, and none calls it an outage.
+const RESTART_S: i64 = 10;
+/// Failures that it may cost.
+const RESTART_FAILURES: u64 = 5;
+/// Requests that must have been served after it, the last of them so many seconds later.
+const SERVED: u64 = 3;
+const SERVED_FOR_S: i64 = 60;
 
 /// Whose symptoms are no sign of a fault in an excerpt. The host's, where neither a gateway nor an application says that something
 /// fails: a kernel tells of every port and process. The application's too, where requests are told and all of them were served: a
@@ -39,6 +47,28 @@ pub fn symptomless(scene: &Scene, catalog: &Catalog) -> Vec<Writer> {
     } else {
         vec![Writer::Host, Writer::Application]
     }
+}
+
+/// Whether all that fails in an excerpt are a few requests while something was started anew, and others were served for a while since.
+pub fn restarted(scene: &Scene, catalog: &Catalog) -> bool {
+    let failed = |group: &&LogGroup| {
+        let signature = || group.signature(&catalog.signatures).is_some_and(|signature| signature.rank != Rank::Context);
+        group.meaning.status.map_or_else(signature, |status| status >= 500)
+    };
+    let absent = |group: &LogGroup| {
+        let absent = |signature: &Signature| signature.rank == Rank::Symptom && signature.presence == Some(Presence::Absent);
+        group.signature(&catalog.signatures).map_or(group.meaning.status.is_some(), absent)
+    };
+    let failures: Vec<_> = scene.logs.values().filter(failed).collect();
+    let seconds = || failures.iter().flat_map(|group| group.seconds.iter().map(|(second, _)| *second));
+    let (Some(first), Some(last)) = (seconds().min(), seconds().max()) else { return false };
+    let few = failures.iter().map(|group| group.count).sum::<u64>() <= RESTART_FAILURES && last - first <= RESTART_S;
+    if !few || !failures.iter().all(|group| absent(group)) {
+        return false;
+    }
+    let served: Vec<_> = scene.logs.values().filter(|group| matches!(group.meaning.status, Some(200..=399))).collect();
+    served.iter().map(|group| group.since(last + 1)).sum::<u64>() >= SERVED
+        && served.iter().filter_map(|group| group.last_second()).max() >= Some(last + SERVED_FOR_S)
 }
 
 /// Whether only symptoms in the logs of these speak for a cause.

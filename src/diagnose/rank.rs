@@ -22,7 +22,7 @@ use super::{
     FactBook, LogGroup, Scene,
     facts::Bearing,
     nested::Map,
-    quiet::{of_symptoms, symptomless},
+    quiet::{of_symptoms, restarted, symptomless},
     relation::{of_another_client, relevance},
     scope::{Scope, scopes},
     symptom::{self, FOLLOWS, SUSPECTED},
@@ -94,7 +94,9 @@ pub fn rank(
     };
     let mut causes = weigh_all(Speaks::ForCauses, newest);
     let mut suspected = false;
-    if scene.excerpt() {
+    if scene.excerpt() && restarted(scene, catalog) {
+        causes.clear();
+    } else if scene.excerpt() {
         let doubtful = symptomless(scene, catalog);
         causes.retain(|cause| !of_symptoms(&cause.speaking_for, scene, catalog, &doubtful));
         if causes.is_empty() {

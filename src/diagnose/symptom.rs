@@ -57,8 +57,9 @@ pub(super) fn failures(scene: &Scene, history: &ProbeHistory) -> Share {
     if servers.len() < 2 {
         return own_failures(history);
     }
-    let asked =
-        |history: &ProbeHistory| history.last.job.request.as_ref().map(|request| (request.method.clone(), request.path.clone()));
+    let asked = |history: &ProbeHistory| {
+        history.last.job.request.as_ref().map(|request| (request.method.clone(), request.target().into_owned()))
+    };
     let alike =
         scene.probes_of("gateway").filter(|other| other.last.job.upstreams == job.upstreams && asked(other) == asked(history));
     alike.map(own_failures).fold(Share::default(), |sum, one| Share { hits: sum.hits + one.hits, all: sum.all + one.all })
@@ -81,7 +82,7 @@ pub fn url_of(report: &ProbeReport) -> String {
             let default = if job.protocol.tls() { 443 } else { 80 };
             let port = job.address.port().filter(|port| *port != default && !request.host.contains(':'));
             let port = port.map_or_else(String::new, |port| format!(":{port}"));
-            format!("{}://{}{port}{}", job.protocol.scheme(), request.host, request.path)
+            format!("{}://{}{port}{}", job.protocol.scheme(), request.host, request.target())
         }
     }
 }
@@ -182,7 +183,7 @@ const LATEST: u64 = 20;
 /// Whether most requests of others are served all the while: the one that we found failing is one of few.
 fn mostly_served(scene: &Scene, symptom: &View) -> bool {
     let asked = scene.run.as_ref().and_then(|run| run.url.as_deref());
-    // What the operator asked about is no page among others. (A query is not sent.)
+    // What the operator asked about is no page among others.
     if asked.zip(symptom.url.as_deref()).is_some_and(|(asked, url)| asked.starts_with(url)) {
         return false;
     }
@@ -226,7 +227,7 @@ fn from_log(scene: &Scene, since: Option<Since>) -> View {
     View { told: began(told, since), failing: true, users: true, ..View::default() }
 }
 
-/// The overall verdict. `symptoms`: whether some line of a log tells of a failure.
+/// The overall verdict. `symptoms`: whether some line of an excerpt tells of a failure that may not be over.
 pub fn verdict(scene: &Scene, symptom: &View, causes: &[Cause], symptoms: bool) -> Verdict {
     let stopped = scene.gateways.iter().any(|gateway| matches!(gateway.state, RunState::Stopped { .. }));
     let running = scene.gateways.iter().any(crate::model::Gateway::running);
@@ -330,7 +331,7 @@ mod tests {
         let mut tell = |probe: &str, subject: &Subject, host: &str, outcome: &Outcome| {
             let address = Address::Tcp(([127, 0, 0, 1], 80).into());
             let (method, path) = ("GET".to_owned(), "/".to_owned());
-            let request = HttpRequest { method, path, host: host.to_owned(), headers: Vec::new(), params: Vec::new() };
+            let request = HttpRequest { method, path, query: None, host: host.to_owned(), headers: Vec::new(), params: Vec::new() };
             let job = ProbeJob {
                 request: Some(request),
                 upstreams: if probe == "gateway" { servers.to_vec() } else { Vec::new() },

@@ -1,7 +1,7 @@
 //! Which address a line of a log is about. nginx names it; HAProxy names pool and server, and what they stand for is known from
 //! what runs, else from what is configured.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{LogGroup, Scene};
 use crate::model::{
@@ -77,17 +77,27 @@ pub fn loaded_since(scene: &Scene, group: &LogGroup) -> Option<i64> {
 
 /// Upstreams at which nothing but requests of our own fails, while those of others fail at another one: nobody asks for them.
 pub fn unasked(scene: &Scene) -> BTreeSet<Subject> {
-    let asked = scene.probes.iter().filter(|history| history.last.job.probe == "gateway");
-    let asked: BTreeSet<&str> = asked.filter_map(|history| Some(history.last.job.request.as_ref()?.path.as_str())).collect();
-    // Error logs don't tell who asks: what began with us, and is about what we ask for, is ours.
-    let ours = |line: &str| {
+    let mut asked: BTreeMap<String, u64> = BTreeMap::new();
+    for history in scene.probes_of("gateway") {
+        let Some(request) = &history.last.job.request else { continue };
+        *asked.entry(request.target().into_owned()).or_default() += history.tries;
+    }
+    let began = scene.now.wall_s() - i64::try_from(scene.now.run_ms / 1000).unwrap_or(i64::MAX) - 1;
+    // Error logs don't tell who asks: what began with us, and is about what we ask for, is ours. A log may have been opened after our
+    // first requests; what stood in it by then is not more than these.
+    let tries = |line: &str| {
         let entry = logline::read(logline::carried(line).text);
-        entry.request.as_deref().and_then(|request| request.split(' ').nth(1)).is_some_and(|path| asked.contains(path))
+        asked.get(entry.request.as_deref()?.split(' ').nth(1)?).copied()
+    };
+    let ours = |group: &LogGroup| {
+        let (Some(first), Some(_)) = (tries(&group.first), tries(&group.last)) else { return false };
+        let before = group.count - group.live.min(group.count);
+        before == 0 || group.since(began) == group.count && before <= first
     };
     let (mut own, mut others) = (BTreeSet::new(), BTreeSet::new());
     for group in failing(scene) {
         let Some(address) = upstream_of(scene, group) else { continue };
-        let set = if group.count == group.live && ours(&group.first) && ours(&group.last) { &mut own } else { &mut others };
+        let set = if ours(group) { &mut own } else { &mut others };
         if set.len() < LOGGED {
             set.insert(Subject(address.to_string()));
         }
@@ -147,4 +157,58 @@ pub fn moved<'a>(gateway: &'a Gateway, live: &'a LiveState) -> impl Iterator<Ite
         let comparable = matches!((now.bare(), file.bare()), (Address::Tcp(_), Address::Tcp(_)));
         (comparable && now != file).then_some((server, now, file))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{HttpRequest, LogBatch, LogCount, LogFormat, Observation, Outcome, ProbeJob, ProbeReport, Protocol, Stamp};
+
+    /// What stands behind all others, after a second: users ask for `/`, and only we for `/reports/`, of which so many lines stood in the
+    /// log when it was opened.
+    fn behind(reports: u32) -> Vec<String> {
+        let mut scene = Scene::default();
+        let at = Stamp { run_ms: 1_000, wall_ms: 1_799_978_401_000 };
+        for path in ["/", "/reports/"] {
+            let request = HttpRequest {
+                method: "GET".to_owned(),
+                path: path.to_owned(),
+                query: None,
+                host: "shop.test".to_owned(),
+                headers: Vec::new(),
+                params: Vec::new(),
+            };
+            let address = Address::Tcp(([127, 0, 0, 1], 80).into());
+            let job = ProbeJob {
+                request: Some(request),
+                ..ProbeJob::new("gateway", Subject(path.to_owned()), address, Protocol::Http, (1_000, 10_000))
+            };
+            scene.observe(at, Observation::Probe(Box::new(ProbeReport::new(job, Outcome::Status(502)))));
+        }
+        for (path, port, count) in [("/", 8002, 20), ("/reports/", 9100, reports)] {
+            let first = format!(
+                "2027/01/15 00:00:00 [error] 8#8: *5 connect() failed (111: Connection refused) while connecting to upstream, client: \
+                 127.0.0.1, server: , request: \"GET {path} HTTP/1.1\", upstream: \"http://127.0.0.1:{port}{path}\", host: \"shop.test\""
+            );
+            let count = LogCount { second: Some(1_799_978_400), key: first.clone(), count, first, ..LogCount::default() };
+            let batch = LogBatch {
+                source: "/var/log/nginx/error.log".to_owned(),
+                kind: SourceKind::Error,
+                format: LogFormat::NginxError,
+                counts: vec![count],
+                lookback: true,
+                dropped: 0,
+            };
+            scene.observe(at, Observation::Log(batch));
+        }
+        let catalog = crate::catalog::Catalog::embedded().expect("the catalogue is whole");
+        scene.classify(&catalog);
+        unasked(&scene).into_iter().map(|subject| subject.0).collect()
+    }
+
+    #[test]
+    fn what_only_we_ask_for_stands_behind_though_its_log_was_opened_late() {
+        assert_eq!(behind(1), ["127.0.0.1:9100"]);
+        assert_eq!(behind(9), [""; 0], "that many were not ours");
+    }
 }

@@ -1,5 +1,7 @@
 //! A probe to be made, and what it found.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Address, Flaw, Identity, Outcome, Protocol, Resolution, Subject, TrustSettings, View};
@@ -9,8 +11,11 @@ use super::{Address, Flaw, Identity, Outcome, Protocol, Resolution, Subject, Tru
 pub struct HttpRequest {
     /// `GET` or `HEAD`.
     pub method: String,
-    /// Path, without the query that the user's own request had.
+    /// Path: `/cart`.
     pub path: String,
+    /// The query behind it, where the operator named one: `id=5`. What a log tells of is asked for without its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
     /// The Host header.
     pub host: String,
     /// Header lines besides those that every request has: `Cache-Control: no-cache`.
@@ -19,6 +24,16 @@ pub struct HttpRequest {
     /// CGI parameters for FastCGI, uwsgi and SCGI, in order: `SCRIPT_FILENAME` and the like.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub params: Vec<(String, String)>,
+}
+
+impl HttpRequest {
+    /// Path and query, as they stand in the request line (RFC 9112 section 3.2.1).
+    pub fn target(&self) -> Cow<'_, str> {
+        match &self.query {
+            Some(query) => format!("{}?{query}", self.path).into(),
+            None => self.path.as_str().into(),
+        }
+    }
 }
 
 /// One probe, as planned: what to try, against what, as whom, for how long.

@@ -160,7 +160,7 @@ async fn attempt(sys: &Sys, job: &ProbeJob, watch: Stopwatch, report: &mut Probe
 
 /// The URL that was asked for, put together again.
 fn url(job: &ProbeJob, request: &HttpRequest) -> Option<Url> {
-    let mut url = Url::parse(&format!("{}://{}{}", job.protocol.scheme(), request.host, request.path)).ok()?;
+    let mut url = Url::parse(&format!("{}://{}{}", job.protocol.scheme(), request.host, request.target())).ok()?;
     if !matches!(url.scheme(), "http" | "https") {
         return None;
     }

@@ -34,11 +34,11 @@ pub(super) fn params(request: &HttpRequest) -> Vec<(String, String)> {
     let agent = http1::user_agent();
     for (key, value) in [
         ("REQUEST_METHOD", request.method.as_str()),
-        ("REQUEST_URI", &request.path),
+        ("REQUEST_URI", &*request.target()),
         ("DOCUMENT_URI", &request.path),
         ("SCRIPT_NAME", &request.path),
         ("PATH_INFO", ""),
-        ("QUERY_STRING", ""),
+        ("QUERY_STRING", request.query.as_deref().unwrap_or_default()),
         ("CONTENT_TYPE", ""),
         ("CONTENT_LENGTH", ""),
         ("SERVER_PROTOCOL", "HTTP/1.1"),
@@ -240,6 +240,7 @@ mod tests {
         let request = HttpRequest {
             method: "GET".to_owned(),
             path: "/index.php".to_owned(),
+            query: Some("page=2".to_owned()),
             host: "shop.example.com:8443".to_owned(),
             headers: Vec::new(),
             params: vec![("SCRIPT_FILENAME".to_owned(), "/srv/index.php".to_owned()), ("SERVER_NAME".to_owned(), "_".to_owned())],
@@ -250,6 +251,7 @@ mod tests {
         assert_eq!(of("SERVER_NAME"), ["_"]);
         assert_eq!(of("HTTP_HOST"), ["shop.example.com:8443"]);
         assert_eq!(of("REQUEST_METHOD"), ["GET"]);
+        assert_eq!((of("REQUEST_URI"), of("QUERY_STRING")), (vec!["/index.php?page=2"], vec!["page=2"]));
     }
 
     proptest! {

@@ -70,8 +70,8 @@ pub(super) struct Head {
 /// The request as bytes. `Err`: why it may not be sent.
 pub(super) fn request(request: &HttpRequest) -> Result<Vec<u8>, String> {
     check(request)?;
-    let HttpRequest { method, path, host, headers, params: _ } = request;
-    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {}\r\n", agent_of(request));
+    let HttpRequest { method, path: _, query: _, host, headers, params: _ } = request;
+    let mut text = format!("{method} {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {}\r\n", request.target(), agent_of(request));
     for (name, value) in headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("user-agent")) {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -97,7 +97,7 @@ pub(super) fn check(request: &HttpRequest) -> Result<(), String> {
         return Err(format!("{} is no safe method", request.method));
     }
     let clean = |text: &str| !text.is_empty() && !text.bytes().any(|b| b <= b' ' || b == 0x7f);
-    if !clean(&request.path) || !request.path.starts_with('/') {
+    if !clean(&request.target()) || !request.path.starts_with('/') {
         return Err("the path cannot be sent as it is".to_owned());
     }
     let token = |name: &str| clean(name) && !name.contains(':');

@@ -145,7 +145,7 @@ async fn converse(
 
 fn wanted(request: &HttpRequest, tls: bool) -> Result<Request<()>, String> {
     http1::check(request)?;
-    let uri = format!("{}://{}{}", if tls { "https" } else { "http" }, request.host, request.path);
+    let uri = format!("{}://{}{}", if tls { "https" } else { "http" }, request.host, request.target());
     let mut wanted = Request::builder().version(Version::HTTP_2).method(request.method.as_str()).uri(uri);
     wanted = wanted.header("user-agent", http1::agent_of(request)).header("accept", "*/*");
     for (name, value) in request.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("user-agent")) {

@@ -45,6 +45,7 @@ mod tests {
         HttpRequest {
             method: "GET".to_owned(),
             path: "/x".to_owned(),
+            query: None,
             host: "a".to_owned(),
             headers: Vec::new(),
             params: Vec::new(),

@@ -52,7 +52,10 @@ fn assess(mut input: impl Read, now: i64) -> anyhow::Result<State> {
             Observation::Log(batch) => Some(batch),
             _ => None,
         });
-        newest = batches.flat_map(|batch| &batch.counts).filter_map(|count| count.second).fold(newest, i64::max);
+        newest = batches
+            .flat_map(|batch| &batch.counts)
+            .flat_map(|count| count.second.into_iter().chain(count.later.iter().map(|(second, _)| *second)))
+            .fold(newest, i64::max);
         let at = Stamp { run_ms: 0, wall_ms: newest * 1000 };
         for observation in observations {
             update(&mut state, Event { at, msg: Msg::Observed(observation) });

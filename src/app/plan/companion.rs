@@ -108,6 +108,7 @@ fn check(scene: &Scene, target: &Target<'_>, server: &Server, straight: &ProbeJo
             job.request = Some(HttpRequest {
                 method: method.to_owned(),
                 path: path.to_owned(),
+                query: None,
                 host,
                 params: Vec::new(),
                 headers: Vec::new(),

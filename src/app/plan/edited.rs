@@ -40,6 +40,7 @@ pub fn upstreams(scene: &Scene, limits: PlanLimits) -> Vec<ProbeJob> {
             tls: listen.tls,
             host: site.host().unwrap_or("localhost").to_owned(),
             path: route.sample_path.clone(),
+            query: None,
         };
         jobs.push(job::upstream(&target, route, server, limits));
     }

@@ -18,6 +18,7 @@ pub fn inner<'a>(entrances: &Entrances<'a>, target: &Target<'a>) -> (Vec<Target<
         tls: hop.protocol.tls(),
         host: hop.way.host,
         path: hop.way.path,
+        query: target.query.clone(),
         routes: hop.routes,
         before: Vec::new(),
     };

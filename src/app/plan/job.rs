@@ -24,14 +24,14 @@ pub fn through_gateway(target: &Target<'_>, inner: &[Target<'_>], limits: PlanLi
     let subject = Subject(format!("{}://{}{} at {}", protocol.scheme(), target.host, target.path, target.address));
     ProbeJob {
         upstreams,
-        request: Some(request(&target.path, &target.host, Vec::new())),
+        request: Some(request(&target.path, target.query.clone(), &target.host, Vec::new())),
         sni: (target.tls && name.parse::<std::net::IpAddr>().is_err()).then(|| name.to_owned()),
         ..ProbeJob::new("gateway", subject, target.address.clone(), protocol, limits.of(CONNECT_MS))
     }
 }
 
-fn request(path: &str, host: &str, params: Vec<(String, String)>) -> HttpRequest {
-    HttpRequest { method: "GET".to_owned(), path: path.to_owned(), host: host.to_owned(), headers: Vec::new(), params }
+fn request(path: &str, query: Option<String>, host: &str, params: Vec<(String, String)>) -> HttpRequest {
+    HttpRequest { method: "GET".to_owned(), path: path.to_owned(), query, host: host.to_owned(), headers: Vec::new(), params }
 }
 
 /// The same request straight to one server, as the gateway would make it.
@@ -51,6 +51,7 @@ pub fn upstream(target: &Target<'_>, route: &Route, server: &Server, limits: Pla
     };
     // `ProxyPass /app http://app:8000`: what is left of `/app` is nothing, and no request line begins so.
     let path = if path.starts_with('/') { path } else { format!("/{path}") };
+    let query = target.query.clone().filter(|_| before.is_none());
     let host = route.host_header.as_deref().unwrap_or(&target.host);
     let subject = Subject(server.address.to_string());
     // Longer than the gateway waits, where that can be had: an answer that comes just too late is another cause.
@@ -58,7 +59,7 @@ pub fn upstream(target: &Target<'_>, route: &Route, server: &Server, limits: Pla
     let asked = target.host.split(':').next().unwrap_or_default();
     let (trust, sni) = route.trust.as_deref().map(|trust| trust.clone().asked_for(asked)).unzip();
     ProbeJob {
-        request: (route.protocol != Protocol::Stream).then(|| request(&path, host, route.params.clone())),
+        request: (route.protocol != Protocol::Stream).then(|| request(&path, query, host, route.params.clone())),
         sni: route.sni.clone().or(sni.flatten()),
         trust: trust.map(Box::new),
         identity: target.gateway.identity.clone(),
@@ -80,7 +81,7 @@ pub fn client(url: &url::Url, limits: PlanLimits) -> Option<ProbeJob> {
     let address = ip.as_ref().map_or_else(|_| Address::Name(host.to_owned(), port), |ip| Address::Tcp((*ip, port).into()));
     let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     Some(ProbeJob {
-        request: Some(request(url.path(), &authority, Vec::new())),
+        request: Some(request(url.path(), url.query().map(str::to_owned), &authority, Vec::new())),
         sni: (protocol.tls() && ip.is_err()).then(|| host.to_owned()),
         ..ProbeJob::new("client", Subject(url.to_string()), address, protocol, limits.of(CONNECT_MS))
     })

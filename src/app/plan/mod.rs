@@ -11,6 +11,7 @@ mod entrance;
 mod inner;
 mod job;
 mod keepalive;
+mod logged;
 mod patience;
 mod strangers;
 mod target;

@@ -48,7 +48,14 @@ fn found(observations: Vec<Observation>) -> Vec<Finding> {
 /// A request through the gateway that fails, and goes to the server at this port.
 fn failing(port: u16) -> Observation {
     let subject = Subject("http://x/".to_owned());
-    let request = HttpRequest { method: "GET".into(), path: "/".into(), host: "x".into(), params: Vec::new(), headers: Vec::new() };
+    let request = HttpRequest {
+        method: "GET".into(),
+        path: "/".into(),
+        query: None,
+        host: "x".into(),
+        params: Vec::new(),
+        headers: Vec::new(),
+    };
     let job = ProbeJob {
         upstreams: vec![Subject(format!("127.0.0.1:{port}"))],
         request: Some(request),

@@ -57,7 +57,10 @@ pub(super) fn order(causes: &mut Vec<Weighed<'_>>, catalog: &Catalog, map: &Map<
         // One upstream explains nothing of another, but what it does to the gateway and the host.
         let named = root.spec.explains.iter().filter_map(|id| of_id.get(id.as_str())).flatten();
         let mut others: Vec<usize> = if root.spec.about == About::Upstream {
-            let own = of_subject[subject].iter().filter(|other| root.spec.explains.contains(&causes[**other].spec.id));
+            // A pool is out of servers for what its servers are out for.
+            let pool = pool_of(subject).and_then(|pool| of_subject.get(&pool));
+            let own = of_subject[subject].iter().chain(pool.into_iter().flatten());
+            let own = own.filter(|other| root.spec.explains.contains(&causes[**other].spec.id));
             own.chain(named.filter(|other| causes[**other].spec.about != About::Upstream)).copied().collect()
         } else {
             named.copied().collect()
@@ -88,6 +91,11 @@ pub(super) fn order(causes: &mut Vec<Weighed<'_>>, catalog: &Catalog, map: &Map<
     contributing.retain(|(cause, _)| told.insert(cause.spec.id.as_str()));
     first.extend(contributing);
     causes.extend(first.into_iter().map(|(cause, _)| cause).take(LISTED));
+}
+
+/// The pool of a server that a log names by both: HAProxy's `BACKEND/SERVER`.
+fn pool_of(server: &Subject) -> Option<Subject> {
+    server.0.rsplit_once('/').map(|(pool, _)| Subject(pool.to_owned()))
 }
 
 /// Whether something speaks for the one more than for the other: what is told by lines that mean the other rather explains nothing of it.

@@ -64,19 +64,23 @@ fn chunks_are_followed_to_the_trailer() {
 
 #[test]
 fn nothing_breaks_out_of_the_request() {
-    let make = |method: &str, path: &str, host: &str| {
+    let make = |method: &str, target: &str, host: &str| {
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query.to_owned())));
         request(&HttpRequest {
             method: method.to_owned(),
             path: path.to_owned(),
+            query,
             host: host.to_owned(),
             headers: Vec::new(),
             params: Vec::new(),
         })
     };
     assert!(make("GET", "/x", "a").is_ok());
+    assert!(make("GET", "/x?page=2", "a").is_ok_and(|bytes| bytes.starts_with(b"GET /x?page=2 HTTP/1.1\r\n")));
     for (method, path, host) in [
         ("POST", "/", "a"),
         ("GET", "/ HTTP/1.1\r\nX: y", "a"),
+        ("GET", "/?a=b HTTP/1.1\r\nX: y", "a"),
         ("GET", "/", "a\r\nX: y"),
         ("GET", "", "a"),
         ("GET", "http://b/", "a"),

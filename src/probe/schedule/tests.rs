@@ -69,6 +69,7 @@ fn get(at: SocketAddr, path: &str) -> ProbeJob {
     let request = HttpRequest {
         method: "GET".to_owned(),
         path: path.to_owned(),
+        query: None,
         host: "a".to_owned(),
         headers: Vec::new(),
         params: Vec::new(),

@@ -140,6 +140,7 @@ pub(in crate::probe) fn job(probe: &str, address: Address, protocol: Protocol) -
     let request = HttpRequest {
         method: "GET".to_owned(),
         path: "/".to_owned(),
+        query: None,
         host: "app.test".to_owned(),
         headers: Vec::new(),
         params: Vec::new(),

@@ -75,7 +75,7 @@ fn write(at: Stamp, seen: &Observation) -> serde_json::Result<Vec<u8>> {
 
 /// A string whose name is told beside it.
 fn named(name: &str, value: &mut String) {
-    if name == "QUERY_STRING" {
+    if matches!(name, "QUERY_STRING" | "query") {
         *value = secrets::query(value);
     } else if let Some(concealed) = secrets::value_of(name, value) {
         *value = concealed;
@@ -131,6 +131,7 @@ mod tests {
         job.request = Some(HttpRequest {
             method: "GET".to_owned(),
             path: "/a?session=hunter2".to_owned(),
+            query: Some("session=hunter2&hunter2".to_owned()),
             host: "shop".to_owned(),
             headers: vec![pair("Authorization", "Basic hunter2")],
             params: vec![pair("QUERY_STRING", "session=hunter2"), pair("DB_PASSWORD", "hunter2"), pair("SCRIPT_NAME", "/a.php")],

@@ -84,9 +84,9 @@ fn label(job: &ProbeJob, roomy: bool) -> String {
     match &job.request {
         // The gateway is asked on loopback for a name: the name is what tells one probe from another.
         Some(request) if through_gateway(job) && roomy => {
-            format!("{}://{}{}  at {}", job.protocol.scheme(), request.host, request.path, job.address)
+            format!("{}://{}{}  at {}", job.protocol.scheme(), request.host, request.target(), job.address)
         }
-        Some(request) if through_gateway(job) => format!("{}{}", request.host, bare(&request.path)),
+        Some(request) if through_gateway(job) => format!("{}{}", request.host, bare(&request.target())),
         _ if roomy => label,
         _ => match job.address.bare() {
             Address::Unix(_) => label.strip_prefix("unix:").unwrap_or(&label).to_owned(),
@@ -271,7 +271,7 @@ impl Pane for Probes {
         let mut doc = Doc::new(ui);
         doc.heading(&format!("{}: {}", job.probe, label(job, true)));
         if let Some(request) = &job.request {
-            doc.field("request", &format!("{} {}  Host: {}", request.method, request.path, request.host));
+            doc.field("request", &format!("{} {}  Host: {}", request.method, request.target(), request.host));
             for (name, value) in &request.params {
                 doc.field("param", &format!("{name} = {value}"));
             }
