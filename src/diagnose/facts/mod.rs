@@ -13,6 +13,7 @@ mod held;
 mod keepalive;
 mod life;
 mod listen;
+mod listening;
 mod live;
 mod load;
 mod logs;
@@ -84,6 +85,7 @@ const PRODUCERS: &[Producer] = &[
     Producer { names: traffic::names, produce: traffic::produce },
     Producer { names: reach::names, produce: reach::produce },
     Producer { names: listen::names, produce: listen::produce },
+    Producer { names: listening::names, produce: listening::produce },
     Producer { names: nested::names, produce: nested::produce },
     Producer { names: who::names, produce: who::produce },
     Producer { names: answer::names, produce: answer::produce },
