@@ -36,6 +36,8 @@ mod klog;
 mod kubectl;
 mod labelled;
 mod lighttpd;
+mod linkerd;
+mod litespeed;
 mod logfmt;
 mod netty;
 mod nginx_access;
@@ -96,6 +98,8 @@ const READERS: &[Reader] = &[
     cloud::read,
     heroku::read,
     iis::read,
+    linkerd::read,
+    litespeed::read,
     workhorse::read,
     go_proxy::read,
     gunicorn::read,
