@@ -30,6 +30,7 @@ mod iis;
 mod java;
 mod journal;
 mod json;
+mod json_error;
 mod kernel;
 mod key;
 mod klog;
@@ -101,6 +102,7 @@ const READERS: &[Reader] = &[
     linkerd::read,
     litespeed::read,
     workhorse::read,
+    json_error::read,
     go_proxy::read,
     gunicorn::read,
     php_fpm::read,
