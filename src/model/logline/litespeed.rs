@@ -51,7 +51,8 @@ fn entry<'a>(what: &str, upstream: Option<Cow<'a, str>>, time: Option<LineTime<'
 
 /// `lscgid: execve():/usr/local/lsws/lsphp83/bin/lsphp: Resource temporarily unavailable`.
 fn execve(text: &str) -> Option<&'static str> {
-    let rest = text.get(text.find("lscgid: execve():").filter(|at| *at < 80)?..)?;
+    let at = text[..text.floor_char_boundary(SEARCHED_BYTES)].find("lscgid: execve():")?;
+    let rest = &text[at..];
     let error = rest.trim_end().rsplit_once(": ")?.1;
     Some(match error_of(error)? {
         "missing" | "denied" => "program missing",

@@ -115,6 +115,8 @@ fn of_http_proxy(text: &str) -> Option<(String, Option<Cow<'_, str>>)> {
         "roxy error:  { [Error: ",
     ];
     let line = first_line(text);
+    // Each line is asked: all that is announced has this in it.
+    memchr::memmem::find(line.as_bytes(), b"roxy")?;
     if let Some(said) = of_config_proxy(line) {
         return said_by_node(said);
     }
