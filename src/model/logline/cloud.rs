@@ -16,6 +16,9 @@ use super::{
 
 /// Reads a line of a cloud's log.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
+    if let Some(entry) = gcp_words(carried.text).or_else(|| tabled(carried.text)) {
+        return Some(entry);
+    }
     match carried.text.as_bytes().first()? {
         b'{' => Object::of(carried.text).and_then(|object| gcp(object).or_else(|| cloudflare(object))),
         byte if byte.is_ascii_digit() => cloudfront(carried.text).or_else(|| load_balancer(carried.text)),
@@ -70,6 +73,47 @@ fn load_balancer(text: &str) -> Option<Entry<'_>> {
         request: Some(line.into()),
         ..Entry::default()
     })
+}
+
+/// A row of a table that somebody made of that log's numbers: `|0.003|0.0|-1.0|502|525|155|`. Three times stand before the status, and the
+/// last is -1 where the target gave no answer; of an average over requests it would be no whole number.
+fn tabled(text: &str) -> Option<Entry<'_>> {
+    // The first bar may have been taken for a mark of quoting.
+    let mut cells = text.trim().trim_start_matches('|').split('|').map(str::trim);
+    let mut time = || cells.next().filter(|cell| cell.contains('.') || *cell == "-1")?.parse::<f64>().ok();
+    let (request, target, response) = (time()?, time()?, time()?);
+    let status: u16 = cells.next()?.parse().ok().filter(|status| (502..=504).contains(status))?;
+    #[expect(clippy::float_cmp, reason = "it is written so")]
+    let unanswered = response == -1.0 && request >= -1.0;
+    let form = format!("{} alb by=gateway sent={}", request_form(Some(status), None), if target < 0.0 { "no" } else { "yes" });
+    unanswered.then(|| Entry { dialect: Dialect::Cloud, status: Some(status), message: form.into(), ..Entry::default() })
+}
+
+/// What `statusDetails` of Google's load balancer says, alone, with a count before it or behind the name of its field
+/// (cloud.google.com/load-balancing/docs/https/https-logging-monitoring, "statusDetails HTTP failure messages").
+fn gcp_words(text: &str) -> Option<Entry<'_>> {
+    const DETAILS: [&str; 6] = [
+        "failed_to_connect_to_backend",
+        "failed_to_pick_backend",
+        "backend_connection_closed_before_data_sent_to_client",
+        "backend_connection_closed_after_partial_response_sent",
+        "backend_timeout",
+        "failed_to_negotiate_alpn",
+    ];
+    let text = text.trim().trim_end_matches(',');
+    if text.len() > 120 || !text.trim_end_matches(['"', '`', '\'']).ends_with(|c: char| c.is_ascii_lowercase()) {
+        return None;
+    }
+    let name = text.rsplit([' ', '\t', ':', '=']).next()?.trim_matches(['"', '`', '\'']);
+    let details = DETAILS.iter().find(|known| **known == name)?;
+    let before = text[..text.len() - text.rsplit([' ', '\t', ':', '=']).next()?.len()].trim_end_matches([' ', '\t', ':', '=', '"']);
+    let counted = before.trim().bytes().all(|byte| byte.is_ascii_digit());
+    if !counted && !before.ends_with("statusDetails") {
+        return None;
+    }
+    let status = if *details == "backend_timeout" { 504 } else { 502 };
+    let form = format!("{} gcp by=gateway details={details}", request_form(Some(status), None));
+    Some(Entry { dialect: Dialect::Cloud, status: Some(status), message: form.into(), ..Entry::default() })
 }
 
 /// Tab-separated, 33 fields in fixed order (CloudFront developer guide, "Standard logging reference"); in a paste the tabs may

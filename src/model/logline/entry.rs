@@ -36,6 +36,10 @@ pub enum Dialect {
     Klog,
     /// Load balancers and CDNs in the cloud.
     Cloud,
+    /// LiteSpeed and OpenLiteSpeed.
+    Litespeed,
+    /// The proxy of Linkerd.
+    Linkerd,
     /// Internet Information Services, and Windows' HTTP driver.
     Iis,
     /// php-fpm's own log.
@@ -89,6 +93,8 @@ impl Dialect {
             Self::Squid => "squid log",
             Self::Klog => "ingress controller log",
             Self::Cloud => "load balancer log",
+            Self::Litespeed => "litespeed log",
+            Self::Linkerd => "linkerd log",
             Self::Iis => "IIS log",
             Self::PhpFpm => "php-fpm log",
             Self::Php => "php error log",
@@ -130,6 +136,8 @@ impl Dialect {
             | Self::Squid
             | Self::Klog
             | Self::Cloud
+            | Self::Litespeed
+            | Self::Linkerd
             | Self::Iis => Writer::Gateway,
             Self::PhpFpm
             | Self::Php

@@ -55,6 +55,7 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         .or_else(|| own(carried.text))
         .or_else(|| istio_own(carried))
         .or_else(|| answer(carried.text))
+        .or_else(|| cut_request(carried.text))
         .or_else(|| from_json(Object::of(carried.text)?))
 }
 
@@ -169,6 +170,20 @@ fn access(text: &str) -> Option<Entry<'_>> {
     Some(Entry { request: line.get(..line_length).map(Into::into), ..entry })
 }
 
+/// What is left of a line of the access log whose beginning was not pasted: `503 UF,URX "-" "TLS error: 268435703:SSL routines:..."`.
+fn cut_request(text: &str) -> Option<Entry<'_>> {
+    let (status, rest) = text.trim_start().split_once(' ')?;
+    let status: u16 = status.parse().ok().filter(|status| (500..600).contains(status))?;
+    let (flags, rest) = rest.split_once(' ')?;
+    let (_, reason) = rest.split_once("\"TLS error: ")?;
+    let reason = reason.split('"').next()?;
+    let known = reason.contains("OPENSSL_internal:") && flags.split(',').any(|flag| flag == "UF");
+    let reason = Some(format!("TLS error: {reason}").into());
+    known.then(|| {
+        Request { status: Some(status), flags, reason, details: Some("local_reply".into()), ..Request::default() }.entry(None)
+    })?
+}
+
 /// What it answers a client instead of the upstream, and people paste from their browser: `upstream connect error or disconnect/reset
 /// before headers. reset reason: connection failure` (source/common/router/router.cc, `onUpstreamReset`; stream_info's
 /// `resetReasonToResponseFlag`), `no healthy upstream`, `upstream request timeout`.
@@ -206,6 +221,12 @@ fn flags_of(why: &str) -> Option<&'static str> {
 /// since it may be tried again (source/common/router/router.cc, `onUpstreamReset`).
 fn message_of(component: &str, text: &str) -> String {
     const RESET: &str = "upstream reset: reset reason: ";
+    // Up to 1.15 only the pool told why the connection to an upstream was not made (source/common/http/http1/conn_pool.cc).
+    const LEFT: &str = "client disconnected, failure reason: ";
+    if let Some((_, why)) = text.split_once(LEFT).filter(|(before, why)| before.starts_with('[') && !why.trim().is_empty()) {
+        let why = why.trim();
+        return format!("{} envoy flags=UF reason={}", request_form(None, None), &why[..why.floor_char_boundary(WORDS_BYTES)]);
+    }
     // `[C243618][S8878698873862241484] `, `[Tags: "ConnectionId":"2","StreamId":"8"] `.
     let reset = text.split_once(RESET).filter(|(before, _)| before.is_empty() || before.starts_with('[') && before.ends_with("] "));
     let reset = reset.and_then(|(_, why)| {

@@ -43,7 +43,9 @@ pub(super) fn message(failed: Failed, error: &str, status: Option<u16>) -> (Stri
     let looked_up = looked_up(error);
     let error = &*looked_up;
     let upstream = self::upstream(error).map(|named| Cow::Owned(named.into_owned())).or(upstream);
-    let as_unix = of_windows(error);
+    // Up to Go 1.10 the call that told the outcome of connect(2) was named (net/fd_unix.go).
+    let as_unix =
+        of_windows(error).or_else(|| error.contains(": getsockopt: ").then(|| error.replace(": getsockopt: ", ": connect: ")));
     let error = as_unix.as_deref().unwrap_or(error);
     match error.strip_prefix("malformed HTTP response ") {
         Some(bytes) => {
@@ -214,6 +216,11 @@ mod tests {
                 Some("app1.internal"),
             ),
             ("dial http:: unknown network http", None, None),
+            (
+                "dial tcp 10.0.0.5:80: getsockopt: connection refused",
+                Some("dial tcp 10.0.0.5:80: connect: connection refused"),
+                Some("10.0.0.5:80"),
+            ),
             ("EOF", None, None),
             ("net/http: HTTP/1.x transport connection broken: http: x", Some("http: x"), None),
             ("malformed HTTP response \"\\x15\\x03\\x01\\x00\"", Some("malformed HTTP response (a TLS alert)"), None),

@@ -29,6 +29,33 @@ const ERRORS: [&str; 8] = [
     "http: server gave HTTP response to HTTPS client",
 ];
 
+/// Errors that are known as a whole (io.EOF, context.DeadlineExceeded, context.Canceled; the last is that of Cloud Foundry's router), or by their beginning.
+const WHOLE: [&str; 5] = ["EOF", "unexpected EOF", "context deadline exceeded", "context canceled", "No endpoints available"];
+
+/// Whether this is how Go's standard library words an error of a connection or of a request.
+pub(super) fn is_gos(error: &str) -> bool {
+    WHOLE.contains(&error) || error.starts_with("net/http: ") || ERRORS.iter().any(|begin| error.starts_with(begin))
+}
+
+/// Whether somebody who says this passes requests on to others.
+pub(super) fn is_proxying(said: &str) -> bool {
+    ["proxy", "Proxy", "gorouter", "backend", "upstream", "Bad Gateway"].iter().any(|word| said.contains(word))
+}
+
+/// `proxy error: dial tcp ...`, `backend request failed for 203.0.113.9:37620: dial tcp ...`: what an own `ErrorHandler` of ReverseProxy
+/// logs. The words before the error say that it is a proxy's.
+fn of_handler<'a>(text: &'a str, entry: &Entry<'a>) -> Option<Entry<'a>> {
+    let at = ERRORS.iter().filter_map(|begin| text.find(begin)).min()?;
+    let words = text[..at].strip_suffix(": ").filter(|words| words.len() <= 120 && is_proxying(words))?;
+    let (message, upstream) = go_error::message(Failed::Request, &text[at..], None);
+    // An address may stand in the words, and is the client's.
+    (!words.contains('"') && !upstream.as_deref().is_some_and(is_dependency)).then(|| Entry {
+        message: message.into(),
+        upstream,
+        ..entry.clone()
+    })
+}
+
 /// An error alone: `dial tcp 127.0.0.1:3000: connect: connection refused`, `Get "http://127.0.0.1:3000/": EOF`. One that nothing carried
 /// and nothing stamped is what somebody cut out of a gateway's line; in a log it is an application's, about what it depends on.
 fn bare<'a>(carried: &Carried<'a>, text: &'a str) -> Option<Entry<'a>> {
@@ -63,6 +90,9 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         let (message, upstream) = go_error::message(Failed::Request, error, None);
         return Some(Entry { message: message.into(), upstream, ..entry });
     }
+    if let Some(entry) = time.and_then(|_| of_handler(text, &entry)) {
+        return Some(entry);
+    }
     if let Some(entry) = bare(carried, text) {
         return Some(Entry { time: entry.time.or(time), ..entry });
     }
@@ -79,6 +109,8 @@ mod tests {
         for line in [
             "2026/11/20 23:36:34 http: proxy error: dial tcp 127.0.0.1:9099: connect: connection refused",
             "Nov 20 23:36:34 gw1 edge[7]: http: proxy error: dial tcp 127.0.0.1:9099: connect: connection refused",
+            "2026/11/20 23:36:34 Error: backend request failed for [::1]:37620: dial tcp 127.0.0.1:9099: connect: connection refused",
+            "2026/11/20 23:36:34 proxy error: dial tcp 127.0.0.1:9099: connect: connection refused",
         ] {
             let entry = logline::read(line);
             assert_eq!((entry.dialect, entry.upstream.as_deref()), (Dialect::Go, Some("127.0.0.1:9099")), "{line}");

@@ -16,10 +16,12 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let program = carried.program.unwrap_or_default();
     // In a drain by RFC 5424 the process is a field of its own.
     let dyno = program.strip_prefix("heroku[").and_then(|rest| rest.strip_suffix(']'));
+    // Add-ons for logs show `heroku/router: ` (Papertrail).
+    let dyno = dyno.or_else(|| program.strip_prefix("heroku/"));
     let own = dyno.is_some() || program == "heroku";
-    let text = carried.text.trim_end();
+    let text = carried.text.trim();
     if text.starts_with("at=") || dyno == Some("router") {
-        return router(text, own);
+        return router(text, own, None).or_else(|| old_router(text));
     }
     if own {
         return Some(said(text, dyno));
@@ -38,13 +40,24 @@ fn said<'a>(text: &'a str, dyno: Option<&'a str>) -> Entry<'a> {
     Entry { dialect: Dialect::Container, message: text.into(), upstream: dyno.map(Into::into), ..Entry::default() }
 }
 
-/// `own`: the carrier names Heroku; else the members must.
-fn router(text: &str, own: bool) -> Option<Entry<'_>> {
+/// Up to 2012 the router's errors were `Error H12 (Request timeout) -> GET shop.test/cart dyno=web.1 queue= wait= service=30000ms status=503
+/// bytes=0` (devcenter.heroku.com, "Error codes", of that time).
+fn old_router(text: &str) -> Option<Entry<'_>> {
+    let (code, rest) = text.strip_prefix("Error ")?.split_once(" (")?;
+    let (_, request) = rest.split_once(") -> ")?;
+    let (method, rest) = request.split_once(' ')?;
+    let (url, members) = rest.split_once(' ')?;
+    let entry = router(members, true, Some((code, method)))?;
+    Some(Entry { request: Some(format!("{method} {url}").into()), ..entry })
+}
+
+/// `own`: the carrier names Heroku; else the members must. `told`: code and method, where they stand before the members.
+fn router<'a>(text: &'a str, own: bool, told: Option<(&'a str, &'a str)>) -> Option<Entry<'a>> {
     let value = |name: &str| {
         logfmt::pairs(text).find(|(known, _)| *known == name).map(|(_, value)| value).filter(|value| !value.is_empty())
     };
-    let at = value("at")?;
-    let code = value("code").filter(|code| {
+    let at = if told.is_some() { "error" } else { value("at")? };
+    let code = told.map(|(code, _)| code).or_else(|| value("code")).filter(|code| {
         code.strip_prefix('H').is_some_and(|number| number.len() == 2 && number.bytes().all(|byte| byte.is_ascii_digit()))
     });
     let known = own || code.is_some() && value("desc").is_some() || value("dyno").is_some() && value("service").is_some();
@@ -55,7 +68,7 @@ fn router(text: &str, own: bool) -> Option<Entry<'_>> {
     if code.is_none() && status.is_none() {
         return None;
     }
-    let (method, dyno) = (value("method"), value("dyno"));
+    let (method, dyno) = (told.map(|(_, method)| method).or_else(|| value("method")), value("dyno"));
     let mut form = request_form(status, method);
     form.push_str(" heroku");
     if let Some(dyno) = dyno {
@@ -108,6 +121,11 @@ mod tests {
         assert_eq!(form(&crashed[crashed.find("at=").expect("it")..]), told("503 GET heroku code=H10", 503, None));
         let drain = crashed.replace(" heroku[router]: ", " host heroku router - ").replacen("2026", "<158>1 2026", 1);
         assert_eq!(form(&drain), told("503 GET heroku code=H10", 503, None));
+        let papertrail =
+            crashed.replace("2026-11-20T23:36:34.164131+00:00 heroku[router]: ", "Nov 20 23:36:34 shop heroku/router:  ");
+        assert_eq!(form(&papertrail), told("503 GET heroku code=H10", 503, None));
+        let old = "2026-11-20T23:36:34+00:00 heroku[router]: Error H12 (Request timeout) -> GET shop.test/cart dyno=web.1 queue= wait= service=30000ms status=503 bytes=0";
+        assert_eq!(form(old), told("503 GET heroku up=web.1 code=H12", 503, Some("web.1")));
         let passed = H12.replace("at=error code=H12 desc=\"Request timeout\"", "at=info").replace("status=503", "status=502");
         assert_eq!(form(&passed), told("502 GET heroku up=web.1 by=upstream", 502, Some("web.1")));
         assert_eq!(form(&passed.replace("status=502", "status=200")), told("200 GET heroku up=web.1", 200, Some("web.1")));

@@ -6,7 +6,7 @@
 //! - The log of the kernel's driver (`httperr1.log`, "Error logging in HTTP API"): `503 GET httpsys up=ShopPool reason=AppOffline`.
 //!   Most of its reasons are of clients that leave or that scan.
 
-use super::{Carried, Dialect, Entry, TimeShape, access_key::request_form};
+use super::{Carried, Dialect, Entry, TimeShape, access_key::request_form, go_error::authority};
 
 /// Fields of one line that are looked at: sites log some thirty at most.
 const FIELDS: usize = 48;
@@ -17,7 +17,7 @@ const POOL_BYTES: usize = 64 * 4;
 
 /// Reads a line of either log, or an event.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
-    if let Some(entry) = event(carried.text) {
+    if let Some(entry) = event(carried.text).or_else(|| shown_event(carried.text)).or_else(|| named(carried.text)) {
         return Some(entry);
     }
     let (time, rest) = TimeShape::W3c.leading(carried.text).or_else(|| TimeShape::Dashed.leading(carried.text))?;
@@ -45,6 +45,41 @@ fn event(text: &str) -> Option<Entry<'_>> {
         form.push_str(&format!(" sub={sub} win32={}", own_error(error)));
     }
     Some(Entry { dialect: Dialect::Iis, status: Some(status), message: form.into(), ..Entry::default() })
+}
+
+/// The same as the browser shows it (freb.xsl): `ModuleName="AspNetCoreModule", ... HttpStatus="502", HttpSubStatus="3", ErrorCode="2147954402"`.
+fn shown_event(text: &str) -> Option<Entry<'_>> {
+    let rest = text.get(text.find("ModuleName=\"")?..)?;
+    let value = |name: &str| rest.split_once(&format!("{name}=\""))?.1.split('"').next();
+    let status = status(value("HttpStatus")?).filter(|status| *status >= 500)?;
+    let error = value("ErrorCode").and_then(|error| error.parse().ok()).unwrap_or(0);
+    let sub: u16 = value("HttpSubStatus").and_then(|sub| sub.parse().ok()).unwrap_or(0);
+    Some(of_error(status, sub, own_error(error)))
+}
+
+/// WinHTTP's errors by name (winhttp.h), as proxies on it log them: Service Fabric's says `... forward url = http://10.0.0.4:33604/x, ...
+/// internal error = ERROR_WINHTTP_CANNOT_CONNECT`.
+fn named(text: &str) -> Option<Entry<'_>> {
+    const NAMES: [(&str, u32); 7] = [
+        ("TIMEOUT", 12002),
+        ("NAME_NOT_RESOLVED", 12007),
+        ("CANNOT_CONNECT", 12029),
+        ("CONNECTION_ERROR", 12030),
+        ("INVALID_SERVER_RESPONSE", 12152),
+        ("SECURE_FAILURE", 12175),
+        ("HEADER_SIZE_OVERFLOW", 12182),
+    ];
+    let (before, rest) = text.split_once("internal error = ERROR_WINHTTP_")?;
+    let name = rest.split(|c: char| !(c.is_ascii_uppercase() || c == '_')).next()?;
+    let (_, error) = NAMES.iter().find(|(known, _)| *known == name)?;
+    // The client's own address stands before it.
+    let upstream = before.split_once("forward url = ").and_then(|(_, url)| authority(url.split([',', ' ']).next()?));
+    Some(Entry { upstream, ..of_error(502, 3, *error) })
+}
+
+fn of_error<'a>(status: u16, sub: u16, error: u32) -> Entry<'a> {
+    let form = format!("{} iis sub={sub} win32={error}", request_form(Some(status), None));
+    Entry { dialect: Dialect::Iis, status: Some(status), message: form.into(), ..Entry::default() }
 }
 
 /// The number that Windows has for an error, of that or of the HRESULT made of it.
@@ -163,6 +198,13 @@ mod tests {
         let words = text.replace("2147942413", "The operation timed out (0x80072ee2)");
         assert_eq!(read(&words).message, "502 - iis sub=3 win32=12002");
         assert_eq!(read("<Data Name=\"HttpStatus\">200</Data>").message, "200 - iis");
+        let shown = "93. | MODULE_SET_RESPONSE_ERROR_STATUSWarning | ModuleName=\"AspNetCoreModule\", Notification=\"EXECUTE_REQUEST_HANDLER\", HttpStatus=\"502\", HttpReason=\"Bad Gateway\", HttpSubStatus=\"3\", ErrorCode=\"2147954402\"";
+        assert_eq!(read(shown).message, "502 - iis sub=3 win32=12002");
+        let fabric = "ca41 Error while forwarding request to service: request url = https://shop.test/x, forward url = http://10.0.0.4:33604/x, response status code = 500, phase = FinishSendRequest, internal error = ERROR_WINHTTP_CANNOT_CONNECT";
+        assert_eq!(
+            (&*read(fabric).message, read(fabric).upstream.as_deref()),
+            ("502 - iis sub=3 win32=12029", Some("10.0.0.4:33604"))
+        );
     }
 
     #[test]

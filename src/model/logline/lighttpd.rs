@@ -5,15 +5,15 @@
 
 use std::borrow::Cow;
 
-use super::{Carried, Dialect, Entry, TimeShape, php};
+use super::{Carried, Dialect, Entry, LineTime, TimeShape, php};
 
 /// Reads a line of lighttpd's error log.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
-    let text = carried.text.trim_end();
+    let text = carried.text.trim();
     let (time, rest) = match TimeShape::Dashed.leading(text) {
         Some((time, rest)) => (Some(time), rest.strip_prefix(": ")?),
         // The place in the source is told so by nobody else.
-        None => (None, text),
+        None => tabled(text).unwrap_or((None, text)),
     };
     // Behind the time the bracket may be lost: nobody else has a place there.
     let (place, message) = rest.strip_prefix('(').or(time.map(|_| rest))?.split_once(") ")?;
@@ -36,6 +36,19 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     })
 }
 
+/// `2026-11-20T23:38:43 | Error | lighttpd | (gw_backend.c.533) text |`: the table in which OPNsense shows it, as it is copied.
+fn tabled(text: &str) -> Option<(Option<LineTime<'_>>, &str)> {
+    let (before, rest) = text.split_once("| lighttpd | ").or_else(|| text.split_once("\tlighttpd\t"))?;
+    Some((Some(LineTime::leading(before)?.0), rest.trim_end_matches([' ', '|'])))
+}
+
+/// Since 1.4.72 the call is named, `connect() <address>: Connection refused` (gw_establish_connection in src/gw_backend.c).
+fn called(message: &str) -> Option<String> {
+    let (socket, error) = message.strip_prefix("connect() ")?.rsplit_once(": ")?;
+    let kind = if socket.starts_with('/') { "unix:" } else { "" };
+    Some(format!("establishing connection failed: socket: {kind}{socket}: {error}"))
+}
+
 /// Up to 1.4.45 the socket stood behind the error: `establishing connection failed: Connection refused socket: tcp:...`, and before
 /// that `connect failed: Connection refused on unix:...` (fcgi_establish_connection in src/mod_fastcgi.c).
 fn as_today(message: &str) -> Cow<'_, str> {
@@ -47,7 +60,7 @@ fn as_today(message: &str) -> Cow<'_, str> {
     });
     match old {
         Some((error, socket)) => format!("establishing connection failed: socket: {socket}: {error}").into(),
-        None => message.into(),
+        None => called(message).map_or(message.into(), Into::into),
     }
 }
 
@@ -126,6 +139,11 @@ mod tests {
                 "2012-01-15 12:42:29: (mod_fastcgi.c.1743) connect failed: No such file or directory on unix:/tmp/php.socket-0",
                 "establishing connection failed: socket: unix:/tmp/php.socket-0: No such file or directory",
                 Some("unix:/tmp/php.socket-0"),
+            ),
+            (
+                "2026-11-20T23:38:43 | Error | lighttpd | (/usr/obj/lighttpd-1.4.79/src/gw_backend.c.533) connect() /run/php.socket-3: Connection refused |  ",
+                "establishing connection failed: socket: unix:/run/php.socket-3: Connection refused",
+                Some("unix:/run/php.socket-3"),
             ),
             (
                 "Nov 20 23:38:47 gw1 lighttpd[7]: (http-header-glue.c.1128) response headers too large for /bighdr",

@@ -30,6 +30,7 @@ mod iis;
 mod java;
 mod journal;
 mod json;
+mod json_error;
 mod kernel;
 mod key;
 mod klog;
@@ -37,6 +38,8 @@ mod kubectl;
 mod labelled;
 mod lighttpd;
 mod listening;
+mod linkerd;
+mod litespeed;
 mod logfmt;
 mod netty;
 mod nginx_access;
@@ -98,7 +101,10 @@ const READERS: &[Reader] = &[
     cloud::read,
     heroku::read,
     iis::read,
+    linkerd::read,
+    litespeed::read,
     workhorse::read,
+    json_error::read,
     go_proxy::read,
     gunicorn::read,
     php_fpm::read,

@@ -235,7 +235,7 @@ fn is_nginxs(line: &NginxErrorLine<'_>) -> bool {
     let whole = || LEVELS.iter().any(|level| message.contains(&format!(" [{level}] ")));
     // What somebody put before it is no part of it, and the rest of a line that was wrapped is no line.
     let first = message.split(' ').next().unwrap_or_default();
-    let own = first.ends_with("()") || ["upstream", "no", "peer", "client", "an", "FastCGI"].contains(&first);
+    let own = first.ends_with("()") || ["upstream", "no", "peer", "client", "an", "FastCGI", "[lua]"].contains(&first);
     own && DOING.iter().any(|doing| message.ends_with(doing)) && !whole()
         || BEGINS.iter().any(|begin| message.starts_with(begin))
         || message.contains(" worker_connections are not enough")

@@ -105,18 +105,56 @@ fn proxied(line: &str) -> Option<(String, Option<Cow<'_, str>>)> {
 /// What a program on http-proxy logs of its `error` event, which hands on the error of the system: `http proxy error: /api` of Vite
 /// (packages/vite/src/node/server/middlewares/proxy.ts), `Proxy error: Error: connect ECONNREFUSED 127.0.0.1:8080` of many.
 fn of_http_proxy(text: &str) -> Option<(String, Option<Cow<'_, str>>)> {
-    const ANNOUNCED: [&str; 4] = ["[vite] http proxy error", "[vite] ws proxy error", "roxy error: Error: ", "roxy Error: Error: "];
-    ANNOUNCED.iter().find(|said| first_line(text).contains(**said))?;
+    const ANNOUNCED: [&str; 6] = [
+        "[vite] http proxy error",
+        "[vite] ws proxy error",
+        "roxy error: Error: ",
+        "roxy Error: Error: ",
+        // Up to version 1 of configurable-http-proxy: `Proxy error:  { [Error: connect ECONNREFUSED] code: ...`.
+        "roxy error:  Error: ",
+        "roxy error:  { [Error: ",
+    ];
+    let line = first_line(text);
+    // Each line is asked: all that is announced has this in it.
+    memchr::memmem::find(line.as_bytes(), b"roxy")?;
+    if let Some(said) = of_config_proxy(line) {
+        return said_by_node(said);
+    }
+    ANNOUNCED.iter().find(|said| line.contains(**said))?;
     let error = text.lines().find_map(|line| Some(&line[line.find("Error: ").or_else(|| line.find("Error ["))?..]))?;
     // Node tries all addresses of a name at once: `AggregateError [ECONNREFUSED]: `.
     if let Some(code) = error.strip_prefix("Error [").and_then(|rest| rest.split(']').next()) {
         return code.starts_with("ECONN").then(|| (format!("[HPM] {code}"), None));
     }
-    let said = error.split_once(": ").map_or(error, |(_, said)| said);
+    said_by_node(error.split_once(": ").map_or(error, |(_, said)| said))
+}
+
+/// What JupyterHub's proxy says of a request that failed: `[ConfigProxy] error: 503 GET /user/bob/api connect ECONNREFUSED 127.0.0.1:52742`
+/// (configurable-http-proxy, lib/configproxy.js, `handleProxyError`), and before that `[ConfigProxy] Proxy error:  code=ECONNRESET`.
+fn of_config_proxy(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("[ConfigProxy] ")?;
+    let rest =
+        rest.trim_start_matches("\u{1b}[31m").trim_start_matches("error").trim_start_matches("\u{1b}[39m").trim_start_matches(": ");
+    if let Some(code) = rest.strip_prefix("Proxy error:  code=") {
+        return Some(code);
+    }
+    // Method and path are the client's; neither has a blank.
+    let mut words = rest.splitn(4, ' ');
+    words.next().filter(|status| *status == "503")?;
+    words.nth(2)
+}
+
+/// `connect ECONNREFUSED 127.0.0.1:8080`, `socket hang up`, `ECONNRESET`.
+fn said_by_node(said: &str) -> Option<(String, Option<Cow<'_, str>>)> {
+    let said = said.trim().trim_start_matches("Error: ");
+    if matches!(said, "ECONNRESET" | "ECONNREFUSED" | "EHOSTUNREACH" | "ETIMEDOUT" | "ENOTFOUND") {
+        return Some((format!("[HPM] {said}"), None));
+    }
     let mut words = said.split_ascii_whitespace();
     match (words.next()?, words.next()?) {
         ("socket", "hang") | ("read" | "write", "ECONNRESET" | "EPIPE") => Some(("[HPM] ECONNRESET".to_owned(), None)),
         ("connect" | "getaddrinfo", code) => {
+            let code = code.trim_end_matches(']');
             let fits = code.starts_with('E') && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
             fits.then(|| (format!("[HPM] {code}"), words.next().map(Cow::Borrowed)))
         }
@@ -192,6 +230,19 @@ mod tests {
                 None,
             ),
             ("Proxy error: Error: socket hang up", "ECONNRESET", None),
+            ("13:03:59.080 - error: [ConfigProxy] Proxy error:  Error: socket hang up", "ECONNRESET", None),
+            ("13:03:59.080 - error: [ConfigProxy] Proxy error:  code=ECONNREFUSED", "ECONNREFUSED", None),
+            ("13:03:59.080 [ConfigProxy] error: 503 GET /user/bob/api/kernels socket hang up", "ECONNRESET", None),
+            (
+                "13:03:59.080 [ConfigProxy] error: 503 GET /user/bob/api connect ECONNREFUSED 10.0.0.5:52742",
+                "ECONNREFUSED",
+                Some("10.0.0.5:52742"),
+            ),
+            (
+                "Proxy error:  { [Error: connect ECONNREFUSED]\n  code: 'ECONNREFUSED',\n  syscall: 'connect' }",
+                "ECONNREFUSED",
+                None,
+            ),
         ] {
             let entry = any(line);
             assert_eq!((&*entry.message, entry.upstream.as_deref()), (&*format!("[HPM] {message}"), upstream), "{line}");

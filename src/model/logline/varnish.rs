@@ -84,13 +84,35 @@ const OTHERS: &[&str] = &[
 /// Reads a line of varnishlog or varnishd.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let text = carried.text.trim_end();
-    record(text).or_else(|| {
+    record(text).or_else(|| listed(text)).or_else(|| {
         let message = ["Error: ", "Info: ", "Debug: "].iter().find_map(|level| text.strip_prefix(level)).unwrap_or(text);
         (matches!(carried.program, Some("varnishd" | "varnish")) || of_child(message)).then(|| Entry {
             dialect: Dialect::Varnish,
             message: message.into(),
             ..Entry::default()
         })
+    })
+}
+
+/// `boot.app   probe   3/5   sick   Thu, 26 Nov ...` of `varnishadm backend.list` (bin/varnishd/cache/cache_backend_probe.c,
+/// cache_director.c), up to 6.0 `boot.app   1   probe   Sick 3/5`. One that an administrator set sick is none of the probe's.
+fn listed(text: &str) -> Option<Entry<'_>> {
+    let mut words = text.split_ascii_whitespace();
+    let name = words.next().filter(|name| name.len() <= 120)?;
+    let counted =
+        |word: &str| word.split_once('/').is_some_and(|(good, of)| good.parse::<u8>().is_ok() && of.parse::<u8>().is_ok());
+    let word = words.next()?;
+    let sick = match word {
+        "probe" => counted(words.next()?) && words.next()? == "sick",
+        refs if refs.parse::<u32>().is_ok() => words.next()? == "probe" && words.next()? == "Sick" && counted(words.next()?),
+        _ => false,
+    };
+    let short = name.rsplit('.').next().unwrap_or(name);
+    sick.then(|| Entry {
+        dialect: Dialect::Varnish,
+        message: format!("Backend_health: {short} Still sick").into(),
+        upstream: Some(short.into()),
+        ..Entry::default()
     })
 }
 
@@ -164,7 +186,8 @@ fn without_number(value: &str) -> &str {
 /// `backend app: fail errno 111`, `app Went sick ...`, `app close Received junk data`.
 fn backend<'a>(tag: &str, value: &'a str) -> Option<&'a str> {
     let name = match tag {
-        "FetchError" => value.strip_prefix("backend ")?.split(':').next()?,
+        // `backend write error: 32 (Broken pipe)` names none.
+        "FetchError" => value.strip_prefix("backend ")?.split(':').next().filter(|name| !name.contains(' '))?,
         // Up to 6.0 the name is behind the VCL's: `boot.app Went sick`.
         "Backend_health" | "BackendClose" => value.split(' ').next()?,
         _ => return None,
