@@ -62,7 +62,7 @@ use std::ops::Range;
 pub use access_key::{PROBE_MARK, access_form, is_ours, mark_ours, ours_of_key, read_access_key, request_of_key};
 pub use carrier::{Carried, carried, docker_json};
 pub use entry::{Dialect, Entry, Level, Writer};
-pub use envelope::enveloped;
+pub use envelope::{enveloped, is_record};
 pub use haproxy::client_of as haproxy_client;
 pub use journal::{JournalEntry, JournalExport, journal_json};
 pub use key::{LineKey, read_key};
