@@ -16,10 +16,12 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let program = carried.program.unwrap_or_default();
     // In a drain by RFC 5424 the process is a field of its own.
     let dyno = program.strip_prefix("heroku[").and_then(|rest| rest.strip_suffix(']'));
+    // A collector of logs writes `heroku/web.1:`, and two blanks behind it.
+    let dyno = dyno.or_else(|| program.strip_prefix("heroku/"));
     let own = dyno.is_some() || program == "heroku";
-    let text = carried.text.trim_end();
+    let text = carried.text.trim();
     if text.starts_with("at=") || dyno == Some("router") {
-        return router(text, own);
+        return router(text, own).or_else(|| old_router(text));
     }
     if own {
         return Some(said(text, dyno));
@@ -36,6 +38,26 @@ fn is_error(text: &str) -> bool {
 
 fn said<'a>(text: &'a str, dyno: Option<&'a str>) -> Entry<'a> {
     Entry { dialect: Dialect::Container, message: text.into(), upstream: dyno.map(Into::into), ..Entry::default() }
+}
+
+/// `Error H12 (Request timeout) -> POST shop.herokuapp.com/cart dyno=web.1 queue= wait= service=30000ms status=503 bytes=0`, as the
+/// router wrote until 2012.
+fn old_router(text: &str) -> Option<Entry<'_>> {
+    let (error, rest) = text.strip_prefix("Error ")?.split_once(" -> ")?;
+    let code = error.split(' ').next().filter(|code| code.len() == 3 && code.starts_with('H'))?;
+    let (method, rest) = rest.split_once(' ')?;
+    let member = |name: &str| rest.split(' ').find_map(|word| word.strip_prefix(name)).filter(|value| !value.is_empty());
+    let status: Option<u16> = member("status=").and_then(|status| status.parse().ok());
+    let dyno = member("dyno=");
+    let mut form = request_form(status, Some(method));
+    form.push_str(" heroku");
+    for (name, value) in [(" up=", dyno), (" code=", Some(code))] {
+        if let Some(value) = value {
+            form.push_str(name);
+            form.push_str(value);
+        }
+    }
+    Some(Entry { dialect: Dialect::Cloud, status, message: form.into(), upstream: dyno.map(Into::into), ..Entry::default() })
 }
 
 /// `own`: the carrier names Heroku; else the members must.
@@ -104,6 +126,10 @@ mod tests {
             .replace("code=H12 desc=\"Request timeout\"", "code=H10 desc=\"App crashed\"")
             .replace("dyno=web.1 connect=1ms service=30001ms", "dyno= connect= service=");
         assert_eq!(form(&crashed), told("503 GET heroku code=H10", 503, None));
+        let old = "2012-02-20T02:10:47+00:00 heroku[router]: Error H12 (Request timeout) -> POST shop.herokuapp.com/cart dyno=web.1 queue= wait= service=30000ms status=503 bytes=0";
+        assert_eq!(form(old), told("503 POST heroku up=web.1 code=H12", 503, Some("web.1")));
+        let collected = crashed.replace("2026-11-20T23:36:34.164131+00:00 heroku[router]:", "Nov 20 23:36:34 shop heroku/router: ");
+        assert_eq!(form(&collected), told("503 GET heroku code=H10", 503, None));
         // The head was not pasted.
         assert_eq!(form(&crashed[crashed.find("at=").expect("it")..]), told("503 GET heroku code=H10", 503, None));
         let drain = crashed.replace(" heroku[router]: ", " host heroku router - ").replacen("2026", "<158>1 2026", 1);
