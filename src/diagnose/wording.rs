@@ -76,7 +76,10 @@ pub fn fields(scene: &Scene, scope: &Scope<'_>, evidence: &[Held<'_>], symptom: 
     // What is hardly more than a coincidence has no say in what is told.
     for (.., fact) in evidence.iter().filter(|(weight, spec, _)| *weight > spec.weight * STRANGER) {
         for (key, value) in &fact.fields {
-            set(key, value.clone());
+            // Where a program listens may be a port, and commands about unix sockets take none.
+            if key != "socket" || value.starts_with(['/', '@']) {
+                set(key, value.clone());
+            }
         }
     }
     // Whose last words are worth reading, where no evidence names it.

@@ -249,7 +249,13 @@ impl Reader {
         if let Some(entry) = logline::journal_json(&text) {
             return self.entry(&entry);
         }
-        let unpacked = logline::docker_json(&text).or_else(|| logline::enveloped(&text).map(Cow::Owned));
+        let unpacked = logline::docker_json(&text).or_else(|| {
+            let line = logline::enveloped(&text).map(Cow::Owned)?;
+            if logline::is_record(&text) {
+                self.close();
+            }
+            Some(line)
+        });
         match unpacked {
             Some(entry) if entry.contains('\n') => {
                 self.close();

@@ -4,7 +4,7 @@ use super::FactBook;
 use crate::{
     catalog::{About, Catalog},
     diagnose::{LogGroup, Scene, upstream::loaded_since, upstream_of},
-    model::{Fact, SourceKind, Stamp, Subject, text},
+    model::{Address, Fact, Gateway, SourceKind, Stamp, Subject, text},
 };
 
 /// A line older than this many seconds says nothing about what fails now. Fifteen minutes are what the first failing requests
@@ -74,6 +74,8 @@ pub(super) fn upstreams_of(scene: &Scene, group: &LogGroup) -> Vec<Subject> {
     // What the line itself is about: the name that does not resolve, or where its program listens.
     let named = || ["name", "socket"].into_iter().find_map(|field| group.meaning.fields.get(field));
     match (upstream_of(scene, group), group.meaning.upstream.as_ref().or_else(named)) {
+        // The kernel tells of the connections of all programs.
+        (Some(address), _) if group.kind == SourceKind::Kernel && !scene.excerpt() && !is_configured(scene, &address) => Vec::new(),
         (Some(address), _) => vec![Subject(address.to_string())],
         // Of an excerpt no configuration is known that would tell the address of `backend/server`.
         (None, Some(name)) if scene.excerpt() => vec![Subject(name.clone())],
@@ -87,6 +89,12 @@ pub(super) fn upstreams_of(scene: &Scene, group: &LogGroup) -> Vec<Subject> {
             log.serves.iter().filter(meant).cloned().collect()
         }
     }
+}
+
+/// Whether a gateway's configuration names this address as a server.
+fn is_configured(scene: &Scene, address: &Address) -> bool {
+    let routes = || scene.gateways.iter().flat_map(Gateway::routes).map(|(_, route)| route);
+    routes().flat_map(|route| &route.servers).any(|server| server.address.bare() == address)
 }
 
 /// `8000` of `127.0.0.1:8000`, and of `8000` as older kernels write it.
@@ -135,6 +143,16 @@ pub(super) mod tests {
         scene.observe(at, Observation::Log(batch));
         scene.classify(catalog);
         scene
+    }
+
+    #[test]
+    fn what_a_filter_drops_is_an_upstreams_where_one_is_configured() {
+        let catalog = Catalog::embedded().expect("the catalogue");
+        let line = "[UFW BLOCK] IN=docker0 OUT= MAC=02:42 SRC=172.17.0.2 DST=172.17.0.1 LEN=60 PROTO=TCP SPT=41234 DPT=8000 WINDOW=64240 RES=0x00 SYN URGP=0";
+        let scene = told_by(SourceKind::Kernel, vec![Subject("127.0.0.1:8000".to_owned())], line, &[5], &catalog);
+        let group = scene.logs.values().next().expect("a group");
+        assert_eq!(group.meaning.signature.as_deref(), Some("kernel-filter-bridge"));
+        assert_eq!(upstreams_of(&scene, group), []);
     }
 
     #[test]

@@ -89,9 +89,9 @@ fn unquoted(text: &str) -> Option<&str> {
     Some(inner)
 }
 
-/// `bob: text`, `<bob> text`, `@bob text`, `the log says: text`.
+/// `bob: text`, `<bob> text`, `@bob text`, `the log says: text`, and a file that is marked as code, `error.log`: text.
 fn unnamed(text: &str) -> Option<&str> {
-    let fits = |c: char| c.is_alphanumeric() || " _-.@'".contains(c);
+    let fits = |c: char| c.is_alphanumeric() || " _-.@'`".contains(c);
     let said = text.split_once(": ").filter(|(name, said)| {
         // Several words may be a part of a line that was wrapped: they announce it, or it is in quotes.
         let announced = || SAYS.iter().any(|word| name.ends_with(word)) || QUOTES.iter().any(|(open, _)| said.starts_with(*open));
@@ -147,6 +147,8 @@ mod tests {
             "[2:14 PM] bob: upstream timed out",
             "and the log says: \"upstream timed out\"",
             "level=error msg=\"upstream timed out\" code=2",
+            "`error.log`: `upstream timed out`",
+            "error.log`: `upstream timed out",
         ] {
             let found = within(line, |text| text == LINE).map(|place| &line[place]);
             assert_eq!(found, Some(LINE), "{line}");

@@ -7,7 +7,7 @@
 use super::{carried, json::Object, known};
 
 /// Members that hold the line.
-const LINES: &[&str] = &["message", "@message", "log", "line", "MESSAGE", "textPayload", "_raw", "msg", "Message"];
+const LINES: &[&str] = &["message", "@message", "log", "line", "MESSAGE", "textPayload", "_raw", "msg", "Message", "event"];
 /// Objects that may hold that member: Kibana's export, Google's payload, Splunk's result, Datadog's content, ECS.
 const OBJECTS: &[&str] = &["_source", "jsonPayload", "result", "content", "attributes", "event", "fields"];
 /// Members that only a collector writes, or a program that writes for one.
@@ -36,14 +36,10 @@ const TRACES: &[&str] = &["stack_trace", "error.stack_trace", "stacktrace", "exc
 /// The line in an envelope; several lines are one entry. `None`: it is none, or a program with a reader wrote it so.
 pub fn enveloped(line: &str) -> Option<String> {
     let line = line.trim();
-    // A member alone: the object was shown over several lines (`aws logs filter-log-events`, `jq`).
-    if let Some((_, member)) = line.split_once('"').filter(|(before, member)| before.is_empty() && member.contains("\":")) {
-        let name = member.split('"').next().filter(|name| LINES.contains(name) || TRACES.contains(name))?;
-        let object = format!("{{\"{}}}", member.trim_end_matches(','));
-        let text = Object::of(&object)?.text(name)?;
-        return super::begins(&text).is_some().then(|| text.trim_end().to_owned());
+    if !line.starts_with('{') {
+        return of_members(line);
     }
-    if !line.starts_with('{') || !line.ends_with('}') || known(&carried(line)).is_some() {
+    if !line.ends_with('}') || known(&carried(line)).is_some() {
         return None;
     }
     let object = Object::of(line)?;
@@ -60,6 +56,28 @@ pub fn enveloped(line: &str) -> Option<String> {
         Some(trace) => format!("{text}\n{}", trace.trim_end()),
         None => text.to_owned(),
     })
+}
+
+/// Whether a program wrote this object itself, by its logger: then it is an entry of its own. A collector has one for each line.
+pub fn is_record(line: &str) -> bool {
+    let Some(object) = Object::of(line.trim()) else { return false };
+    let has = |names: &[&str]| names.iter().any(|name| object.get(name).is_some());
+    has(&["level", "levelname", "severity"]) && !has(MARKS)
+}
+
+/// Members alone: the object was shown over several lines (`aws logs filter-log-events`, `jq`), or a part of it was pasted, whose first
+/// quote may be missing: `level": "CRITICAL", "event": "WORKER TIMEOUT (pid:46)",`.
+fn of_members(line: &str) -> Option<String> {
+    let end = line.find("\":")?;
+    let name = line.strip_prefix('"').map_or(&line[..end], |_| &line[1..end.max(1)]);
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_@.".contains(&byte)) {
+        return None;
+    }
+    let members = line.trim_start_matches('"').trim_end_matches([',', '}', ' ']);
+    let object = format!("{{\"{members}}}");
+    let object = Object::of(&object)?;
+    let text = LINES.iter().chain(TRACES).find_map(|name| object.text(name))?;
+    super::begins(&text).is_some().then(|| text.trim_end().to_owned())
 }
 
 #[cfg(test)]
@@ -82,8 +100,22 @@ mod tests {
         }
         let alone = format!("            \"message\": \"{}\",", "2026/11/20 02:17:41 [error] 811#811: *5 open() \\\"/x\\\" failed");
         assert_eq!(enveloped(&alone).as_deref(), Some("2026/11/20 02:17:41 [error] 811#811: *5 open() \"/x\" failed"), "{alone}");
+        for part in [
+            r#""level": "CRITICAL", "event": "WORKER TIMEOUT (pid:46)","#,
+            r#"level": "CRITICAL", "event": "WORKER TIMEOUT (pid:46)"}"#,
+            r#"{"event": "WORKER TIMEOUT (pid:46)", "level": "critical", "logger": "gunicorn.error"}"#,
+        ] {
+            assert_eq!(enveloped(part).as_deref(), Some("WORKER TIMEOUT (pid:46)"), "{part}");
+        }
         let traced = r#"{"@timestamp":"2026-11-20T02:17:41Z","level":"ERROR","message":"it broke","stack_trace":"java.lang.OutOfMemoryError: x\n\tat A.b(A.java:1)\n"}"#;
         assert_eq!(enveloped(traced).as_deref(), Some("it broke\njava.lang.OutOfMemoryError: x\n\tat A.b(A.java:1)"));
+    }
+
+    #[test]
+    fn records_of_a_logger_are_entries_of_their_own() {
+        assert!(is_record(r#"{"event": "WORKER TIMEOUT (pid:46)", "level": "critical"}"#));
+        assert!(!is_record(r#"{"@timestamp":"2026-11-20T02:17:41Z","level":"x","message":"  File \"a.py\", line 1"}"#));
+        assert!(!is_record(r#"{"log":"x","time":"y"}"#));
     }
 
     #[test]
@@ -94,6 +126,8 @@ mod tests {
             r#"{"message":"2026/11/20 02:17:41 [error] 8"#,
             r#""message": "a note of somebody's","#,
             r#""message": "#,
+            r#"": "#,
+            r#"he said "event": "WORKER TIMEOUT (pid:46)""#,
             "{}",
             "",
         ] {

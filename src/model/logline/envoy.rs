@@ -52,10 +52,10 @@ const LONG: &[(&str, &str)] = &[
 /// Reads a line of Envoy's.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     access(carried.text)
+        .or_else(|| cut(carried.text))
         .or_else(|| own(carried.text))
         .or_else(|| istio_own(carried))
         .or_else(|| answer(carried.text))
-        .or_else(|| cut_request(carried.text))
         .or_else(|| from_json(Object::of(carried.text)?))
 }
 
@@ -146,8 +146,14 @@ fn access(text: &str) -> Option<Entry<'_>> {
         if rest.starts_with(|c: char| c.is_ascii_digit()) {
             request.reason = request.details.take();
         } else {
-            let (_termination, after) = word(rest)?;
-            let (reason, after) = word(after)?;
+            let (termination, after) = word(rest)?;
+            // Up to Istio 1.4 the word of its policy service and the reason stand there, and no more.
+            let (reason, after) = if after.starts_with(|c: char| c.is_ascii_digit()) {
+                request.details = None;
+                (termination, after)
+            } else {
+                word(after)?
+            };
             request.reason = Some(reason.into());
             rest = after;
         }
@@ -170,18 +176,15 @@ fn access(text: &str) -> Option<Entry<'_>> {
     Some(Entry { request: line.get(..line_length).map(Into::into), ..entry })
 }
 
-/// What is left of a line of the access log whose beginning was not pasted: `503 UF,URX "-" "TLS error: 268435703:SSL routines:..."`.
-fn cut_request(text: &str) -> Option<Entry<'_>> {
+/// The middle of such a line, which begins at the status and ends behind the reason: `503 UF,URX "-" "TLS error: 268435703:..."`.
+fn cut(text: &str) -> Option<Entry<'_>> {
     let (status, rest) = text.trim_start().split_once(' ')?;
-    let status: u16 = status.parse().ok().filter(|status| (500..600).contains(status))?;
+    let status = status.parse::<u16>().ok().filter(|status| (500..=599).contains(status))?;
     let (flags, rest) = rest.split_once(' ')?;
-    let (_, reason) = rest.split_once("\"TLS error: ")?;
-    let reason = reason.split('"').next()?;
-    let known = reason.contains("OPENSSL_internal:") && flags.split(',').any(|flag| flag == "UF");
-    let reason = Some(format!("TLS error: {reason}").into());
-    known.then(|| {
-        Request { status: Some(status), flags, reason, details: Some("local_reply".into()), ..Request::default() }.entry(None)
-    })?
+    let (_, reason) = rest.trim_end().strip_suffix('"')?.rsplit_once(" \"")?;
+    let failed = flags.split(',').any(|flag| matches!(flag, "UF" | "UC" | "UR")) && reason.starts_with("TLS error");
+    let request = Request { status: Some(status), flags, reason: Some(reason.into()), ..Request::default() };
+    failed.then(|| request.entry(None)).flatten()
 }
 
 /// What it answers a client instead of the upstream, and people paste from their browser: `upstream connect error or disconnect/reset
@@ -221,14 +224,14 @@ fn flags_of(why: &str) -> Option<&'static str> {
 /// since it may be tried again (source/common/router/router.cc, `onUpstreamReset`).
 fn message_of(component: &str, text: &str) -> String {
     const RESET: &str = "upstream reset: reset reason: ";
-    // Up to 1.15 only the pool told why the connection to an upstream was not made (source/common/http/http1/conn_pool.cc).
-    const LEFT: &str = "client disconnected, failure reason: ";
-    if let Some((_, why)) = text.split_once(LEFT).filter(|(before, why)| before.starts_with('[') && !why.trim().is_empty()) {
-        let why = why.trim();
-        return format!("{} envoy flags=UF reason={}", request_form(None, None), &why[..why.floor_char_boundary(WORDS_BYTES)]);
-    }
     // `[C243618][S8878698873862241484] `, `[Tags: "ConnectionId":"2","StreamId":"8"] `.
     let reset = text.split_once(RESET).filter(|(before, _)| before.is_empty() || before.starts_with('[') && before.ends_with("] "));
+    // A connection of a pool that was never made (source/common/http/conn_pool_base.cc): without a reason it was merely closed.
+    let unmade =
+        text.split_once("client disconnected, failure reason: ").filter(|_| component == "pool").map(|(_, why)| why.trim());
+    if let Some(why) = unmade.filter(|why| !why.is_empty()) {
+        return format!("{} envoy flags=UF reason={}", request_form(None, None), &why[..why.floor_char_boundary(WORDS_BYTES)]);
+    }
     let reset = reset.and_then(|(_, why)| {
         let (why, transport) = why.split_once(", transport failure reason: ").unwrap_or((why, ""));
         Some((flags_of(why)?, if transport.trim().is_empty() { why } else { transport.trim() }))
@@ -279,6 +282,8 @@ fn policy(object: Object<'_>) -> Option<Cow<'_, str>> {
 /// Its own log: `[2026-11-20 23:36:34.402][1][warning][config] [source/common/config/grpc_stream.h:193] text`
 /// (spdlog, `--log-format`); the message is `config: text`.
 fn own(text: &str) -> Option<Entry<'_>> {
+    // Istio's agent up to 1.6 put a word of its own before it: `[Envoy (Epoch 0)] `.
+    let text = text.strip_prefix("[Envoy (Epoch ").and_then(|rest| Some(rest.split_once(")] ")?.1)).unwrap_or(text);
     let (time, rest) = TimeShape::Dashed.leading(text.strip_prefix('[')?)?;
     let (thread, rest) = rest.strip_prefix("][")?.split_once("][")?;
     if !thread.bytes().all(|byte| byte.is_ascii_digit()) {

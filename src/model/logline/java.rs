@@ -64,11 +64,12 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     }
     let upstream: Option<Cow<'a, str>> = text.lines().take(3).find_map(unbound).map(|port| format!("port {port}").into());
     let entry = Entry { upstream, ..entry };
+    if text.lines().take(3).any(is_unreadable) {
+        let (time, level) = head.map_or((None, Level::Info), |(time, level, _)| (Some(time), level));
+        let message = if is_tls(text) { "Error parsing HTTP request header: TLS" } else { "Error parsing HTTP request header" };
+        return Some(Entry { time, level: Some(level), message: message.into(), ..entry });
+    }
     if let Some((time, level, said)) = head {
-        if said.starts_with("Error parsing HTTP request header") {
-            let message = if is_tls(text) { "Error parsing HTTP request header: TLS" } else { "Error parsing HTTP request header" };
-            return Some(Entry { time: Some(time), level: Some(level), message: message.into(), ..entry });
-        }
         return Some(Entry { time: Some(time), level: Some(level), message: failing(said, text), ..entry });
     }
     // The second line alone: the first was not pasted.
@@ -133,6 +134,19 @@ fn exception_below(text: &str) -> Option<&str> {
             && (name.ends_with("Exception") || name.ends_with("Error"))
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._$".contains(&byte))
     })
+}
+
+/// What Tomcat says of a request that it could not read (org.apache.coyote.http11, LocalStrings.properties, `iib.*`), with or without the
+/// line of the logger before the exception: a scanner, or somebody who spoke another protocol; no fault of the application.
+fn is_unreadable(line: &str) -> bool {
+    const SAID: [&str; 4] = [
+        "Invalid character found in method name",
+        "Invalid character (CR or LF) found in method name",
+        "Invalid character found in the request target",
+        "Invalid character found in the HTTP protocol",
+    ];
+    let exception = line.trim_start().strip_prefix("java.lang.IllegalArgumentException: ");
+    line.contains("Error parsing HTTP request header") || exception.is_some_and(|said| SAID.iter().any(|own| said.starts_with(own)))
 }
 
 /// Whether what Tomcat could not read was the beginning of a TLS handshake. The rest of it is the client's.
@@ -240,6 +254,30 @@ mod tests {
         for text in [text.to_owned(), format!("Nov 20, 2026 8:11:23 PM org.apache.coyote.http11.Http11Processor process\n{text}")] {
             assert_eq!(any(&text).message, heap, "{text}");
         }
+    }
+
+    #[test]
+    fn a_request_that_tomcat_cannot_read_is_no_fault_of_it() {
+        let frames = "\n\tat org.apache.coyote.http11.Http11InputBuffer.parseRequestLine(Http11InputBuffer.java:406)";
+        for (text, message) in [
+            (
+                "INFO: Error parsing HTTP request header\n Note: further occurrences of HTTP request parsing errors will be logged at DEBUG level.\njava.lang.IllegalArgumentException: Invalid character found in method name [0x160x030x01]. HTTP method names must be tokens",
+                "Error parsing HTTP request header: TLS",
+            ),
+            (
+                "java.lang.IllegalArgumentException: Invalid character found in method name [0x050x01]. HTTP method names must be tokens",
+                "Error parsing HTTP request header",
+            ),
+            (
+                "java.lang.IllegalArgumentException: Invalid character found in the request target [/?x=|]. The valid characters are defined in RFC 7230 and RFC 3986",
+                "Error parsing HTTP request header",
+            ),
+        ] {
+            let text = format!("{text}{frames}");
+            assert_eq!(any(&text).message, message, "{text}");
+        }
+        let own = format!("java.lang.IllegalArgumentException: Invalid character found in the name of a cart{frames}");
+        assert!(any(&own).message.starts_with("java.lang.IllegalArgumentException"));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! - one that the program logged with its frames: `TypeError: x is not a function`, what stood before it in parentheses;
 //! - the end for want of memory: `FATAL ERROR: ... JavaScript heap out of memory`;
 //! - what http-proxy-middleware says of a request that failed: `[HPM] ECONNREFUSED`;
-//!   and of Vite and others on http-proxy, `[vite] http proxy error: /api` with `Error: connect ETIMEDOUT 10.0.0.5:8080` behind or below it;
+//!   and of Vite and others on http-proxy, `[vite] http proxy error: /api` with `Error: connect ETIMEDOUT 10.0.0.5:8080` behind or below it,
+//!   with or without the address, or the code alone (`code=ECONNRESET`);
 //! - pm2's own log, `2026-11-21T05:20:57: PM2 log: App [web:0] exited with code [0] via signal [SIGINT]`.
 
 use std::borrow::Cow;
@@ -98,68 +99,76 @@ fn proxied(line: &str) -> Option<(String, Option<Cow<'_, str>>)> {
     let (_, rest) = said.rsplit_once(" to ")?;
     let (upstream, rest) = rest.split_once([' ', '\t'])?;
     let code = rest.trim_start_matches(['[', '(']).split([']', ')']).next().filter(|code| code.starts_with('E'))?;
-    let fits = code.len() <= 24 && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    fits.then(|| (format!("[HPM] {code}"), authority(upstream)))
+    is_code(code).then(|| (format!("[HPM] {code}"), authority(upstream)))
 }
 
 /// What a program on http-proxy logs of its `error` event, which hands on the error of the system: `http proxy error: /api` of Vite
-/// (packages/vite/src/node/server/middlewares/proxy.ts), `Proxy error: Error: connect ECONNREFUSED 127.0.0.1:8080` of many.
+/// (packages/vite/src/node/server/middlewares/proxy.ts), `Failed to proxy http://localhost:8000/api Error: ...` of Next.js
+/// (packages/next/src/server/lib/router-utils/proxy-request.ts), `503 GET /user/bob/api socket hang up` of JupyterHub
+/// (configurable-http-proxy, lib/configproxy.js), `Proxy error: Error: connect ECONNREFUSED 127.0.0.1:8080` of many, up to Node 12
+/// without the address where it was a name's.
 fn of_http_proxy(text: &str) -> Option<(String, Option<Cow<'_, str>>)> {
-    const ANNOUNCED: [&str; 6] = [
-        "[vite] http proxy error",
-        "[vite] ws proxy error",
-        "roxy error: Error: ",
-        "roxy Error: Error: ",
-        // Up to version 1 of configurable-http-proxy: `Proxy error:  { [Error: connect ECONNREFUSED] code: ...`.
-        "roxy error:  Error: ",
-        "roxy error:  { [Error: ",
-    ];
+    // The line below `Proxy error: Could not proxy request /api from localhost:3000 to http://localhost:8080/.` of Create React App
+    // (react-dev-utils, WebpackDevServerUtils.js), which alone has the code.
+    const MANUAL: &str = "See https://nodejs.org/api/errors.html#errors_common_system_errors for more information (";
+    const ANNOUNCED: [&str; 6] =
+        ["http proxy error", "ws proxy error", "roxy error: ", "roxy Error: ", "Failed to proxy http", "[ConfigProxy] "];
     let line = first_line(text);
+    if let Some(code) = line.strip_prefix(MANUAL).and_then(|rest| rest.split(')').next()).filter(|code| is_code(code)) {
+        return Some((format!("[HPM] {code}"), None));
+    }
     // Each line is asked: all that is announced has this in it.
     memchr::memmem::find(line.as_bytes(), b"roxy")?;
-    if let Some(said) = of_config_proxy(line) {
-        return said_by_node(said);
+    let announced = ANNOUNCED.iter().find_map(|said| Some(&text[line.find(*said)?..]))?;
+    let said = match announced.strip_prefix("[ConfigProxy] ") {
+        Some(said) => of_jupyter(said)?,
+        None => announced,
+    };
+    if let Some((message, upstream)) = said.lines().find_map(of_error) {
+        return Some((message, upstream));
     }
-    ANNOUNCED.iter().find(|said| line.contains(**said))?;
-    let error = text.lines().find_map(|line| Some(&line[line.find("Error: ").or_else(|| line.find("Error ["))?..]))?;
+    // `Proxy error:  code=ECONNRESET`: the members of the error, as a logger shows them.
+    let code = said.split_once("code=").or_else(|| said.split_once("code: '")).map(|(_, rest)| rest)?;
+    let code = code.split(|c: char| !(c.is_ascii_uppercase() || c == '_')).next().filter(|code| is_code(code))?;
+    Some((format!("[HPM] {code}"), None))
+}
+
+/// What configurable-http-proxy says of a request behind its name: `503 GET /user/bob/api socket hang up`, with its level before it, or
+/// `Proxy error: ...`. Its other lines are of requests that it passes on.
+fn of_jupyter(said: &str) -> Option<&str> {
+    let said = said.strip_prefix("error: ").unwrap_or(said);
+    if let Some(rest) = said.strip_prefix("Proxy error: ") {
+        return Some(rest);
+    }
+    let rest = ["503 ", "502 ", "504 ", "500 "].iter().find_map(|status| said.strip_prefix(status))?;
+    let (_method, rest) = rest.split_once(' ')?;
+    // Behind the request, which has no blanks, stands the error.
+    rest.split_once(' ').map(|(_, error)| error)
+}
+
+/// The code of an error of the system, and where it says so the address: `Error: connect ECONNREFUSED 127.0.0.1:8080`,
+/// `[Error: socket hang up]`, `connect ECONNREFUSED ::1:8080`.
+fn of_error(line: &str) -> Option<(String, Option<Cow<'_, str>>)> {
+    let error = line.find("Error: ").or_else(|| line.find("Error [")).map_or(line, |at| &line[at..]);
     // Node tries all addresses of a name at once: `AggregateError [ECONNREFUSED]: `.
     if let Some(code) = error.strip_prefix("Error [").and_then(|rest| rest.split(']').next()) {
         return code.starts_with("ECONN").then(|| (format!("[HPM] {code}"), None));
     }
-    said_by_node(error.split_once(": ").map_or(error, |(_, said)| said))
-}
-
-/// What JupyterHub's proxy says of a request that failed: `[ConfigProxy] error: 503 GET /user/bob/api connect ECONNREFUSED 127.0.0.1:52742`
-/// (configurable-http-proxy, lib/configproxy.js, `handleProxyError`), and before that `[ConfigProxy] Proxy error:  code=ECONNRESET`.
-fn of_config_proxy(line: &str) -> Option<&str> {
-    let (_, rest) = line.split_once("[ConfigProxy] ")?;
-    let rest =
-        rest.trim_start_matches("\u{1b}[31m").trim_start_matches("error").trim_start_matches("\u{1b}[39m").trim_start_matches(": ");
-    if let Some(code) = rest.strip_prefix("Proxy error:  code=") {
-        return Some(code);
-    }
-    // Method and path are the client's; neither has a blank.
-    let mut words = rest.splitn(4, ' ');
-    words.next().filter(|status| *status == "503")?;
-    words.nth(2)
-}
-
-/// `connect ECONNREFUSED 127.0.0.1:8080`, `socket hang up`, `ECONNRESET`.
-fn said_by_node(said: &str) -> Option<(String, Option<Cow<'_, str>>)> {
-    let said = said.trim().trim_start_matches("Error: ");
-    if matches!(said, "ECONNRESET" | "ECONNREFUSED" | "EHOSTUNREACH" | "ETIMEDOUT" | "ENOTFOUND") {
-        return Some((format!("[HPM] {said}"), None));
-    }
-    let mut words = said.split_ascii_whitespace();
+    let said = error.strip_prefix("Error: ").unwrap_or(error);
+    let mut words = said.split([' ', '\t', ']', '}', ',']).filter(|word| !word.is_empty());
     match (words.next()?, words.next()?) {
         ("socket", "hang") | ("read" | "write", "ECONNRESET" | "EPIPE") => Some(("[HPM] ECONNRESET".to_owned(), None)),
-        ("connect" | "getaddrinfo", code) => {
-            let code = code.trim_end_matches(']');
-            let fits = code.starts_with('E') && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-            fits.then(|| (format!("[HPM] {code}"), words.next().map(Cow::Borrowed)))
+        ("connect" | "getaddrinfo", code) if is_code(code) => {
+            let upstream = words.next().filter(|upstream| !matches!(*upstream, "{" | "-"));
+            Some((format!("[HPM] {code}"), upstream.map(Cow::Borrowed)))
         }
         _ => None,
     }
+}
+
+/// `ECONNREFUSED` (errno(3)).
+fn is_code(word: &str) -> bool {
+    (3..=24).contains(&word.len()) && word.starts_with('E') && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
 /// The stamp and the words of a line of pm2's log, or of `pm2 logs`.
@@ -231,15 +240,27 @@ mod tests {
             ),
             ("Proxy error: Error: socket hang up", "ECONNRESET", None),
             ("13:03:59.080 - error: [ConfigProxy] Proxy error:  Error: socket hang up", "ECONNRESET", None),
-            ("13:03:59.080 - error: [ConfigProxy] Proxy error:  code=ECONNREFUSED", "ECONNREFUSED", None),
-            ("13:03:59.080 [ConfigProxy] error: 503 GET /user/bob/api/kernels socket hang up", "ECONNRESET", None),
+            ("13:03:59.080 - \u{1b}[31merror\u{1b}[39m: [ConfigProxy] Proxy error:  Error: socket hang up", "ECONNRESET", None),
+            ("15:31:38.811 - error: [ConfigProxy] Proxy error:  code=ECONNRESET", "ECONNRESET", None),
+            ("01:56:02.668 [ConfigProxy] error: 503 GET /user/bob/api/kernels socket hang up", "ECONNRESET", None),
             (
-                "13:03:59.080 [ConfigProxy] error: 503 GET /user/bob/api connect ECONNREFUSED 10.0.0.5:52742",
+                "01:56:02.668 [ConfigProxy] error: 503 GET /user/bob/ connect ECONNREFUSED 127.0.0.1:41555",
                 "ECONNREFUSED",
-                Some("10.0.0.5:52742"),
+                Some("127.0.0.1:41555"),
             ),
             (
-                "Proxy error:  { [Error: connect ECONNREFUSED]\n  code: 'ECONNREFUSED',\n  syscall: 'connect' }",
+                "Proxy error:  { [Error: connect ECONNREFUSED]\n  code: 'ECONNREFUSED',\n  errno: 'ECONNREFUSED',\n  syscall: 'connect' }",
+                "ECONNREFUSED",
+                None,
+            ),
+            (
+                "Failed to proxy http://127.0.0.1:8000/api/cart Error: connect ECONNREFUSED 127.0.0.1:8000\n    at TCPConnectWrap.afterConnect [as oncomplete] (node:net:1611:16)",
+                "ECONNREFUSED",
+                Some("127.0.0.1:8000"),
+            ),
+            ("Failed to proxy http://127.0.0.1:8000/api [Error: socket hang up] { code: 'ECONNRESET' }", "ECONNRESET", None),
+            (
+                "See https://nodejs.org/api/errors.html#errors_common_system_errors for more information (ECONNREFUSED).",
                 "ECONNREFUSED",
                 None,
             ),
@@ -247,6 +268,14 @@ mod tests {
             let entry = any(line);
             assert_eq!((&*entry.message, entry.upstream.as_deref()), (&*format!("[HPM] {message}"), upstream), "{line}");
         }
-        assert!(!any("Error: connect ETIMEDOUT 10.0.0.5:81").message.starts_with("[HPM]"));
+        for other in [
+            "Error: connect ETIMEDOUT 10.0.0.5:81",
+            "[ConfigProxy] info: 200 GET /api/routes",
+            "15:31:38.811 - error: [ConfigProxy] 503 POST /user/bob/api/kernels",
+            "[ConfigProxy] error: 404 GET /user/bob/ socket hang up",
+            "Failed to proxy the vote",
+        ] {
+            assert!(!any(other).message.starts_with("[HPM]"), "{other}");
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! php-fpm's own log: `[20-Nov-2026 23:36:49] WARNING: [pool www] child 172 exited on signal 11 ...` (sapi/fpm/fpm/zlog.c); by
 //! syslog `[WARNING] [pool www] ...`.
 //!
+//! With `log_level = debug` the second has its fraction, and the place in the source stands behind the level: `[20-Nov-2026
+//! 23:36:49.123456] WARNING: pid 811, fpm_children_bury(), line 252: [pool www] ...`; the fpm of PHP 5.2 wrote `Nov 20 23:36:49.123456
+//! [WARNING] fpm_children_bury(), line 215: ...`.
+//!
 //! Script and request stand behind what fpm says: `[pool www] child 783, execution timed out (3.3 sec), terminating: script
 //! '/srv/slow.php'`. What a worker wrote is read as PHP's own words.
 
@@ -16,14 +20,14 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let text = first_line(carried.text);
     let (time, level, said) = match text.strip_prefix('[').and_then(|text| TimeShape::Php.leading(text)) {
         Some((time, rest)) => {
-            let (level, said) = rest.strip_prefix("] ")?.split_once(": ")?;
-            (Some(time), level, said)
+            let (level, said) = unfractioned(rest).strip_prefix("] ")?.split_once(": ")?;
+            (Some(time), level, placeless(said))
         }
         None if carried.program.is_some_and(|program| program.contains("fpm")) => {
             let (level, said) = text.strip_prefix('[')?.split_once("] ")?;
             (None, level, said)
         }
-        None => bare(text)?,
+        None => old(text).or_else(|| bare(text))?,
     };
     if !LEVELS.contains(&level) {
         return None;
@@ -43,6 +47,31 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     })
 }
 
+/// What stands behind the fraction of a second, where there is one (zlog.c, `zlog_print_time`).
+fn unfractioned(rest: &str) -> &str {
+    rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
+
+/// A message without the place in the source that stands before it: `pid 811, fpm_children_bury(), line 252: ` (zlog.c, `vzlog`), of
+/// the fpm of PHP 5.2 without the process.
+fn placeless(said: &str) -> &str {
+    let placed = said.strip_prefix("pid ").and_then(|rest| rest.split_once(", ")).map_or(said, |(_, rest)| rest);
+    let behind = placed.strip_prefix("fpm_").or_else(|| placed.strip_prefix("zlog_")).and_then(|rest| rest.split_once("(), line "));
+    match behind.and_then(|(_, rest)| rest.split_once(": ")) {
+        Some((line, behind)) if line.bytes().all(|byte| byte.is_ascii_digit()) => behind,
+        Some(_) | None => said,
+    }
+}
+
+/// `Nov 20 23:36:49.123456 [WARNING] fpm_children_bury(), line 215: child 811 (pool www) exited on signal 11 ...`: fpm as a patch of
+/// PHP 5.2.
+fn old(text: &str) -> Option<(Option<LineTime<'_>>, &str, &str)> {
+    let (time, rest) = TimeShape::Syslog.leading(text)?;
+    let (level, said) = unfractioned(rest).strip_prefix(" [")?.split_once("] ")?;
+    let behind = placeless(said);
+    (behind.len() < said.len()).then_some((Some(time), level, behind))
+}
+
 /// What fpm alone says, behind the pool (fpm_children.c, fpm_process_ctl.c, fpm_request.c, fpm_sockets.c, fpm_main.c).
 const OWN: [(&str, &str); 10] = [
     ("server reached pm.max_children setting (", ""),
@@ -59,6 +88,8 @@ const OWN: [(&str, &str); 10] = [
 
 /// A message whose time is missing, and perhaps its level, which is a warning then: `WARNING: [pool www] server reached ...`.
 fn bare(text: &str) -> Option<(Option<LineTime<'_>>, &str, &str)> {
+    // Somebody indented what he quoted.
+    let text = text.trim_start();
     let leveled = text.split_once(": ").filter(|(level, _)| LEVELS.contains(level));
     let (level, said) = leveled.unwrap_or(("WARNING", text));
     let pooled = said.strip_prefix("[pool ").and_then(|rest| rest.split_once("] ")).map_or(said, |(_, said)| said);
@@ -122,6 +153,24 @@ mod tests {
     }
 
     #[test]
+    fn the_place_in_the_source_is_taken_off() {
+        for (line, message) in [
+            (
+                "[20-Nov-2026 23:36:49.123456] WARNING: pid 811, fpm_pctl_perform_idle_server_maintenance(), line 400: [pool www] server reached pm.max_children setting (5), consider raising it",
+                "[pool www] server reached pm.max_children setting (5), consider raising it",
+            ),
+            (
+                "Nov 20 23:36:49.123456 [WARNING] fpm_children_bury(), line 215: child 811 (pool www) exited on signal 11 SIGSEGV after 1036.793645 seconds from start",
+                "child 811 (pool www) exited on signal 11 SIGSEGV after 1036.793645 seconds from start",
+            ),
+        ] {
+            let entry = any(line);
+            assert_eq!((entry.dialect, entry.level, &*entry.message), (Dialect::PhpFpm, Some(Level::Warning), message));
+            assert!(entry.time.is_some(), "{line}");
+        }
+    }
+
+    #[test]
     fn a_message_without_its_time_is_known_by_its_words() {
         for (line, message) in [
             (
@@ -129,6 +178,7 @@ mod tests {
                 "[pool www] server reached pm.",
             ),
             ("server reached pm.max_children setting (50), consider raising it", "server reached pm."),
+            ("    server reached pm.max_children setting (50), consider raising it", "server reached pm."),
             ("child 12345 exited on signal 11 (SIGSEGV) after 12.3 seconds from start", "child 12345 exited on signal 11"),
         ] {
             let entry = any(line);

@@ -16,6 +16,9 @@ const SAID: &[(Dialect, &str, &str)] = &[
     (Dialect::Gunicorn, "Connection in use: (", ""),
     (Dialect::Gunicorn, "Reason: Worker failed to boot.", ""),
     (Dialect::Gunicorn, "Reason: App failed to load.", ""),
+    (Dialect::Gunicorn, "Autorestarting worker after current request.", ""),
+    (Dialect::Gunicorn, "Worker exiting (pid: ", ""),
+    (Dialect::Gunicorn, "Booting worker with pid: ", ""),
     (Dialect::Gunicorn, "gunicorn.errors.HaltServer: <HaltServer ", ""),
     // uvicorn/server.py, config.py, lifespan/on.py.
     (Dialect::Uvicorn, "[Errno ", "] error while attempting to bind on address "),
