@@ -36,6 +36,8 @@ pub struct Assessment {
     pub moments: Vec<Moment>,
     /// What could not be looked at.
     pub blind: Vec<BlindSpot>,
+    /// The URL that was asked about, where it is served and another one fails.
+    pub served: Option<String>,
     /// The URL that all this is about: the failing one, or the first that was tried.
     pub url: Option<String>,
 }
@@ -74,6 +76,7 @@ pub fn assess(scene: &Scene, catalog: &Catalog) -> Assessment {
         configured: configured::in_question(scene, &causes, &symptom)
             .map_or_else(Vec::new, |subject| configured::configured(scene, catalog, &subject)),
         moments,
+        served: symptom::asked_is_served(scene, &symptom).map(str::to_owned),
         url: symptom.url.clone(),
         symptom: symptom.told,
         causes,

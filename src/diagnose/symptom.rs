@@ -227,6 +227,16 @@ fn from_log(scene: &Scene, since: Option<Since>) -> View {
     View { told: began(told, since), failing: true, users: true, ..View::default() }
 }
 
+/// The URL that the operator asked about, where all our requests for it were served, and another one fails.
+pub fn asked_is_served<'a>(scene: &'a Scene, symptom: &View) -> Option<&'a str> {
+    let asked = scene.run.as_ref()?.url.as_deref()?;
+    let failing = symptom.url.as_deref().filter(|_| symptom.failing && !symptom.users)?;
+    let own = scene.probes.iter().filter(|history| matches!(history.last.job.probe.as_str(), "gateway" | "client"));
+    let mut own = own.filter(|history| url_of(&history.last) == asked).map(own_failures).peekable();
+    own.peek()?;
+    (failing != asked && own.all(|failures| failures.all > 0 && failures.hits == 0)).then_some(asked)
+}
+
 /// The overall verdict. `symptoms`: whether some line of an excerpt tells of a failure that may not be over.
 pub fn verdict(scene: &Scene, symptom: &View, causes: &[Cause], symptoms: bool) -> Verdict {
     let stopped = scene.gateways.iter().any(|gateway| matches!(gateway.state, RunState::Stopped { .. }));
@@ -241,6 +251,7 @@ pub fn verdict(scene: &Scene, symptom: &View, causes: &[Cause], symptoms: bool) 
     }
     match symptom.told.share {
         _ if stopped && !running => Verdict::Critical,
+        Some(_) if asked_is_served(scene, symptom).is_some() => Verdict::Warning,
         Some(share) if symptom.failing && share >= STEADY && !mostly_served(scene, symptom) => Verdict::Critical,
         Some(_) if symptom.failing => Verdict::Warning,
         Some(_) if causes.iter().any(|cause| cause.confidence >= Confidence::Likely) => Verdict::Warning,
@@ -279,9 +290,10 @@ pub fn headline(scene: &Scene, symptom: &View, verdict: Verdict, causes: &[Cause
         let words = symptom.told.since_words(&format!("{}Z", clock_of(since)));
         format!(" since {words} ({})", text::duration(scene.now.wall_s() - since))
     });
+    let served = asked_is_served(scene, symptom).map_or_else(String::new, |asked| format!("{asked} is served, and {url} is not: "));
     match (causes.first(), verdict) {
         (_, Verdict::Ok) if let Some(recovery) = recovery => recovery.words(),
-        (Some(cause), _) => format!("{} {}: {}", cause.confidence.word(), cause.id, cause.summary),
+        (Some(cause), _) => format!("{served}{} {}: {}", cause.confidence.word(), cause.id, cause.summary),
         (None, Verdict::Ok) if scene.excerpt() => "nothing in this excerpt names a cause of a failing request".to_owned(),
         (None, Verdict::Ok) => format!("{url} is served{}", symptom.told.share.map_or("", |_| "; nothing fails")),
         (None, Verdict::Unknown) => unknown(scene),

@@ -130,7 +130,7 @@ impl ProbeJob {
 
     /// A short name for a column: `http://127.0.0.1:8000/cart`.
     pub fn label(&self) -> String {
-        let path = self.request.as_ref().map_or("", |request| request.path.as_str());
+        let path = self.request.as_ref().map_or("".into(), HttpRequest::target);
         match self.address.bare() {
             Address::Unix(_) if path.is_empty() || path == "/" => format!("{}", self.address),
             Address::Unix(_) => format!("{}:{path}", self.address),

@@ -40,6 +40,9 @@ struct Report {
 #[derive(Serialize)]
 struct Target {
     url: Option<String>,
+    /// The URL that was asked about, where it is served and the one above is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    served: Option<String>,
     gateway: Option<String>,
     version: Option<String>,
 }
@@ -267,6 +270,7 @@ pub fn json(state: &State, took_ms: u64) -> String {
         host: scene.run.as_ref().map_or_else(String::new, |run| safe(&run.host)),
         target: Target {
             url: assessment.url.as_deref().or(scene.run.as_ref().and_then(|run| run.url.as_deref())).map(safe),
+            served: assessment.served.as_deref().map(safe),
             gateway: gateway.map(|gateway| gateway.kind.clone()),
             version: gateway.and_then(|gateway| gateway.version.as_deref()).map(safe),
         },

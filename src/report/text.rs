@@ -19,6 +19,9 @@ pub fn text(state: &State, took_ms: u64) -> String {
         let host = scene.run.as_ref().map_or("", |run| run.host.as_str());
         row(&mut out, &format!("gateway: {} on {host}, {}", gateway.title(), gateway.config.display()));
     }
+    if let (Some(asked), Some(url)) = (&assessment.served, &assessment.url) {
+        row(&mut out, &format!("asked: {asked} is served; what follows is about {url}"));
+    }
     if let Some(since) = assessment.symptom.since {
         row(&mut out, &format!("since: {}", assessment.symptom.since_words(&rfc3339(since))));
     }

@@ -86,7 +86,12 @@ const MOMENTS: usize = 12;
 
 /// What happened around the first failure, oldest first; what a host was made with is no news. Empty: nothing fails.
 pub fn around(state: &State) -> Vec<&Moment> {
-    let moments = &state.shown().1.moments;
+    let assessment = state.shown().1;
+    // What a log tells of a host on which nothing fails is of scanners, of clients that left, or over.
+    if assessment.verdict == Verdict::Ok && assessment.recovery.is_none() {
+        return Vec::new();
+    }
+    let moments = &assessment.moments;
     let told = |moment: &&Moment| !moment.first && moment.before.is_some() && !moment.kind.is_ours();
     let mut near: Vec<&Moment> = moments.iter().filter(told).collect();
     near.sort_by_key(|moment| (moment.kind != MomentKind::Onset, !moment.suspect, moment.before.map_or(i64::MAX, i64::abs)));

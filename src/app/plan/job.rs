@@ -59,7 +59,8 @@ pub fn upstream(target: &Target<'_>, route: &Route, server: &Server, limits: Pla
     let asked = target.host.split(':').next().unwrap_or_default();
     let (trust, sni) = route.trust.as_deref().map(|trust| trust.clone().asked_for(asked)).unzip();
     ProbeJob {
-        request: (route.protocol != Protocol::Stream).then(|| request(&path, query, host, route.params.clone())),
+        request: (route.protocol != Protocol::Stream)
+            .then(|| request(&path, query, host, params(&route.params, &route.sample_path, &path))),
         sni: route.sni.clone().or(sni.flatten()),
         trust: trust.map(Box::new),
         identity: target.gateway.identity.clone(),
@@ -69,6 +70,17 @@ pub fn upstream(target: &Target<'_>, route: &Route, server: &Server, limits: Pla
         names: server.names.clone(),
         ..ProbeJob::new("upstream", subject, server.address.clone(), route.protocol, times)
     }
+}
+
+/// A route's parameters were made for its sample path: for another script of the same kind they name that one.
+fn params(of_sample: &[(String, String)], sample: &str, path: &str) -> Vec<(String, String)> {
+    let kind = |path: &str| path.rsplit_once('.').filter(|(_, kind)| !kind.contains('/')).map(|(_, kind)| kind.to_owned());
+    let script = kind(sample).is_some() && kind(sample) == kind(path);
+    let other = |value: &String| match value.strip_suffix(sample) {
+        Some(before) if script => format!("{before}{path}"),
+        _ => value.clone(),
+    };
+    of_sample.iter().map(|(name, value)| (name.clone(), other(value))).collect()
 }
 
 /// The URL as an ordinary client sees it.
@@ -91,4 +103,19 @@ pub fn client(url: &url::Url, limits: PlanLimits) -> Option<ProbeJob> {
 pub fn public_name(client: &ProbeJob) -> Option<ProbeJob> {
     let named = matches!(client.address, Address::Name(..));
     named.then(|| ProbeJob { probe: "public-name".to_owned(), request: None, sni: None, ..client.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_name_the_script_that_is_asked_for() {
+        let of_sample = [("SCRIPT_FILENAME", "/srv/www/index.php"), ("SCRIPT_NAME", "/index.php"), ("DOCUMENT_ROOT", "/srv/www")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let named = |path: &str| params(&of_sample, "/index.php", path).into_iter().map(|(_, value)| value).collect::<Vec<_>>();
+        assert_eq!(named("/cart.php"), ["/srv/www/cart.php", "/cart.php", "/srv/www"]);
+        // What a front controller answers has no script of its own.
+        assert_eq!(named("/api/cart"), ["/srv/www/index.php", "/index.php", "/srv/www"]);
+    }
 }
