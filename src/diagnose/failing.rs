@@ -17,6 +17,8 @@ pub struct Failing {
     pub lines: u64,
     /// Paths, without what follows a question mark.
     pub paths: Vec<(String, u64)>,
+    /// What was asked for, with the method, and `?` for any query: `POST /cart`, `GET /export?`.
+    pub requests: Vec<(String, u64)>,
     /// Addresses of clients.
     pub clients: Vec<(String, u64)>,
     /// Upstreams, by all lines and not only the latest.
@@ -41,14 +43,19 @@ pub fn failing(scene: &Scene) -> Failing {
             *upstreams.entry(upstream.clone()).or_default() += group.count;
         }
     }
-    let (mut paths, mut clients) = (BTreeMap::new(), BTreeMap::new());
+    let (mut paths, mut requests, mut clients) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for (_, line) in scene.recent.latest().filter(|(_, line)| groups.contains_key(&line.group)).take(LINES) {
         let weight = 1 + u64::from(line.more);
         out.lines += weight;
         // The common format quotes the request; others are read by what comes before the protocol.
-        let quoted = || line.text.split('"').nth(1)?.split(' ').nth(1).filter(|path| path.starts_with('/'));
-        if let Some(path) = logline::request_line(&line.text).map(|(_, path)| path).or_else(quoted) {
-            *paths.entry(path.split('?').next().unwrap_or_default().to_owned()).or_default() += weight;
+        let quoted = || {
+            let mut words = line.text.split('"').nth(1)?.split(' ');
+            Some((words.next()?, words.next().filter(|path| path.starts_with('/'))?))
+        };
+        if let Some((method, target)) = logline::request_line(&line.text).or_else(quoted) {
+            let (path, query) = target.split_once('?').map_or((target, ""), |(path, _)| (path, "?"));
+            *paths.entry(path.to_owned()).or_default() += weight;
+            *requests.entry(format!("{method} {path}{query}")).or_default() += weight;
         }
         // nginx, Apache and whoever writes the common format begin with it.
         let first = line.text.split(' ').next().unwrap_or_default();
@@ -56,7 +63,7 @@ pub fn failing(scene: &Scene) -> Failing {
             *clients.entry(first.to_owned()).or_default() += weight;
         }
     }
-    (out.paths, out.clients, out.upstreams) = (top(paths), top(clients), top(upstreams));
+    (out.paths, out.requests, out.clients, out.upstreams) = (top(paths), top(requests), top(clients), top(upstreams));
     out
 }
 
@@ -65,4 +72,33 @@ fn top(counts: BTreeMap<String, u64>) -> Vec<(String, u64)> {
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all.truncate(TOP);
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{LogBatch, LogCount, LogFormat, Observation, Stamp};
+
+    #[test]
+    fn what_fails_is_told_with_its_method_and_whether_it_has_a_query() {
+        let mut scene = Scene::default();
+        for (request, status) in [("POST /cart", 502), ("POST /cart", 502), ("GET /export?format=xlsx", 502), ("GET /cart", 200)] {
+            let first =
+                format!("10.0.0.9 - - [01/Jan/1970:00:00:00 +0000] \"{request} HTTP/1.1\" {status} 150 \"-\" \"Mozilla/5.0\"");
+            let method = request.split(' ').next().unwrap_or_default();
+            let count = LogCount { second: Some(0), key: format!("{status} {method}"), count: 1, first, ..LogCount::default() };
+            let batch = LogBatch {
+                source: "/var/log/nginx/access.log".to_owned(),
+                kind: SourceKind::Access,
+                format: LogFormat::Plain,
+                counts: vec![count],
+                lookback: false,
+                dropped: 0,
+            };
+            scene.observe(Stamp::default(), Observation::Log(batch));
+        }
+        let told = failing(&scene);
+        assert_eq!(told.requests, [("POST /cart".to_owned(), 2), ("GET /export?".to_owned(), 1)]);
+        assert_eq!(told.paths, [("/cart".to_owned(), 2), ("/export".to_owned(), 1)]);
+    }
 }

@@ -199,6 +199,10 @@ fn verdict(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
         left.push(span(said, styles.text));
         return line(left);
     };
+    // What was asked about is well, and the rest of the screen is about another page.
+    if assessment.served.is_some() {
+        left.push(span("the asked URL is served; ", styles.text));
+    }
     left.push(span(cause.confidence.word(), styles.confidence(cause.confidence)));
     left.push(span(format!(" {}", cause.id), styles.strong));
     if !cause.summary.contains(&cause.subject.0) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::FactBook;
 use crate::{
     catalog::Catalog,
-    diagnose::{Scene, symptom},
+    diagnose::{Scene, failing, symptom},
     model::{Fact, Place, Role, Share, Subject},
 };
 
@@ -36,7 +36,11 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
         }
     }
     if let (Some((share, status)), Some(gateway)) = (symptom::users(scene), scene.gateways.first()) {
-        let text = format!("{share} of the users' requests fail now, {status} as a rule");
+        // Which page fails, and by which method, is not what we ask for as a rule.
+        let failing = failing(scene);
+        let most = failing.requests.first().filter(|(_, lines)| lines * 2 > failing.lines);
+        let most = most.map_or_else(String::new, |(request, _)| format!(", most of them {request}"));
+        let text = format!("{share} of the users' requests fail now, {status} as a rule{most}");
         let fields = BTreeMap::from([("share".to_owned(), share.to_string())]);
         add(book, "rate:users", &scene.named(gateway), text, "access log", fields);
     }
