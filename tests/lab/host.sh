@@ -28,6 +28,9 @@ for tree in etc var; do
     mount -t overlay overlay -o "lowerdir=/$tree,upperdir=/media/lab/$tree/up,workdir=/media/lab/$tree/work" /$tree
 done
 for dir in /run /tmp /var/log /var/tmp /srv; do mount -t tmpfs -o mode=755 "lab${dir//\//-}" $dir; done
+# Where update-ca-certificates takes an authority from: what one host trusts is nothing of another's, nor of the machine's.
+authorities=/usr/local/share/ca-certificates
+[ ! -d $authorities ] || mount -t tmpfs lab-authorities $authorities
 chmod 1777 /tmp /var/tmp
 mkdir -p /run/lock /var/log/nginx /var/lib/nginx
 chown root:adm /var/log/nginx
