@@ -158,6 +158,10 @@ impl Backend {
             (None, Some(host)) => {
                 // `.host = "127.0.0.1:8080"` is taken, too.
                 let (host, inner) = host.rsplit_once(':').filter(|(head, _)| !head.contains(':')).unwrap_or((host, "80"));
+                // No name has one: it would read like the path of a socket.
+                if host.contains('/') {
+                    return None;
+                }
                 let port = self.value("port").unwrap_or(inner).parse().ok()?;
                 of_host(host, port, IpAddr::V4(Ipv4Addr::LOCALHOST))
             }
