@@ -76,7 +76,7 @@ pub fn assess(scene: &Scene, catalog: &Catalog) -> Assessment {
         configured: configured::in_question(scene, &causes, &symptom)
             .map_or_else(Vec::new, |subject| configured::configured(scene, catalog, &subject)),
         moments,
-        served: symptom::asked_is_served(scene, &symptom).map(str::to_owned),
+        served: symptom.served.clone(),
         url: symptom.url.clone(),
         symptom: symptom.told,
         causes,

@@ -66,9 +66,13 @@ pub fn restarted(scene: &Scene, catalog: &Catalog) -> bool {
     if !few || !failures.iter().all(|group| absent(group)) {
         return false;
     }
-    let served: Vec<_> = scene.logs.values().filter(|group| matches!(group.meaning.status, Some(200..=399))).collect();
-    served.iter().map(|group| group.since(last + 1)).sum::<u64>() >= SERVED
-        && served.iter().filter_map(|group| group.last_second()).max() >= Some(last + SERVED_FOR_S)
+    served(scene).map(|group| group.since(last + 1)).sum::<u64>() >= SERVED
+        && served(scene).filter_map(LogGroup::last_second).max() >= Some(last + SERVED_FOR_S)
+}
+
+/// The lines of an excerpt that tell of requests that were served.
+pub fn served(scene: &Scene) -> impl Iterator<Item = &LogGroup> {
+    scene.logs.values().filter(|group| matches!(group.meaning.status, Some(200..=399)))
 }
 
 /// Whether only symptoms in the logs of these speak for a cause.

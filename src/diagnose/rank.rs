@@ -19,10 +19,10 @@ use std::{
 use order::order;
 
 use super::{
-    FactBook, LogGroup, Scene,
+    FactBook, Scene,
     facts::Bearing,
     nested::Map,
-    quiet::{of_symptoms, restarted, symptomless},
+    quiet::{of_symptoms, restarted, served, symptomless},
     relation::{of_another_client, relevance},
     scope::{Scope, scopes},
     symptom::{self, FOLLOWS, SUSPECTED},
@@ -171,8 +171,7 @@ fn standalone<'a>(catalog: &'a Catalog, book: &FactBook) -> Vec<(About, Deciding
 
 /// Whether an excerpt tells of a request that was served later than this.
 fn served_since(scene: &Scene, second: i64) -> bool {
-    let served = |group: &&LogGroup| matches!(group.meaning.status, Some(200..=399));
-    scene.logs.values().filter(served).any(|group| group.last_second().is_some_and(|last| last > second))
+    served(scene).any(|group| group.last_second().is_some_and(|last| last > second))
 }
 
 /// Whether a line tells of a state that lasts, and not of one request: that nobody listens, or what is broken.

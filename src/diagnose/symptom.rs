@@ -35,6 +35,8 @@ pub struct View {
     pub users: bool,
     /// Whether the gateway itself could not be reached.
     pub unreachable: bool,
+    /// The URL that the operator asked about, where all our requests for it were served, and another one fails.
+    pub served: Option<String>,
 }
 
 /// Whether a client would call this a failure.
@@ -117,6 +119,7 @@ pub fn symptom(scene: &Scene) -> View {
         failing,
         users: false,
         unreachable: matches!(outcome, Some(Outcome::Refused | Outcome::NotFound | Outcome::Unreachable)) && failing,
+        served: asked_is_served(scene, history).filter(|_| failing),
     };
     // Our own requests may all be served while others fail: only their log tells.
     let logged = if failing { View::default() } else { from_log(scene, since) };
@@ -227,14 +230,13 @@ fn from_log(scene: &Scene, since: Option<Since>) -> View {
     View { told: began(told, since), failing: true, users: true, ..View::default() }
 }
 
-/// The URL that the operator asked about, where all our requests for it were served, and another one fails.
-pub fn asked_is_served<'a>(scene: &'a Scene, symptom: &View) -> Option<&'a str> {
+/// The URL that the operator asked about, where all our requests for it were served, and it is not the one that fails.
+fn asked_is_served(scene: &Scene, failing: &ProbeHistory) -> Option<String> {
     let asked = scene.run.as_ref()?.url.as_deref()?;
-    let failing = symptom.url.as_deref().filter(|_| symptom.failing && !symptom.users)?;
     let own = scene.probes.iter().filter(|history| matches!(history.last.job.probe.as_str(), "gateway" | "client"));
     let mut own = own.filter(|history| url_of(&history.last) == asked).map(own_failures).peekable();
     own.peek()?;
-    (failing != asked && own.all(|failures| failures.all > 0 && failures.hits == 0)).then_some(asked)
+    (url_of(&failing.last) != asked && own.all(|failures| failures.all > 0 && failures.hits == 0)).then(|| asked.to_owned())
 }
 
 /// The overall verdict. `symptoms`: whether some line of an excerpt tells of a failure that may not be over.
@@ -251,7 +253,7 @@ pub fn verdict(scene: &Scene, symptom: &View, causes: &[Cause], symptoms: bool) 
     }
     match symptom.told.share {
         _ if stopped && !running => Verdict::Critical,
-        Some(_) if asked_is_served(scene, symptom).is_some() => Verdict::Warning,
+        Some(_) if symptom.served.is_some() => Verdict::Warning,
         Some(share) if symptom.failing && share >= STEADY && !mostly_served(scene, symptom) => Verdict::Critical,
         Some(_) if symptom.failing => Verdict::Warning,
         Some(_) if causes.iter().any(|cause| cause.confidence >= Confidence::Likely) => Verdict::Warning,
@@ -290,7 +292,7 @@ pub fn headline(scene: &Scene, symptom: &View, verdict: Verdict, causes: &[Cause
         let words = symptom.told.since_words(&format!("{}Z", clock_of(since)));
         format!(" since {words} ({})", text::duration(scene.now.wall_s() - since))
     });
-    let served = asked_is_served(scene, symptom).map_or_else(String::new, |asked| format!("{asked} is served, and {url} is not: "));
+    let served = symptom.served.as_ref().map_or_else(String::new, |asked| format!("{asked} is served, and {url} is not: "));
     match (causes.first(), verdict) {
         (_, Verdict::Ok) if let Some(recovery) = recovery => recovery.words(),
         (Some(cause), _) => format!("{served}{} {}: {}", cause.confidence.word(), cause.id, cause.summary),
