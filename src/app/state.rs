@@ -111,6 +111,10 @@ pub struct State {
     pub terminal_bytes: Option<u64>,
     /// Whether something was observed since the last assessment.
     pub stale: bool,
+    /// Whether something was seen that can wait for a while to be concluded from, as long as all is well.
+    pub lags: bool,
+    /// When the conclusions were drawn last, in milliseconds of the run.
+    pub assessed_ms: u64,
 }
 
 impl State {

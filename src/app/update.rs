@@ -3,11 +3,15 @@
 use super::{Effect, Event, Msg, State, act::act, plan, sources, told, tries};
 use crate::{
     diagnose::{assess, edited_since_load},
-    model::{Gateway, Observation, ProbePlan, Stage},
+    model::{Gateway, Observation, ProbePlan, Stage, Verdict},
 };
 
 /// How long the plan waits for the logs' ends, in milliseconds of the run: they name the requests that fail, but may hang.
 const LOGS_MS: u64 = 500;
+
+/// How old the conclusions from the load of a host on which all is well may be, in milliseconds: of a round of its probes. They cost more than
+/// all else that such a host has to bear for us.
+const LAG_MS: u64 = 10_000;
 
 /// Takes one message in.
 pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
@@ -22,8 +26,16 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
             if let Some(mask) = &state.options.mask {
                 mask.learn_from(&observation);
             }
+            // Of a host on which all is well; the panes show it at once all the same.
+            let can_wait = matches!(observation, Observation::Load(_) | Observation::Services(_))
+                && state.assessment.verdict == Verdict::Ok
+                && !state.options.limits.one_pass;
             state.scene.observe(event.at, observation);
-            state.stale = true;
+            if can_wait {
+                state.lags = true;
+            } else {
+                state.stale = true;
+            }
             if urgent { adapt(state) } else { Vec::new() }
         }
         Msg::Catalog(catalog) => {
@@ -32,7 +44,8 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
         }
         Msg::Tick => {
             state.scene.now = state.scene.now.max(event.at);
-            if state.stale { reassess(state) } else { Vec::new() }
+            let waited = state.now.run_ms.saturating_sub(state.assessed_ms) >= LAG_MS;
+            if state.stale || state.lags && waited { reassess(state) } else { Vec::new() }
         }
         Msg::Told(answer) => {
             told::take(state, answer);
@@ -46,7 +59,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
 pub(super) fn reassess(state: &mut State) -> Vec<Effect> {
     let effects = adapt(state);
     if let Some(catalog) = state.catalog.clone() {
-        state.stale = false;
+        (state.stale, state.lags, state.assessed_ms) = (false, false, state.now.run_ms);
         state.assessment = assess(&state.scene, &catalog);
     }
     effects

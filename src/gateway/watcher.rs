@@ -1,19 +1,24 @@
 //! The collector: looks at once, then again when something changed.
 
 mod edits;
+mod live;
 mod own_test;
 mod pulse;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use self::pulse::Pulse;
+use self::{
+    live::{LIVE_CALM_MS, LIVE_SOURCE},
+    pulse::{Glances, Pulse},
+};
 use super::{
     ALL, Found, Kind, Overrides, inside,
     missed::{last_words, leave_out_spare},
@@ -80,8 +85,6 @@ pub async fn run(
 const TEST_AGAIN_MS: u64 = 30_000;
 /// The blind spot of a test that was not made.
 const TEST_SOURCE: &str = "the gateway's own test";
-/// What the names of blind spots about a gateway's live state end with.
-const LIVE_SOURCE: &str = "'s own view of its servers";
 
 /// Whether a blind spot does not come from a look at the files.
 fn apart(source: &str) -> bool {
@@ -98,12 +101,6 @@ fn identity(gateway: &Gateway) -> (PathBuf, Option<u32>) {
         RunState::Stopped { .. } => (gateway.config.clone(), None),
     }
 }
-
-/// How long a gateway may take to tell of itself.
-const LIVE_DEADLINE: Duration = Duration::from_secs(1);
-/// Milliseconds from one question to the next while all of its servers serve, and while one does not: as probes are made.
-const LIVE_CALM_MS: u64 = 10_000;
-const LIVE_FAILING_MS: u64 = 2_000;
 
 /// Gateways of one kind in other namespaces that are read, at most: an ingress has some per node, and each look costs a thread's time.
 const ABROAD: usize = 16;
@@ -158,20 +155,26 @@ impl Watcher {
         self.tell(Observation::Done(Stage::Live)).await?;
         self.test().await?;
         self.tell(Observation::Done(Stage::ConfigTest)).await?;
-        let mut pulse = match pulse.take() {
+        let pulse = match pulse.take() {
             Some(pulse) => pulse,
             None => self.first_texts(&mut watch, began).await?,
         };
+        let mut pulse = Arc::new(pulse);
         // An edit is seen at once where the kernel tells of it, else with the next pulse.
         let (edit, mut edits) = tokio::sync::watch::channel(());
         let mut directories = DirWatcher::new(move || edit.send_modify(|()| ()));
         self.watch(&mut directories, &watch).await;
-        let mut idle = 0;
+        let (mut idle, mut glances) = (0, Glances::default());
         // A change of processes that was seen too soon after the last scan.
         let mut due = false;
         loop {
-            tokio::select! {
-                () = self.sys.clock.rest(PULSE) => idle = 0,
+            let now = tokio::select! {
+                () = self.sys.clock.rest(PULSE) => {
+                    idle = 0;
+                    glances.look(&self.sys.root, self.told.as_deref().unwrap_or_default(), &watch, &pulse).await;
+                    None
+                }
+                Some(found) = glances.found() => Some(found),
                 Ok(()) = edits.changed(), if idle < IDLE_WAKES => {
                     idle += 1;
                     for _ in 0..SETTLES {
@@ -181,12 +184,15 @@ impl Watcher {
                             break;
                         }
                     }
+                    // What was seen before it settled is no news any more.
+                    glances = Glances::default();
+                    // A check that hangs says nothing; the look itself will tell.
+                    let Some(now) = self.pulse(&watch).await else { continue };
+                    Some(now)
                 }
-            }
+            };
             edits.mark_unchanged();
-            // A check that hangs says nothing; the look itself will tell.
-            let Some(now) = self.pulse(&watch).await else { continue };
-            let edited = now.files != pulse.files;
+            let edited = now.as_ref().is_some_and(|now| now.files != pulse.files);
             if edited {
                 idle = 0;
             }
@@ -194,12 +200,14 @@ impl Watcher {
                 self.live().await?;
             }
             // A pid file stands among the files, so an edit may be a start.
-            let replaced = now.masters != pulse.masters;
+            let replaced = now.as_ref().is_some_and(|now| now.masters != pulse.masters);
             due |= replaced || edited;
-            if replaced {
-                self.family(&now).await;
+            if let Some(now) = now {
+                if replaced {
+                    self.family(&now).await;
+                }
+                pulse = Arc::new(now);
             }
-            pulse = now;
             let age = self.sys.clock.now().run_ms.saturating_sub(self.scanned_ms);
             // What is known to be here says by its pid file when it starts; the scan is saved for that moment.
             let known = self.told.as_ref().is_some_and(|told| !told.is_empty());
@@ -220,8 +228,9 @@ impl Watcher {
                 self.test().await?;
                 // The new look may have found other files. What changed since it began is found by the pulse after.
                 if let Some(fresh) = self.pulse(&watch).await {
-                    pulse = fresh.since(pulse);
+                    pulse = Arc::new(fresh.since(&pulse));
                 }
+                glances = Glances::default();
             }
         }
     }
@@ -332,42 +341,6 @@ impl Watcher {
     /// The system as a gateway sees it that is to be asked. `None`: it is in other namespaces, and they can't be entered.
     fn seen_by(&self, gateway: &Gateway) -> Option<Sys> {
         if gateway.inside.is_none() { Some(self.sys.clone()) } else { inside::seen_by(&self.sys, gateway) }
-    }
-
-    /// Asks gateways that run about themselves, and tells what is new.
-    async fn live(&mut self) -> Result<(), Deaf> {
-        self.asked_ms = self.sys.clock.now().run_ms;
-        let running: Vec<Gateway> = self.told.iter().flatten().filter(|gateway| gateway.running()).cloned().collect();
-        let mut again = LIVE_CALM_MS;
-        for gateway in &running {
-            let Some(kind) = ALL.iter().find(|kind| kind.id() == gateway.kind) else { continue };
-            let source = format!("{}{LIVE_SOURCE}", gateway.kind);
-            let Some(sys) = self.seen_by(gateway) else { continue };
-            match tokio::time::timeout(LIVE_DEADLINE, kind.live(&sys, gateway)).await {
-                Ok(Ok(None)) => {}
-                Ok(Ok(Some(mut state))) => {
-                    inside::translate_live(gateway, &mut state);
-                    if state.servers.iter().any(|server| !server.health.serves() || server.queued > 0) {
-                        again = LIVE_FAILING_MS;
-                    }
-                    self.seen(&source).await?;
-                    let known = self.lives.iter().position(|known| known.is_of(gateway));
-                    if known.is_none_or(|at| self.lives[at] != state) {
-                        self.lives.retain(|known| !known.is_of(gateway));
-                        self.lives.push(state.clone());
-                        self.tell(Observation::Live(Box::new(state))).await?;
-                    }
-                }
-                Ok(Err(spot)) => self.spot(BlindSpot { source, ..spot }).await?,
-                Err(_) => {
-                    let reason = format!("it did not answer within {} s", LIVE_DEADLINE.as_secs());
-                    self.spot(BlindSpot { source, reason, remedy: "ask it by hand".to_owned() }).await?;
-                }
-            }
-        }
-        self.lives.retain(|known| running.iter().any(|gateway| known.is_of(gateway)));
-        self.ask_again_ms = again;
-        Ok(())
     }
 
     async fn pulse(&self, watch: &[PathBuf]) -> Option<Pulse> {

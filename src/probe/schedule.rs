@@ -47,8 +47,8 @@ struct Job {
     running: bool,
     /// Told that it is not made: saying it once is enough.
     skipped: bool,
-    /// Whether its last result was no service.
-    failing: bool,
+    /// Its last result.
+    last: Option<Outcome>,
     /// Ends the one under way.
     end: CancellationToken,
 }
@@ -58,12 +58,17 @@ impl Job {
     fn every_ms(&self, period_ms: u64) -> u64 {
         let every = at_least_ms(period_ms, &self.what);
         // One of the many servers of a pool that are tried seldom: whether it is back is asked more often.
-        if self.failing && self.what.probe == "upstream" { (every / FAILING_SHARE).max(period_ms) } else { every }
+        if self.failing() && self.what.probe == "upstream" { (every / FAILING_SHARE).max(period_ms) } else { every }
+    }
+
+    /// Whether its last result was no service.
+    fn failing(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.serves() == Some(false))
     }
 
     /// Its place in the queue, least first: what fails is looked at twice as often where the rate does not suffice for all.
     fn turn(&self) -> (u32, u64) {
-        (if self.failing { self.reports / 2 } else { self.reports }, self.due_ms)
+        (if self.failing() { self.reports / 2 } else { self.reports }, self.due_ms)
     }
 
     /// The round of which it has reported. What is made less often than rounds come holds none of them up.
@@ -118,10 +123,12 @@ pub async fn run(
                 return;
             }
         }
-        if let Some(done) = schedule.round_done()
-            && !outbox.tell(Observation::Done(done)).await
-        {
-            return;
+        if let Some(done) = schedule.round_done() {
+            let first = matches!(done, Stage::Probes { round: ..=1, .. });
+            let done = Observation::Done(done);
+            if !(if first { outbox.tell(done).await } else { outbox.mention(done).await }) {
+                return;
+            }
         }
         let (ready, wait_ms) = schedule.ready();
         for (job, end) in ready {
@@ -148,9 +155,12 @@ pub async fn run(
                 let Some(job) = jobs.remove(&id) else { continue };
                 // A panic is our own fault, and no reason to leave the job without an outcome.
                 let report = report.unwrap_or_else(|| report_of(&job, Outcome::Skipped("the probe itself broke".to_owned())));
-                if schedule.ended(&report)
-                    && !outbox.tell(Observation::Probe(Box::new(report))).await
-                {
+                let listening = match schedule.ended(&report) {
+                    None => true,
+                    Some(Ended::AsBefore) => outbox.mention(Observation::Probe(Box::new(report))).await,
+                    Some(Ended::Otherwise) => outbox.tell(Observation::Probe(Box::new(report))).await,
+                };
+                if !listening {
                     return;
                 }
             }
@@ -172,6 +182,15 @@ async fn bounded(sys: &Sys, job: &ProbeJob) -> ProbeReport {
     made.unwrap_or_else(|_| {
         report_of(job, Outcome::Skipped(format!("the probe itself did not end within {} ms", limit.as_millis())))
     })
+}
+
+/// What a probe that ended tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// What the one before told.
+    AsBefore,
+    /// Something else, or it is the first.
+    Otherwise,
 }
 
 /// The state of all jobs; knows no tasks and sends nothing.
@@ -247,7 +266,7 @@ impl Schedule {
                 let running = self.leaving.remove(&wanted);
                 let end = CancellationToken::new();
                 let what = Arc::new(wanted);
-                Job { what, reports: 0, due_ms: now, began_ms: now, running, skipped: false, failing: false, end }
+                Job { what, reports: 0, due_ms: now, began_ms: now, running, skipped: false, last: None, end }
             };
             let job = kept.unwrap_or_else(fresh);
             self.jobs.push(job);
@@ -322,15 +341,16 @@ impl Schedule {
         (ready, wait)
     }
 
-    /// A probe has ended: whether anybody still wants its report. What began under an earlier plan holds as well, if the job
+    /// A probe has ended. `None`: nobody wants its report any more. What began under an earlier plan holds as well, if the job
     /// is still planned.
-    fn ended(&mut self, report: &ProbeReport) -> bool {
+    fn ended(&mut self, report: &ProbeReport) -> Option<Ended> {
         self.leaving.remove(&report.job);
         let now = self.now_ms();
-        let Some(job) = self.jobs.iter_mut().find(|job| *job.what == report.job) else { return false };
+        let job = self.jobs.iter_mut().find(|job| *job.what == report.job)?;
         job.running = false;
         job.reports = job.reports.saturating_add(1);
-        job.failing = report.outcome.serves() == Some(false);
+        let as_before = job.last.as_ref() == Some(&report.outcome);
+        job.last = Some(report.outcome.clone());
         let period = job.every_ms(self.period_ms);
         job.due_ms = job.due_ms.min(job.began_ms + period);
         // A measurement that only listens is no load.
@@ -341,7 +361,7 @@ impl Schedule {
         if job.due_ms <= now {
             job.due_ms += (now - job.due_ms) / period * period + period;
         }
-        true
+        Some(if as_before { Ended::AsBefore } else { Ended::Otherwise })
     }
 
     /// The rounds of this plan that are complete now and were not told.

@@ -16,7 +16,7 @@ use crate::{
     gateway,
     model::{BlindSpot, KnownTest, LogSource, Observation, ProbePlan, RunInfo, SourceKind, SourceWish},
     probe,
-    sys::{Clock, FileKind, OUTBOX_CAPACITY, Outbox, Root, Stamped, Sys, Users},
+    sys::{Bell, Clock, FileKind, Inbox, OUTBOX_CAPACITY, Outbox, Root, Sys, Users},
     watch as watching,
 };
 
@@ -28,7 +28,7 @@ const HEAD_START: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 pub struct Collectors {
     /// What they saw.
-    pub seen: mpsc::Receiver<Stamped>,
+    pub seen: Inbox,
     /// The knowledge, when it is ready.
     pub catalog: tokio::sync::oneshot::Receiver<Arc<Catalog>>,
     /// Where to ask for the demo's healing. `None`: there is no demo.
@@ -49,6 +49,9 @@ impl Collectors {
     /// tests of configurations that an earlier run made, where they may be used.
     pub fn start(sys: &Sys, target: &Target, stays: bool, known: Option<Vec<KnownTest>>) -> Self {
         let (sender, seen) = mpsc::channel(OUTBOX_CAPACITY);
+        // A screen goes on with its clock; where nothing else wakes who waits, each observation has to.
+        let bell = stays.then(Bell::default);
+        let seen = Inbox::new(seen, bell.clone());
         let (plans, plans_in) = watch::channel(ProbePlan::default());
         let (wishes, wishes_in) = watch::channel(SourceWish::default());
         let (changes_in, life_in) = (wishes.subscribe(), wishes.subscribe());
@@ -58,7 +61,7 @@ impl Collectors {
         let cancel = CancellationToken::new();
         let begin = watch::Sender::new(false);
         let mut begun = begin.subscribe();
-        let outbox = Outbox::new("run", sys.clock, sender);
+        let outbox = Outbox::new("run", sys.clock, sender).ringing(bell);
         // Where nobody stays, nobody brings anything, and the end of all collectors is to be heard.
         let brought = stays.then(|| outbox.named("a person"));
         let (ready, catalog) = tokio::sync::oneshot::channel();

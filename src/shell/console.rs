@@ -22,7 +22,7 @@ use crate::{
     cli::{Cli, Look},
     diagnose::Scene,
     model::Observation,
-    sys::{Stamped, Sys},
+    sys::{Inbox, Stamped, Sys},
     ui,
 };
 
@@ -177,7 +177,7 @@ pub fn require_terminal(look: &Look) -> anyhow::Result<()> {
 /// the first frame, which nothing is to delay.
 pub fn split(mut collectors: Collectors, recorder: Option<Arc<Recorder>>) -> (Collectors, impl Stream<Item = Feed>) {
     let (_, nothing) = mpsc::channel(1);
-    let seen = std::mem::replace(&mut collectors.seen, nothing);
+    let seen = std::mem::replace(&mut collectors.seen, Inbox::new(nothing, None));
     let (_, never) = oneshot::channel();
     let catalog = std::mem::replace(&mut collectors.catalog, never);
     let begin = Some(collectors.begin.clone());

@@ -326,6 +326,7 @@ fn is_news(state: &State, observation: &Observation) -> bool {
         Observation::Services(_) => state.scene.services.is_empty(),
         Observation::Live(live) => state.scene.lives.iter().all(|known| !known.same_as(live)),
         Observation::Done(Stage::Probes { round, .. }) => *round <= 1,
+        Observation::Done(stage) => !state.scene.done.contains(stage),
         Observation::Run(_)
         | Observation::End
         | Observation::Operator(_)
@@ -342,20 +343,6 @@ fn is_news(state: &State, observation: &Observation) -> bool {
         | Observation::Apps(_)
         | Observation::Blind(_)
         | Observation::Seen { .. }
-        | Observation::Dropped { .. }
-        | Observation::Done(
-            Stage::Gateways
-            | Stage::Live
-            | Stage::Workers
-            | Stage::ConfigTest
-            | Stage::Listeners
-            | Stage::Sources
-            | Stage::Journal
-            | Stage::Logs
-            | Stage::Load
-            | Stage::Changes
-            | Stage::Life
-            | Stage::Services,
-        ) => true,
+        | Observation::Dropped { .. } => true,
     }
 }

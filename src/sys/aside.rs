@@ -12,7 +12,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -33,10 +33,13 @@ const TURN: Duration = Duration::from_millis(20);
 /// Gives its answer to whoever asked.
 type Delivery = Box<dyn FnOnce() + Send>;
 
+/// What is to be done.
+type Call = Box<dyn FnOnce() -> Option<Delivery> + Send>;
+
 /// A call, and when it was asked for.
 struct Job {
     asked: Instant,
-    call: Box<dyn FnOnce() -> Option<Delivery> + Send>,
+    call: Call,
 }
 
 /// The calls of one runtime: the tests have several in a process.
@@ -61,7 +64,7 @@ fn lines() -> MutexGuard<'static, Option<HashMap<Id, Line>>> {
 /// Makes a call where nothing waits for it but the one who asks. `None`: it panicked, or the run is over.
 pub async fn aside<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, mut answer) = oneshot::channel();
-    let call = Box::new(move || {
+    let call: Call = Box::new(move || {
         // A defect in one call is no reason to leave those behind it undone.
         let result = catch_unwind(AssertUnwindSafe(call)).ok()?;
         let deliver: Delivery = Box::new(move || {
@@ -70,36 +73,23 @@ pub async fn aside<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static)
         });
         Some(deliver)
     });
-    let job = Job { asked: Instant::now(), call };
-    let handle = Handle::current();
-    {
-        let mut lines = lines();
-        let line = lines.get_or_insert_default().entry(handle.id()).or_default();
-        line.jobs.push_back(job);
-        if line.taker.is_none_or(|(_, began)| began.elapsed() >= SHORT) {
-            line.hire(&handle);
-        }
-    }
+    let handle = ask(call).await;
     loop {
         tokio::select! {
             biased;
             answered = &mut answer => return answered.ok(),
             () = tokio::time::sleep(TURN) => {
-                let (held, waits) = match lines().get_or_insert_default().get_mut(&handle.id()) {
-                    Some(line) => {
-                        let waits = !line.jobs.is_empty();
-                        if waits {
-                            line.hire(&handle);
-                        }
-                        (std::mem::take(&mut line.done), waits)
-                    }
-                    None => (Vec::new(), false),
+                let (held, taker) = match lines().get_or_insert_default().get_mut(&handle.id()) {
+                    Some(line) => (std::mem::take(&mut line.done), (!line.jobs.is_empty()).then(|| line.next_taker())),
+                    None => (Vec::new(), None),
                 };
                 // The thread that was to do so is at a call that takes its time.
                 for deliver in held {
                     deliver();
                 }
-                if !waits {
+                if let Some(taker) = taker {
+                    hire(&handle, taker);
+                } else {
                     // It is under way, or gone.
                     return answer.await.ok();
                 }
@@ -108,7 +98,43 @@ pub async fn aside<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static)
     }
 }
 
-/// The same before there is a runtime, and waited for so long at most. `None`: it took longer, or panicked; its thread ends with it, or with
+/// The same where nobody waits for an answer: who makes it tells those whom it concerns, and wakes nobody where it concerns none. Another
+/// one may be asked for when what this gives is gone.
+pub async fn left(call: impl FnOnce() + Send + 'static) -> Weak<()> {
+    let under_way = Arc::new(());
+    let left = Arc::downgrade(&under_way);
+    let call = move || {
+        // As above.
+        let _ = catch_unwind(AssertUnwindSafe(call));
+        drop(under_way);
+        None
+    };
+    ask(Box::new(call)).await;
+    left
+}
+
+/// Puts a call into the line of this runtime.
+async fn ask(call: Call) -> Handle {
+    let handle = Handle::current();
+    let wants_thread = |line: &Line| !line.jobs.is_empty() && line.taker.is_none_or(|(_, began)| began.elapsed() >= SHORT);
+    let wanted = {
+        let mut lines = lines();
+        let line = lines.get_or_insert_default().entry(handle.id()).or_default();
+        line.jobs.push_back(Job { asked: Instant::now(), call });
+        wants_thread(line)
+    };
+    if wanted {
+        // Those who were woken by the same moment have calls, too: one thread is woken for all of them.
+        tokio::task::yield_now().await;
+        let taker = lines().get_or_insert_default().get_mut(&handle.id()).filter(|line| wants_thread(line)).map(Line::next_taker);
+        if let Some(taker) = taker {
+            hire(&handle, taker);
+        }
+    }
+    handle
+}
+
+/// [`aside`] before there is a runtime, and waited for so long at most. `None`: it took longer, or panicked; its thread ends with it, or with
 /// the process. An error: there is no thread to be had.
 pub fn within<T: Send + 'static>(patience: Duration, call: impl FnOnce() -> T + Send + 'static) -> io::Result<Option<T>> {
     let (tell, told) = mpsc::channel();
@@ -118,19 +144,25 @@ pub fn within<T: Send + 'static>(patience: Duration, call: impl FnOnce() -> T + 
 }
 
 impl Line {
-    /// Has another thread take from it. The one before ends with the call that it is at.
-    fn hire(&mut self, handle: &Handle) {
-        let (id, me) = (handle.id(), TAKERS.fetch_add(1, Ordering::Relaxed));
-        self.taker = Some((me, Instant::now()));
-        handle.spawn_blocking(move || {
-            while let Some(job) = next(id, me) {
-                let asked = job.asked;
-                if let Some(deliver) = (job.call)() {
-                    hand_over(id, me, asked, deliver);
-                }
-            }
-        });
+    /// Has another thread take from it, which is to be hired by this number when nobody holds the line: it would have to wait at once. The one
+    /// before ends with the call that it is at.
+    fn next_taker(&mut self) -> u64 {
+        let taker = TAKERS.fetch_add(1, Ordering::Relaxed);
+        self.taker = Some((taker, Instant::now()));
+        taker
     }
+}
+
+fn hire(handle: &Handle, me: u64) {
+    let (id, runtime) = (handle.id(), handle.clone());
+    handle.spawn_blocking(move || {
+        while let Some(job) = next(&runtime, me) {
+            let asked = job.asked;
+            if let Some(deliver) = (job.call)() {
+                hand_over(id, me, asked, deliver);
+            }
+        }
+    });
 }
 
 /// Gives an answer with those of the calls behind it, where there are some; at once where whoever asked may not look for it any more:
@@ -147,26 +179,26 @@ fn hand_over(id: Id, me: u64, asked: Instant, deliver: Delivery) {
 }
 
 /// The next call for this thread. `None`: there is none, or another thread has taken over.
-fn next(id: Id, me: u64) -> Option<Job> {
-    loop {
-        let held = {
-            let mut lines = lines();
-            let all = lines.as_mut()?;
-            let line = all.get_mut(&id).filter(|line| line.taker.is_some_and(|(taker, _)| taker == me))?;
-            if let Some(job) = line.jobs.pop_front() {
-                line.taker = Some((me, Instant::now()));
-                return Some(job);
-            }
-            if line.done.is_empty() {
-                all.remove(&id);
-                return None;
-            }
-            std::mem::take(&mut line.done)
-        };
-        for deliver in held {
-            deliver();
+fn next(runtime: &Handle, me: u64) -> Option<Job> {
+    let held = {
+        let mut lines = lines();
+        let all = lines.as_mut()?;
+        let line = all.get_mut(&runtime.id()).filter(|line| line.taker.is_some_and(|(taker, _)| taker == me))?;
+        if let Some(job) = line.jobs.pop_front() {
+            line.taker = Some((me, Instant::now()));
+            return Some(job);
         }
+        all.remove(&runtime.id())?.done
+    };
+    // Each would wake the runtime by itself.
+    if !held.is_empty() {
+        runtime.spawn(async move {
+            for deliver in held {
+                deliver();
+            }
+        });
     }
+    None
 }
 
 #[cfg(test)]
@@ -220,5 +252,17 @@ mod tests {
         let id = runtime.handle().id();
         drop(runtime);
         assert!(lines().as_ref().is_none_or(|lines| !lines.contains_key(&id)));
+    }
+
+    #[tokio::test]
+    async fn what_is_left_behind_is_done_and_says_when() {
+        let (free, stuck) = mpsc::channel::<()>();
+        let left = left(move || assert!(stuck.recv().is_ok())).await;
+        assert_eq!(aside(|| 1).await, Some(1), "nobody waits behind it");
+        assert!(left.upgrade().is_some());
+        free.send(()).expect("it waits");
+        while left.upgrade().is_some() {
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -1,10 +1,18 @@
 //! The way of an observation from its collector to `update`: one bounded channel.
+//!
+//! On a host on which all goes on as before, what says so need wake nobody: it waits in the channel for the next thing that is told, or for
+//! whoever looks by himself (the console does once a second). So it is where the far end has a [`Bell`]; elsewhere each message wakes.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
 };
 
+use futures_util::task::AtomicWaker;
 use tokio::sync::mpsc;
 
 use super::Clock;
@@ -23,24 +31,78 @@ pub struct Stamped {
     pub observation: Observation,
 }
 
+/// By what the far end of a channel is woken.
+#[derive(Debug, Clone, Default)]
+pub struct Bell(Arc<AtomicWaker>);
+
 /// A collector's end of the channel.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     collector: &'static str,
     clock: Clock,
     sender: mpsc::Sender<Stamped>,
+    /// `None`: each message wakes the far end.
+    bell: Option<Bell>,
     dropped: Arc<AtomicU64>,
+}
+
+/// The far end.
+#[derive(Debug)]
+pub struct Inbox {
+    receiver: mpsc::Receiver<Stamped>,
+    bell: Option<Bell>,
+}
+
+impl Inbox {
+    /// The end of a channel whose other ends ring this bell. `None`: each message wakes.
+    pub fn new(receiver: mpsc::Receiver<Stamped>, bell: Option<Bell>) -> Self {
+        Self { receiver, bell }
+    }
+
+    /// The next observation. `None`: there will be none any more, which is not told where there is a bell.
+    pub async fn recv(&mut self) -> Option<Stamped> {
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Stamped>> {
+        let Some(bell) = &self.bell else { return self.receiver.poll_recv(context) };
+        let deaf = &mut Context::from_waker(Waker::noop());
+        if let ready @ Poll::Ready(_) = self.receiver.poll_recv(deaf) {
+            return ready;
+        }
+        bell.0.register(context.waker());
+        // What was told in between has rung for nobody.
+        self.receiver.poll_recv(deaf)
+    }
 }
 
 impl Outbox {
     /// The end for one collector.
     pub fn new(collector: &'static str, clock: Clock, sender: mpsc::Sender<Stamped>) -> Self {
-        Self { collector, clock, sender, dropped: Arc::default() }
+        Self { collector, clock, sender, bell: None, dropped: Arc::default() }
+    }
+
+    /// The same, but that the far end is woken by this bell only.
+    pub fn ringing(self, bell: Option<Bell>) -> Self {
+        Self { bell, ..self }
     }
 
     /// An end of the same channel for another collector.
     pub fn named(&self, collector: &'static str) -> Self {
-        Self::new(collector, self.clock, self.sender.clone())
+        Self::new(collector, self.clock, self.sender.clone()).ringing(self.bell.clone())
+    }
+
+    fn ring(&self) {
+        if let Some(bell) = &self.bell {
+            bell.0.wake();
+        }
+    }
+
+    /// Wakes the far end all the same before there is no room left.
+    fn ring_if_crowded(&self) {
+        if self.sender.capacity() < self.sender.max_capacity() / 2 {
+            self.ring();
+        }
     }
 
     /// Sends what must not be lost, waiting for room: the collector waits, never the screen. `false`: nobody listens
@@ -48,16 +110,30 @@ impl Outbox {
     pub async fn tell(&self, observation: Observation) -> bool {
         let at = self.clock.now();
         self.confess(at);
-        self.sender.send(Stamped { at, observation }).await.is_ok()
+        let listening = self.sender.send(Stamped { at, observation }).await.is_ok();
+        self.ring();
+        listening
     }
 
-    /// Sends what may be lost when there is more of it than can be taken; a loss is counted and told with the next
-    /// message that gets through. `false`: nobody listens any more.
+    /// Sends what says that all goes on as before, and must not be lost either: nobody is woken for it. `false` as above.
+    pub async fn mention(&self, observation: Observation) -> bool {
+        let at = self.clock.now();
+        self.confess(at);
+        let listening = self.sender.send(Stamped { at, observation }).await.is_ok();
+        self.ring_if_crowded();
+        listening
+    }
+
+    /// Sends what may be lost when there is more of it than can be taken, and wakes nobody; a loss is counted and told with the
+    /// next message that gets through. `false`: nobody listens any more.
     pub fn offer(&self, observation: Observation) -> bool {
         let at = self.clock.now();
         self.confess(at);
         match self.sender.try_send(Stamped { at, observation }) {
-            Ok(()) => true,
+            Ok(()) => {
+                self.ring_if_crowded();
+                true
+            }
             Err(mpsc::error::TrySendError::Full(_)) => {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 true
@@ -97,5 +173,40 @@ mod tests {
         assert_eq!(told, Observation::Dropped { collector: "logs".to_owned(), count: 3 });
         drop(receiver);
         assert!(!outbox.offer(Observation::Done(Stage::Load)));
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicU64);
+
+    impl std::task::Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_goes_on_as_before_wakes_nobody_and_keeps_its_place() {
+        let (sender, receiver) = mpsc::channel(4);
+        let bell = Bell::default();
+        let outbox = Outbox::new("probes", Clock::starting_at(0), sender).ringing(Some(bell.clone()));
+        let mut inbox = Inbox::new(receiver, Some(bell));
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let wait = |inbox: &mut Inbox| inbox.poll(&mut Context::from_waker(&waker)).map(|seen| seen.expect("told").observation);
+        let times = || woken.0.load(Ordering::Relaxed);
+
+        assert_eq!(wait(&mut inbox), Poll::Pending);
+        assert!(outbox.mention(Observation::Done(Stage::Load)).await);
+        assert_eq!(times(), 0, "nobody waits for it");
+        assert!(outbox.tell(Observation::Done(Stage::Logs)).await);
+        assert_eq!(times(), 1);
+        assert_eq!(wait(&mut inbox), Poll::Ready(Observation::Done(Stage::Load)));
+        assert_eq!(wait(&mut inbox), Poll::Ready(Observation::Done(Stage::Logs)));
+        assert_eq!(wait(&mut inbox), Poll::Pending);
+        // Before there is no room, whoever takes it out is woken for it.
+        for _ in 0..3 {
+            assert!(outbox.mention(Observation::Done(Stage::Load)).await);
+        }
+        assert_eq!(times(), 2);
     }
 }

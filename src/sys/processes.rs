@@ -131,19 +131,17 @@ fn boot_time(root: &Root) -> Option<u64> {
     root.text("/proc/stat").ok()?.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())
 }
 
-/// Processes from which on a scan is made of what is known already, and how old in seconds one must be for that: by then it has become
-/// the user, and has executed the program, that it is to be.
+/// Processes from which on even their command lines are as they were: those that show their state there tell it late. And how old in
+/// seconds one must be to be known: by then it has become the user, and has executed the program, that it is to be.
 const MANY: usize = 500;
 const SETTLED_S: i64 = 30;
 /// Every so many scans each process is read whole again all the same.
 const WHOLE_EVERY: u32 = 8;
 
-/// All processes, where an earlier list of them is known: of one that is settled only its one line is read, and the rest only now and
-/// then. On a host of 10,000 processes seven files of each would cost a tenth of a processor.
+/// All processes, where an earlier list of them is known: of one that is settled only its one line is read and, where there are few, its
+/// command line; the rest only now and then. On a host of 10,000 processes seven files of each would cost a tenth of a processor.
 pub(super) fn again(root: &Root, before: Arc<Vec<ProcessInfo>>, scan: u32, now_s: i64) -> Result<Vec<ProcessInfo>, FileError> {
-    if before.len() < MANY {
-        return all(root);
-    }
+    let few = before.len() < MANY;
     let (users, boot) = (Users::read(root), boot_time(root));
     let same = |known: ProcessInfo| -> Option<ProcessInfo> {
         if known.pid.wrapping_add(scan).is_multiple_of(WHOLE_EVERY) {
@@ -152,6 +150,8 @@ pub(super) fn again(root: &Root, before: Arc<Vec<ProcessInfo>>, scan: u32, now_s
         known.started.filter(|started| now_s.saturating_sub(*started) >= SETTLED_S)?;
         let line = Line::read(root, known.pid)?;
         let is = line.name == known.name && line.ppid == known.ppid && line.started == known.start_ticks;
+        // nginx, gunicorn and PostgreSQL write there what they are at (setproctitle(3)).
+        let is = is && (!few || arguments(root, &PathBuf::from(format!("/proc/{}", known.pid))) == known.argv);
         is.then_some(ProcessInfo { state: line.state, threads: line.threads, ..known })
     };
     let pids = pids(root)?;
@@ -203,14 +203,13 @@ fn one(root: &Root, pid: u32, users: &Users, boot: Option<u64>) -> Option<Proces
     let started = line.started_s(boot);
     let status = root.text(dir.join("status")).unwrap_or_default();
     let identity = acting(&status)?;
-    let (cmdline, _) = root.read_at_most(&dir.join("cmdline"), CMDLINE_BYTES).unwrap_or_default();
-    let argv = cmdline.split(|byte| *byte == 0).filter(|arg| !arg.is_empty());
+    let argv = arguments(root, &dir);
     let net_ns = root.readlink(&dir.join("ns/net")).ok();
     Some(ProcessInfo {
         pid,
         ppid: line.ppid,
         name: line.name,
-        argv: argv.map(|arg| String::from_utf8_lossy(arg).into_owned()).collect(),
+        argv,
         exe: root.readlink(&dir.join("exe")).ok(),
         identity: Identity { name: users.name(identity.uid), ..identity },
         start_ticks: line.started,
@@ -221,6 +220,13 @@ fn one(root: &Root, pid: u32, users: &Users, boot: Option<u64>) -> Option<Proces
         net_ns: net_ns.and_then(|link| link.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()),
         threads: line.threads,
     })
+}
+
+/// The command line of the process of this directory.
+fn arguments(root: &Root, dir: &Path) -> Vec<String> {
+    let (cmdline, _) = root.read_at_most(&dir.join("cmdline"), CMDLINE_BYTES).unwrap_or_default();
+    let argv = cmdline.split(|byte| *byte == 0).filter(|arg| !arg.is_empty());
+    argv.map(|arg| String::from_utf8_lossy(arg).into_owned()).collect()
 }
 
 /// The path in the unified hierarchy (`0::/path`), else in systemd's own, else the longest of the others (cgroups(7)).
@@ -287,6 +293,23 @@ mod tests {
         assert!(found.iter().all(|process| process.threads == 3));
         let young = again(&root, Arc::new(before), scan, 1_006).expect("scan");
         assert_eq!(young.iter().find(|process| process.pid == 9).expect("listed").identity.uid, 34, "it may still change");
+    }
+
+    /// nginx says in its command line that a worker goes, php-fpm that it serves.
+    #[test]
+    fn of_few_processes_a_new_command_line_is_seen_at_once() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let at = dir.path().join("proc/8");
+        std::fs::create_dir_all(&at).expect("directory");
+        std::fs::write(dir.path().join("proc/stat"), "btime 1000\n").expect("file");
+        std::fs::write(at.join("stat"), "8 (nginx) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 500 0 0").expect("file");
+        std::fs::write(at.join("status"), "Uid:\t33\t33\t0\t0\nGid:\t0\t33\t0\t0\n").expect("file");
+        std::fs::write(at.join("cmdline"), "nginx: worker process\0").expect("file");
+        let root = Root::below(dir.path());
+        let before = all(&root).expect("scan");
+        std::fs::write(at.join("cmdline"), "nginx: worker process is shutting down\0").expect("file");
+        let found = again(&root, Arc::new(before), 1, 1_005 + SETTLED_S).expect("scan");
+        assert_eq!(found[0].argv, ["nginx: worker process is shutting down"]);
     }
 
     #[test]

@@ -56,7 +56,8 @@ impl Watcher {
     pub(super) async fn watch(&self, directories: &mut DirWatcher, watch: &[PathBuf]) {
         let (root, gateways, watch) = (self.sys.root.clone(), self.told.clone().unwrap_or_default(), watch.to_vec());
         if let Some(dirs) = off_thread(move || configured(&root, &gateways, &watch)).await {
-            directories.set(dirs);
+            let logs = self.told.iter().flatten().flat_map(|gateway| &gateway.logs);
+            directories.set(dirs, logs.map(|log| log.path.clone()).collect());
         }
     }
 }

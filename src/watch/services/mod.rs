@@ -61,7 +61,7 @@ const RATE_MS: u64 = 100;
 const TICK_MS: f32 = 10.0;
 
 /// Looks at the services of what is wished for, at each change of it and then by the pace of the probes. Tells what it sees anew each
-/// time, and `Done(Stage::Services)` after the second look.
+/// time, and `Done(Stage::Services)` once, after the second look.
 pub async fn run(
     sys: Sys,
     mut wishes: watch::Receiver<SourceWish>,
@@ -75,7 +75,7 @@ pub async fn run(
         wished = wishes.changed() => if wished.is_err() { return },
     }
     let mut sampler = Sampler::new(sys);
-    let (mut wishing, mut planning, mut fresh) = (true, true, true);
+    let (mut wishing, mut planning, mut fresh, mut told) = (true, true, true, false);
     loop {
         let wish = wishes.borrow_and_update().clone();
         let failing = quick(&plans.borrow_and_update());
@@ -83,12 +83,16 @@ pub async fn run(
             () = cancel.cancelled() => return,
             look = sampler.look(&wish, failing) => look,
         };
-        if let Some(services) = look
-            && !outbox.tell(Observation::Services(services)).await
-        {
-            return;
+        if let Some(services) = look {
+            let services = Observation::Services(services);
+            if !(if told { outbox.mention(services).await } else { outbox.tell(services).await }) {
+                return;
+            }
         }
-        if !std::mem::take(&mut fresh) && !outbox.tell(Observation::Done(Stage::Services)).await {
+        if !std::mem::take(&mut fresh)
+            && !std::mem::replace(&mut told, true)
+            && !outbox.tell(Observation::Done(Stage::Services)).await
+        {
             return;
         }
         let pause = if sampler.looks < 2 { SECOND } else { pace(failing, sampler.pressed) };

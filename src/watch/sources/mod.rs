@@ -40,8 +40,10 @@ pub(super) use service::tests::process as testing_process;
 pub(super) use service::{Service, services};
 use settings::{Named, Settings};
 
-/// How often it is looked again: an application that was started anew, or reopened its logs, is seen by then.
+/// How often it is looked again: an application that reopened its logs is seen by then. One that was started anew is a new wish.
 const EVERY: Duration = Duration::from_secs(10);
+/// The same after a look at which all was as before.
+const CALM: Duration = Duration::from_secs(30);
 /// How old a list of processes may be after a change, and so how often all of them are looked at, at most: the design's promise.
 const FRESH: Duration = Duration::from_secs(10);
 /// How old it may be while nothing has changed.
@@ -70,7 +72,7 @@ impl From<Candidate> for FoundLog {
     }
 }
 
-/// Looks for the logs of what the wish names, at each change of it and every [`EVERY`]. Tells all that is found when that
+/// Looks for the logs of what the wish names, at each change of it and every [`EVERY`], or [`CALM`]. Tells all that is found when that
 /// changes, and `Done(Stage::Sources)` after each first look for a wish.
 pub async fn run(sys: Sys, wishes: watch::Receiver<SourceWish>, outbox: Outbox, cancel: CancellationToken) {
     let mut teller = Teller { outbox, told: None, apps: Vec::new(), blind: BTreeMap::new() };
@@ -87,13 +89,14 @@ pub async fn run(sys: Sys, wishes: watch::Receiver<SourceWish>, outbox: Outbox, 
         let age = if changed || gone || unsettled { FRESH } else { STALE };
         let Some(look) = pauses.unless_over(look(&sys, &wish, age, &teller)).await else { return };
         (pids, unsettled) = (look.pids, look.unsettled);
+        let calm = !changed && !gone && !unsettled && teller.told.as_ref() == Some(&look.found);
         if !teller.tell_apps(look.apps).await || !teller.tell(look.found, look.blind).await {
             return;
         }
         if changed && !teller.outbox.tell(Observation::Done(Stage::Sources)).await {
             return;
         }
-        changed = match pauses.rest(EVERY).await {
+        changed = match pauses.rest(if calm { CALM } else { EVERY }).await {
             Again::Due => false,
             Again::Wished => true,
             Again::Over => return,
