@@ -327,6 +327,35 @@ async fn when_idle_it_draws_at_most_once_a_second() {
     .expect("it runs on");
 }
 
+/// Every other second of a host on which nothing is seen only the clock is drawn: the rest has to stand there as it was.
+#[tokio::test(start_paused = true)]
+async fn the_clock_goes_on_over_panes_that_stand() {
+    let parts = |screen: &str| screen.split_once('\n').map(|(first, rest)| (first.to_owned(), rest.to_owned())).expect("lines");
+    loop_with(async |hands| {
+        feed(&hands, Incident::healthy());
+        hands.settle().await;
+        let mut stood = 0;
+        for second in 0..10 {
+            let (clock, panes) = parts(&hands.screen());
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let (clock_then, panes_then) = parts(&hands.screen());
+            assert_ne!(clock, clock_then, "second {second}");
+            stood += u32::from(panes == panes_then);
+            // A key has everything drawn: only ages may differ from what stood there.
+            hands.press('?');
+            hands.settle().await;
+            hands.press('?');
+            hands.settle().await;
+            let digits = |screen: &str| screen.replace(|letter: char| letter.is_ascii_digit(), "#");
+            assert_eq!(digits(&panes_then), digits(&parts(&hands.screen()).1), "second {second}");
+        }
+        assert!(stood > 0);
+    })
+    .await
+    .0
+    .expect("it runs on");
+}
+
 #[tokio::test(start_paused = true)]
 async fn after_a_stop_and_on_request_everything_is_drawn_anew() {
     loop_with(async |hands| {

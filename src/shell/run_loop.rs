@@ -5,7 +5,7 @@
 use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
-use ratatui::{Terminal, backend::Backend};
+use ratatui::{Terminal, backend::Backend, buffer::Buffer, layout::Rect};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
@@ -117,12 +117,14 @@ where
     // Fused: a recording ends, and the loop goes on.
     let (mut feed, mut input) = (std::pin::pin!(feed.fuse()), std::pin::pin!(input));
     let mut ticks = ticks(ports.second());
-    terminal.draw(|frame| ui::draw(state, ui, frame))?;
+    let mut shown = Shown::default();
+    shown.draw(terminal, ui, state)?;
     let (mut pace, mut open, mut sent) = (Pace::new(Instant::now()), true, Sent::default());
     let mut returned: Option<Instant> = None;
     loop {
         let mut effects = Vec::new();
-        let mut second = false;
+        // `still`: nothing has come but a second.
+        let (mut second, mut still) = (false, false);
         tokio::select! {
             biased;
             given = input.next() => match given {
@@ -187,16 +189,19 @@ where
             }
             Some(()) = ticks.recv() => {
                 second = true;
+                still = true;
                 state.terminal_bytes = sent.a_second(ports.sent());
                 pace.news();
             }
             () = tokio::time::sleep_until(pace.due().unwrap_or_else(Instant::now)), if pace.due().is_some() && ports.can_draw() => {}
         }
         let frame = if pace.due().is_some() && ports.can_draw() { pace.frame(Instant::now()) } else { None };
+        let assessed_ms = state.assessed_ms;
         match frame {
             Some(Frame::Newest) => effects.extend(app::update(state, Event { at: ports.now(), msg: Msg::Tick })),
             Some(Frame::Answer) | None => {}
         }
+        shown.outdated |= !still || state.assessed_ms != assessed_ms || !effects.is_empty();
         match perform(effects, state, ports) {
             After::Leave { keep } => return Ok(keep),
             After::Wipe => {
@@ -207,12 +212,37 @@ where
         }
         // Not on the screen of an editor that was opened just now.
         if frame.is_some() && !ports.lent() {
-            terminal.draw(|frame| ui::draw(state, ui, frame))?;
+            shown.draw(terminal, ui, state)?;
         }
         if second {
             // Behind the frame: what this wakes works while this thread sleeps, and neither waits for the other's memory.
             ports.beat();
         }
+    }
+}
+
+/// What stands on the screen. Where nothing came since but a second, only its clock is drawn, every other time: the rest costs a healthy host
+/// more than all that is looked at on it, and tells ages in seconds.
+#[derive(Debug, Default)]
+struct Shown {
+    /// The last frame that was drawn whole. Empty: the one before this was none.
+    whole: Buffer,
+    outdated: bool,
+}
+
+impl Shown {
+    fn draw<B: Backend>(&mut self, terminal: &mut Terminal<B>, ui: &Ui, state: &State) -> Result<(), B::Error> {
+        let still = !std::mem::take(&mut self.outdated) && self.whole.area.as_size() == terminal.size()?;
+        if still {
+            let whole = &mut self.whole;
+            terminal.draw(|frame| ui::draw_clock(state, ui, whole, frame))?;
+            self.whole.area = Rect::default();
+            return Ok(());
+        }
+        let drawn = terminal.draw(|frame| ui::draw(state, ui, frame))?;
+        self.whole.content.clone_from(&drawn.buffer.content);
+        self.whole.area = drawn.buffer.area;
+        Ok(())
     }
 }
 

@@ -1,7 +1,8 @@
-//! CPU, memory, swap and load averages of the host, by sysinfo, which knows the differences between kernels (before Linux 3.14
-//! there is no `MemAvailable`; guest time is part of user time).
+//! Memory, swap and load averages of the host, by sysinfo, which knows the differences between kernels (before Linux 3.14
+//! there is no `MemAvailable`).
 //!
-//! Of sysinfo only what reads a fixed, small number of files below /proc is used. Its disks are not: refreshing them asks
+//! Of sysinfo only what reads a fixed, small number of files below /proc is used. Its processors are not: /proc/stat is read for more than
+//! their use, and the kernel counts all interrupts of the host for whoever reads it. Its disks are not: refreshing them asks
 //! statvfs of every mount, and a network file system whose server is gone never answers (`gauges.rs` asks only those that live
 //! on this host). Its processes are not either: their refresh raises our own limit of descriptors (`setrlimit`), and children
 //! would inherit that. It knows no other root than `/`, no pressure, no steal, and no limits.
@@ -11,8 +12,6 @@ use sysinfo::System;
 /// One look. What the host does not tell is `None`: sysinfo itself says 0 then.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HostSample {
-    /// Busy share of all processors since the look before, in percent. A processor that waits for I/O is idle.
-    pub cpu: Option<f32>,
     /// Load averages over 1, 5 and 15 minutes.
     pub load: Option<[f32; 3]>,
     /// Memory in bytes.
@@ -33,18 +32,15 @@ pub struct HostMetrics {
 }
 
 impl HostMetrics {
-    /// Looks now. Shares of time come with the second look, because they are taken between two.
+    /// Looks now.
     pub fn sample(&mut self) -> HostSample {
-        let first = self.system.is_none();
-        if first {
+        if self.system.is_none() {
             self.system = System::new().ok();
         }
         let Some(system) = &mut self.system else { return HostSample::default() };
-        system.refresh_cpu_usage();
         system.refresh_memory();
         let memory = (system.total_memory() > 0).then_some(&*system);
         HostSample {
-            cpu: (!first && !system.cpus().is_empty()).then(|| system.global_cpu_usage().clamp(0.0, 100.0)),
             load: load_averages(),
             mem_total: memory.map(System::total_memory),
             mem_available: memory.map(System::available_memory),
@@ -68,7 +64,6 @@ mod tests {
     fn it_agrees_with_what_the_kernel_says() {
         let mut metrics = HostMetrics::default();
         let first = metrics.sample();
-        assert_eq!(first.cpu, None, "there is no time between one look and none");
         let text = std::fs::read_to_string("/proc/meminfo").expect("meminfo");
         let kilobytes = |name: &str| -> u64 {
             let line = text.lines().find(|line| line.starts_with(name)).expect("line");
@@ -78,12 +73,5 @@ mod tests {
         assert_eq!(first.swap_total, Some(kilobytes("SwapTotal:") * 1024));
         assert!(first.mem_available.is_some_and(|available| available > 0 && available < kilobytes("MemTotal:") * 1024));
         assert!(first.load.is_some());
-        // sysinfo takes shares of time over 200 ms at least.
-        let busy = std::time::Instant::now();
-        while busy.elapsed() < sysinfo::MINIMUM_CPU_UPDATE_INTERVAL * 2 {
-            std::hint::spin_loop();
-        }
-        let cpu = metrics.sample().cpu.expect("a share");
-        assert!(cpu > 0.0 && cpu <= 100.0, "{cpu}");
     }
 }

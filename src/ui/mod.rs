@@ -41,6 +41,7 @@ use ratatui::{
     Frame,
     buffer::Buffer,
     layout::{Rect, Size},
+    widgets::{Clear, Widget as _},
 };
 
 pub use keymap::Keys;
@@ -184,6 +185,16 @@ fn places(state: &State, screen: Size) -> Places {
 pub fn draw(state: &State, ui: &Ui, frame: &mut Frame<'_>) {
     let area = frame.area();
     draw_to(state, ui, area, frame.buffer_mut());
+}
+
+/// Draws the clock and what stands with it anew, and the rest as in `shown`, a frame of this size, which is given up for it.
+pub fn draw_clock(state: &State, ui: &Ui, shown: &mut Buffer, frame: &mut Frame<'_>) {
+    let header = places(state, frame.area().as_size()).header;
+    let buf = frame.buffer_mut();
+    std::mem::swap(&mut buf.content, &mut shown.content);
+    Clear.render(header, buf);
+    header::draw(state, ui, header, buf);
+    guard(ui.charset, buf);
 }
 
 /// Draws the whole screen into a buffer that begins at 0,0.

@@ -10,6 +10,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     path::PathBuf,
     time::Duration,
 };
@@ -94,6 +95,9 @@ struct Watcher {
     /// When all processes were looked into last, on the clock of this run.
     scanned_ms: Option<u64>,
     told: Option<ListenerTable>,
+    addresses: Vec<IpAddr>,
+    /// When they were asked for last, on the clock of this run.
+    addresses_ms: Option<u64>,
     /// When the processes were looked at for their namespaces.
     listed_ms: Option<u64>,
     /// Sockets that are not reached under the address that they show.
@@ -110,6 +114,8 @@ impl Watcher {
             owners_complete: false,
             scanned_ms: None,
             told: None,
+            addresses: Vec::new(),
+            addresses_ms: None,
             listed_ms: None,
             abroad: abroad::Watched::default(),
             blind: BTreeMap::new(),
@@ -153,7 +159,7 @@ impl Watcher {
         listeners.sort_by(|a, b| (&a.address, a.owner.as_ref().map(|o| o.pid)).cmp(&(&b.address, b.owner.as_ref().map(|o| o.pid))));
         let table = ListenerTable {
             listeners,
-            local: local_addresses(&self.sys.root),
+            local: self.local_addresses(),
             abroad: self.abroad.table(),
             redirects: self.abroad.redirects(),
             owners_complete: self.owners_complete,
@@ -164,6 +170,15 @@ impl Watcher {
             self.told = Some(table);
         }
         out
+    }
+
+    /// The addresses of this host. They change seldom, and the kernel prints its whole table of routes for them.
+    fn local_addresses(&mut self) -> Vec<IpAddr> {
+        let now = self.sys.clock.now().run_ms;
+        if self.addresses_ms.is_none_or(|asked| now.saturating_sub(asked) >= OWNERS_EVERY_MS) {
+            (self.addresses, self.addresses_ms) = (local_addresses(&self.sys.root), Some(now));
+        }
+        self.addresses.clone()
     }
 
     /// Looks which namespaces there are, by the processes.

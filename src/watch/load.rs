@@ -24,6 +24,8 @@ const SELDOM: Duration = Duration::from_secs(5);
 const PRESSED: (f32, f32) = (50.0, 20.0);
 /// The same of the time that a kernel without pressure tells: busy processors.
 const BUSY: f32 = 95.0;
+/// How often our own wake-ups are counted, in samples: a file for each thread.
+const OWN_EVERY: u32 = 3;
 /// Threads of ours whose wake-ups are counted, at most.
 const OWN_THREADS: usize = 64;
 /// Whose file systems matter: what gateways and applications write to.
@@ -76,6 +78,11 @@ pub(super) struct Sampler {
     cpu: Option<CpuTicks>,
     own: Option<OwnTicks>,
     counters: Option<Counters>,
+    /// How often our threads were woken until then, in milliseconds of the run.
+    wakeups_at: Option<(u64, u64)>,
+    wakeups_rate: Option<f32>,
+    /// Samples until that is counted again.
+    wakeups_in: u32,
     disks: Vec<(String, f32, Option<f32>)>,
     /// Samples until the file systems are asked.
     disks_in: u32,
@@ -83,7 +90,18 @@ pub(super) struct Sampler {
 
 impl Sampler {
     pub(super) fn new(sys: Sys) -> Self {
-        Self { sys, metrics: HostMetrics::default(), cpu: None, own: None, counters: None, disks: Vec::new(), disks_in: 0 }
+        Self {
+            sys,
+            metrics: HostMetrics::default(),
+            cpu: None,
+            own: None,
+            counters: None,
+            wakeups_at: None,
+            wakeups_rate: None,
+            wakeups_in: 0,
+            disks: Vec::new(),
+            disks_in: 0,
+        }
     }
 
     pub(super) async fn sample(&mut self) -> HostLoad {
@@ -103,7 +121,7 @@ impl Sampler {
         }
         if self.sys.root.is_host() {
             let host = self.metrics.sample();
-            (load.cpu, load.load) = (host.cpu, host.load);
+            load.load = host.load;
             (load.mem_total, load.mem_available) = (host.mem_total, host.mem_available);
             (load.swap_total, load.swap_used) = (host.swap_total, host.swap_used);
         } else {
@@ -137,7 +155,6 @@ impl Sampler {
                 &text("/proc/net/netstat").unwrap_or_default(),
                 &text("/proc/net/dev").unwrap_or_default(),
             ),
-            wakeups: self.sys.root.is_host().then(|| self.wakeups()).flatten(),
         };
         if let Some(before) = &self.counters {
             now.since(before, &mut load);
@@ -151,10 +168,27 @@ impl Sampler {
                 load.self_cpu = now.since(before);
             }
             self.own = own;
+            load.self_wakeups = self.wakeups_a_second();
             self.look_at_disks().await;
             load.disks.clone_from(&self.disks);
         }
         load
+    }
+
+    /// The rate of the last [`OWN_EVERY`] samples.
+    fn wakeups_a_second(&mut self) -> Option<f32> {
+        if let Some(left) = self.wakeups_in.checked_sub(1) {
+            self.wakeups_in = left;
+            return self.wakeups_rate;
+        }
+        self.wakeups_in = OWN_EVERY - 1;
+        let now = self.wakeups().map(|count| (count, self.sys.clock.now().run_ms));
+        self.wakeups_rate = now.zip(self.wakeups_at).and_then(|((count, at_ms), (before, before_ms))| {
+            let passed = at_ms.checked_sub(before_ms).filter(|passed| *passed > 0)?;
+            Some(count.checked_sub(before)? as f32 * 1000.0 / passed as f32)
+        });
+        self.wakeups_at = now;
+        self.wakeups_rate
     }
 
     /// How often our threads were given a processor: with little to do, that is how often they were woken.

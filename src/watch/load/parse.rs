@@ -141,7 +141,6 @@ pub(in crate::watch) struct Counters {
     pub(in crate::watch) at_ms: u64,
     pub(in crate::watch) swapped: Option<u64>,
     pub(in crate::watch) net: Option<NetCounters>,
-    pub(in crate::watch) wakeups: Option<u64>,
 }
 
 impl Counters {
@@ -150,7 +149,6 @@ impl Counters {
         let Some(passed) = self.at_ms.checked_sub(before.at_ms).filter(|passed| *passed > 0) else { return };
         let a_second = |now: u64, before: u64| now.checked_sub(before).map(|more| more as f32 * 1000.0 / passed as f32);
         load.swapping = self.swapped.zip(before.swapped).and_then(|(now, before)| a_second(now, before));
-        load.self_wakeups = self.wakeups.zip(before.wakeups).and_then(|(now, before)| a_second(now, before));
         load.net = self.net.zip(before.net).and_then(|(now, before)| {
             let (sent, again) = (now.sent.checked_sub(before.sent)?, now.sent_again.checked_sub(before.sent_again)?);
             Some(NetLoss {

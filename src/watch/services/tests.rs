@@ -239,10 +239,10 @@ proptest! {
             &format!("TcpExt: ListenOverflows\nTcpExt: {}\n", c.2),
             &format!(" eth0: 0 0 {} {} 0 0 0 0 0 0 {} {} 0 0 0 0\n", c.0, c.1, c.2, c.0),
         );
-        let sample = |c: (u64, u64, u64), at: u32| parse::Counters { at_ms: at.into(), swapped: Some(c.0), net: net(c), wakeups: Some(c.2) };
+        let sample = |c: (u64, u64, u64), at: u32| parse::Counters { at_ms: at.into(), swapped: Some(c.0), net: net(c) };
         let mut load = crate::model::HostLoad::default();
         sample(now, at.1).since(&sample(before, at.0), &mut load);
-        for value in [load.swapping, load.self_wakeups, load.net.map(|net| net.dropped)].into_iter().flatten() {
+        for value in [load.swapping, load.net.map(|net| net.dropped)].into_iter().flatten() {
             prop_assert!(value >= 0.0 && value.is_finite());
         }
         let share = load.net.and_then(|net| net.retransmitted);
