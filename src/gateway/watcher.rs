@@ -186,12 +186,12 @@ impl Watcher {
                     }
                     // What was seen before it settled is no news any more.
                     glances = Glances::default();
+                    edits.mark_unchanged();
                     // A check that hangs says nothing; the look itself will tell.
                     let Some(now) = self.pulse(&watch).await else { continue };
                     Some(now)
                 }
             };
-            edits.mark_unchanged();
             let edited = now.as_ref().is_some_and(|now| now.files != pulse.files);
             if edited {
                 idle = 0;
