@@ -13,6 +13,7 @@ use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use super::CatalogError;
+use crate::model::Order as _;
 use crate::model::logline::{Dialect, Entry, Writer};
 
 /// Bytes of one field that a pattern names, at most.
@@ -153,7 +154,7 @@ impl Signatures {
     /// Those of these files.
     pub(super) fn of_files(mut files: Vec<File>) -> Self {
         let mut signatures = Self::default();
-        files.sort_by_key(|file| file.order);
+        files.order_by_key(|file| file.order);
         for file in files {
             let first = signatures.all.len();
             signatures.all.extend(file.signature);

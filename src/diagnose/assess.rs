@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     catalog::Catalog,
-    model::{BlindSpot, Cause, Configured, Finding, Hop, RuledOut, StepState, Symptom, Verdict},
+    model::{BlindSpot, Cause, Configured, Finding, Hop, Order as _, RuledOut, StepState, Symptom, Verdict},
 };
 
 /// What is concluded from a scene.
@@ -58,7 +58,7 @@ pub fn assess(scene: &Scene, catalog: &Catalog) -> Assessment {
         remedy: "check one of its own URLs, or no URL at all".to_owned(),
     }));
     blind.extend(untried(scene));
-    blind.sort_by(|a, b| a.source.cmp(&b.source));
+    blind.order_by(|a, b| a.source.cmp(&b.source));
     blind.dedup();
     let mut moments = changes::moments(scene, catalog);
     let recovery = Recovery::of(scene, &moments).filter(|_| !symptom.failing);

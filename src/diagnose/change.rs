@@ -8,7 +8,7 @@ mod pair;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::model::{Address, Gateway, Place, Pool, Role, Route, Server, Setting, Settings, Site};
+use crate::model::{Address, Gateway, Order as _, Place, Pool, Role, Route, Server, Setting, Settings, Site};
 
 /// Sentences about one edit, at most: who changes more at once reads the diff.
 pub const WORDS: usize = 40;
@@ -126,7 +126,7 @@ fn paired<'a, T, K: Ord>(old: &'a [T], new: &'a [T], key: impl Fn(&T) -> K) -> (
         }
     }
     let mut gone: Vec<(usize, &T)> = left.into_values().flatten().collect();
-    gone.sort_by_key(|(index, _)| *index);
+    gone.order_by_key(|(index, _)| *index);
     (both, gone.into_iter().map(|(_, one)| one).collect(), added)
 }
 

@@ -7,7 +7,7 @@
 use super::{LogGroup, Scene, since};
 use crate::{
     catalog::Catalog,
-    model::{Address, Change, ChangeKind, CheckState, Gateway, RunState, SourceKind, Subject},
+    model::{Address, Change, ChangeKind, CheckState, Gateway, Order as _, RunState, SourceKind, Subject},
 };
 
 /// Seconds after a change in which what runs from before it may still serve: a restart that comes at the end of a deploy, a queue.
@@ -133,7 +133,7 @@ pub(super) fn suspects(scene: &Scene) -> Vec<(i64, &Change)> {
             *before >= -AFTER_S && (*before <= slow || nothing_between)
         })
         .collect();
-    found.sort_by_key(|(before, change)| (before.abs(), change.kind));
+    found.order_by_key(|(before, change)| (before.abs(), change.kind));
     found
 }
 
@@ -228,14 +228,14 @@ pub fn moments(scene: &Scene, catalog: &Catalog) -> Vec<Moment> {
     }
     moments.extend(seen(scene).into_iter().map(|(kind, at, what, source)| moment(kind, what, at, source)));
     moments.retain(|moment| moment.at <= now + AFTER_S && moment.at >= now.min(onset.unwrap_or(now)) - SPAN_S);
-    moments.sort_by(|a, b| (a.at, a.kind, &a.what).cmp(&(b.at, b.kind, &b.what)));
+    moments.order_by(|a, b| (a.at, a.kind, &a.what).cmp(&(b.at, b.kind, &b.what)));
     moments.dedup_by(|a, b| (a.at, a.kind, &a.what) == (b.at, b.kind, &b.what));
     if moments.len() > MOMENTS {
         let near = onset.unwrap_or(now);
         // What somebody wrote goes last.
-        moments.sort_by_key(|moment| (!moment.suspect && moment.kind != MomentKind::Note, (moment.at - near).abs()));
+        moments.order_by_key(|moment| (!moment.suspect && moment.kind != MomentKind::Note, (moment.at - near).abs()));
         moments.truncate(MOMENTS);
-        moments.sort_by(|a, b| (a.at, a.kind, &a.what).cmp(&(b.at, b.kind, &b.what)));
+        moments.order_by(|a, b| (a.at, a.kind, &a.what).cmp(&(b.at, b.kind, &b.what)));
     }
     moments
 }

@@ -12,7 +12,7 @@ use std::{
 use super::{ConfigChange, Scene, change::changes};
 use crate::{
     catalog::Catalog,
-    model::{ConfigEdit, ConfigTest, Gateway, RunState, Stamp, WayBack},
+    model::{ConfigEdit, ConfigTest, Gateway, Order as _, RunState, Stamp, WayBack},
 };
 
 /// Edits that are kept: who saves more often than this in one incident looks at the last ones.
@@ -219,7 +219,7 @@ impl Standing {
             .filter(|(path, _)| !watch.as_loaded(gateway, path, loaded))
             .map(|(path, at)| (path.clone(), at))
             .collect();
-        newer.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        newer.order_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         let failed = newer.first().and_then(|(_, youngest)| refused(scene, catalog?, gateway, *youngest));
         let draining = (!gateway.draining.is_empty()).then_some((gateway.draining.len(), loaded));
         Self { loaded: Some(loaded), newer, failed, draining, differs: None }

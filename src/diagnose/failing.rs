@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{LogGroup, Scene};
-use crate::model::{SourceKind, logline};
+use crate::model::{Order as _, SourceKind, logline};
 
 /// How many of each are told.
 const TOP: usize = 5;
@@ -69,7 +69,7 @@ pub fn failing(scene: &Scene) -> Failing {
 
 fn top(counts: BTreeMap<String, u64>) -> Vec<(String, u64)> {
     let mut all: Vec<(String, u64)> = counts.into_iter().collect();
-    all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    all.order_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all.truncate(TOP);
     all
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::Scene;
-use crate::model::{Address, Gateway, Listen, ListenerTable, Protocol, Role, Route, Server, Site, Subject};
+use crate::model::{Address, Gateway, Listen, ListenerTable, Order as _, Protocol, Role, Route, Server, Site, Subject};
 
 /// Gateways in a row that are followed: more is a loop, or nothing that anybody runs.
 const DEPTH: usize = 8;
@@ -184,7 +184,7 @@ pub fn walk<'a>(entrances: &Entrances<'a>, routes: &[&'a Route], certain: bool, 
     for route in routes {
         follow(entrances, route, way, certain, &mut Vec::new(), &mut walk);
     }
-    walk.hops.sort_by_key(|hop| hop.depth);
+    walk.hops.order_by_key(|hop| hop.depth);
     walk
 }
 

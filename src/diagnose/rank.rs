@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     catalog::{About, Catalog, CauseSpec, EvidenceSpec, Presence, Rank, Signature},
-    model::{Cause, Confidence, Evidence, Fact, RuledOut, Subject},
+    model::{Cause, Confidence, Evidence, Fact, Order as _, RuledOut, Subject},
 };
 
 /// From here on a cause is worth a line.
@@ -263,7 +263,7 @@ fn weigh<'a>(
         Some((spec.weight * freshness(scene, fact, lasting) * relevance(scene, scope, fact, symptom, book), spec, fact))
     };
     let strongest_first = |mut held: Vec<Held<'a>>| {
-        held.sort_by(|a, b| b.0.total_cmp(&a.0));
+        held.order_by(|a, b| b.0.total_cmp(&a.0));
         held
     };
     let listed = spec.evidence_for.iter().map(Cow::Borrowed).chain(implied.into_iter().map(|(_, spec)| Cow::Owned(spec)));

@@ -9,7 +9,7 @@ use super::{LOG_WINDOW_S, LogGroup, OUTAGE_GAP_S, Scene, upstream_of};
 use crate::{
     catalog::Catalog,
     model::{
-        Address, LogOnset, Outcome, SourceKind,
+        Address, LogOnset, Order as _, Outcome, SourceKind,
         logline::{Dialect, Level},
     },
 };
@@ -36,7 +36,7 @@ pub fn since(scene: &Scene) -> Option<Since> {
         .filter(|group| fails(group))
         .filter_map(|group| Some((group.last_second()?, group.row_began.or(group.first_second())?)))
         .collect();
-    rows.sort_unstable_by_key(|row| Reverse(*row));
+    rows.order_by_key(|row| Reverse(*row));
     let (last, mut begin) = *rows.first()?;
     if now - last > OUTAGE_GAP_S {
         return None;

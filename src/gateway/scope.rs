@@ -2,6 +2,7 @@
 //!
 //! What must not be here: what a directive means. Which of two levels counts is the gateway's own rule, and stands there.
 
+use crate::model::Order as _;
 use std::rc::Rc;
 
 /// Names that are looked through faster than they are searched.
@@ -26,7 +27,7 @@ impl<'a, D: Named> Level<'a, D> {
     fn of(directives: &'a [D]) -> Self {
         let mut all: Vec<&D> = directives.iter().collect();
         // Those of a name stay in their order.
-        all.sort_by(|a, b| a.name().cmp(b.name()));
+        all.order_by(|a, b| a.name().cmp(b.name()));
         let mut names: Vec<(&str, usize)> = Vec::new();
         for (at, one) in all.iter().enumerate() {
             match names.last_mut() {

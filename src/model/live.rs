@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Address, Gateway, Role};
+use crate::model::Order as _;
 
 /// What a gateway thinks of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -128,7 +129,7 @@ impl LiveState {
     /// kept first.
     pub fn new(gateway: &Gateway, source: String, mut servers: Vec<LiveServer>, limits: Vec<LiveLimit>) -> Self {
         let left_out = servers.len().saturating_sub(Self::SERVERS) as u64;
-        servers.sort_by_key(|server| server.health.serves());
+        servers.order_by_key(|server| server.health.serves());
         servers.truncate(Self::SERVERS);
         let (kind, config) = (gateway.kind.clone(), gateway.config.clone());
         Self { kind, config, source, servers, limits, requests: None, left_out, connects: None }

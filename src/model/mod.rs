@@ -26,6 +26,7 @@ pub mod logline;
 mod observation;
 mod onset;
 mod operator;
+mod order;
 mod outcome;
 mod path_match;
 mod probe;
@@ -72,6 +73,7 @@ pub use logline::{
 pub use observation::{Observation, RunInfo, Stage};
 pub use onset::{LogOnset, OnsetMeasure};
 pub use operator::Deed;
+pub use order::Order;
 pub use outcome::{Garbage, NameFault, Outcome, Phase, TlsFault};
 pub use path_match::{PathMatch, RouteChoice};
 pub use probe::{HttpRequest, Phases, ProbeJob, ProbePlan, ProbeReport, Siblings};

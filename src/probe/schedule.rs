@@ -17,7 +17,7 @@ use super::{
     report as report_of,
 };
 use crate::{
-    model::{Observation, Outcome, ProbeJob, ProbePlan, ProbeReport, Stage, Subject},
+    model::{Observation, Order as _, Outcome, ProbeJob, ProbePlan, ProbeReport, Stage, Subject},
     sys::{Outbox, Sys},
 };
 
@@ -314,7 +314,7 @@ impl Schedule {
     fn ready(&mut self) -> (Vec<(Arc<ProbeJob>, CancellationToken)>, u64) {
         let now = self.now_ms();
         let mut order: Vec<usize> = (0..self.jobs.len()).filter(|index| !self.jobs[*index].running).collect();
-        order.sort_by_key(|index| self.jobs[*index].turn());
+        order.order_by_key(|index| self.jobs[*index].turn());
         let mut wait = if self.jobs.is_empty() { self.empty_due_ms.saturating_sub(now).max(1) } else { IDLE_MS };
         let mut ready = Vec::new();
         for index in order {

@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use thiserror::Error;
 
 use super::Root;
-use crate::model::{NameFault, NamesView, OwnResolvers, Resolution, ServerAnswer, ServerOf};
+use crate::model::{NameFault, NamesView, Order as _, OwnResolvers, Resolution, ServerAnswer, ServerOf};
 
 mod again;
 pub(super) mod files;
@@ -234,7 +234,7 @@ async fn gather<F: Future<Output = ServerAnswer>>(asked: impl Iterator<Item = F>
             deadline.get_or_insert_with(|| tokio::time::Instant::now() + GRACE);
         }
     }
-    answers.sort_by_key(|(index, _)| *index);
+    answers.order_by_key(|(index, _)| *index);
     answers.into_iter().map(|(_, answer)| answer).collect()
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{FileError, Root};
+use crate::model::Order as _;
 
 /// Paths that one pattern may give: more vhosts than this on one host is a generator gone wild.
 const MATCHES: usize = 10_000;
@@ -65,7 +66,7 @@ pub fn expand(root: &Root, pattern: &Path) -> Expansion {
         out.paths = next;
     }
     out.paths.retain(|path| root.lstat(path).is_ok());
-    out.paths.sort_by(|a, b| OsStr::as_bytes(a.as_os_str()).cmp(b.as_os_str().as_bytes()));
+    out.paths.order_by(|a, b| OsStr::as_bytes(a.as_os_str()).cmp(b.as_os_str().as_bytes()));
     out
 }
 

@@ -16,7 +16,7 @@ use super::{
     helper::{self, Whole},
     journal::is_unit,
 };
-use crate::model::{ServiceExit, ServiceLife};
+use crate::model::{Order as _, ServiceExit, ServiceLife};
 
 /// Where systemd is met: the system's bus, and for root its own socket, which is no bus (sd_bus_open_system(3), bus-util.c).
 const SOCKETS: [(&str, bool); 2] = [("/run/dbus/system_bus_socket", false), ("/run/systemd/private", true)];
@@ -171,7 +171,7 @@ async fn by_program(units: &[&str], booted: Clocks) -> io::Result<Vec<ServiceLif
     if told.is_empty() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "systemd gave no answer, over its bus or by systemctl"));
     }
-    told.sort_by(|a, b| a.unit.cmp(&b.unit));
+    told.order_by(|a, b| a.unit.cmp(&b.unit));
     told.dedup_by(|a, b| a.unit == b.unit);
     Ok(told)
 }

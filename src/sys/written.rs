@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{FileInfo, FileKind, Root, processes::descriptors};
+use crate::model::Order as _;
 
 /// Descriptors of one process that are looked at, the lowest first: logs are opened before connections come.
 const DESCRIPTORS: usize = 512;
@@ -55,7 +56,7 @@ fn one(root: &Root, pid: u32) -> Option<WrittenFiles> {
             return Some(out);
         }
     };
-    list.sort_by_key(|(fd, _)| *fd);
+    list.order_by_key(|(fd, _)| *fd);
     for (fd, target) in list.into_iter().take(DESCRIPTORS) {
         let Ok(fd) = u32::try_from(fd) else { continue };
         let shown = target.to_string_lossy();

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    model::{BlindSpot, Listener, ListenerTable, Observation, ProcessInfo, Stage},
+    model::{BlindSpot, Listener, ListenerTable, Observation, Order as _, ProcessInfo, Stage},
     sys::{LISTENERS, ListeningSocket, Outbox, Sys, listen_overflows, listening, local_addresses},
 };
 
@@ -156,7 +156,8 @@ impl Watcher {
             .collect();
         self.abroad.paths(&self.sys, &mut listeners, &inodes).await;
         // The kernel lists by hash: sorted, so that equal tables are equal. SO_REUSEPORT gives several of one address.
-        listeners.sort_by(|a, b| (&a.address, a.owner.as_ref().map(|o| o.pid)).cmp(&(&b.address, b.owner.as_ref().map(|o| o.pid))));
+        listeners
+            .order_by(|a, b| (&a.address, a.owner.as_ref().map(|o| o.pid)).cmp(&(&b.address, b.owner.as_ref().map(|o| o.pid))));
         let table = ListenerTable {
             listeners,
             local: self.local_addresses(),

@@ -10,7 +10,7 @@ mod ticket;
 use super::State;
 use crate::{
     diagnose::{Moment, MomentKind},
-    model::{Block, Document, Gateway, Verdict, text::duration},
+    model::{Block, Document, Gateway, Order as _, Verdict, text::duration},
 };
 
 pub use incident::incident;
@@ -94,9 +94,9 @@ pub fn around(state: &State) -> Vec<&Moment> {
     let moments = &assessment.moments;
     let told = |moment: &&Moment| !moment.first && moment.before.is_some() && !moment.kind.is_ours();
     let mut near: Vec<&Moment> = moments.iter().filter(told).collect();
-    near.sort_by_key(|moment| (moment.kind != MomentKind::Onset, !moment.suspect, moment.before.map_or(i64::MAX, i64::abs)));
+    near.order_by_key(|moment| (moment.kind != MomentKind::Onset, !moment.suspect, moment.before.map_or(i64::MAX, i64::abs)));
     near.truncate(MOMENTS);
-    near.sort_by_key(|moment| moment.at);
+    near.order_by_key(|moment| moment.at);
     if near.len() > 1 { near } else { Vec::new() }
 }
 

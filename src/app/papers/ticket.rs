@@ -4,7 +4,7 @@
 use super::State;
 use crate::{
     diagnose::{ProbeHistory, by_hand, failed},
-    model::{Address, Block, Document, HopState, Item, ProbeJob, Protocol, View, document::safe, rfc3339},
+    model::{Address, Block, Document, HopState, Item, Order as _, ProbeJob, Protocol, View, document::safe, rfc3339},
 };
 
 /// Servers that are told of, at most.
@@ -31,7 +31,7 @@ fn about(state: &State) -> Vec<&ProbeHistory> {
     if found.is_empty() {
         found = of("gateway");
     }
-    found.sort_by_key(|history| Some(&history.last.job.subject) != first.as_ref());
+    found.order_by_key(|history| Some(&history.last.job.subject) != first.as_ref());
     found.truncate(SERVERS);
     found
 }
@@ -150,7 +150,7 @@ fn connections(state: &State, document: &mut Document, about: &[&ProbeHistory]) 
             rows.push((result.at.wall_ms, cells));
         }
     }
-    rows.sort_by_key(|(at, _)| *at);
+    rows.order_by_key(|(at, _)| *at);
     document.blocks.push(Block::Table(head, rows.into_iter().map(|(_, cells)| (false, cells)).collect()));
 }
 

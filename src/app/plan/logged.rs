@@ -3,7 +3,7 @@
 
 use crate::{
     diagnose::{self, Scene},
-    model::{ANSWERS, Address, Gateway, NginxErrorLine, Route, Site, SourceKind, logline, logline::Dialect},
+    model::{ANSWERS, Address, Gateway, NginxErrorLine, Order as _, Route, Site, SourceKind, logline, logline::Dialect},
 };
 
 use super::{
@@ -24,7 +24,7 @@ pub(super) fn logged<'a>(scene: &'a Scene, gateway: &'a Gateway) -> Vec<Target<'
         // Who asks for a name that HAProxy has no rule for is often a stranger, and its log does not tell the name.
         .filter(|group| !unrouted(group) || !serves_others(scene, &group.source))
         .collect();
-    groups.sort_by_key(|group| std::cmp::Reverse(group.last_second()));
+    groups.order_by_key(|group| std::cmp::Reverse(group.last_second()));
     groups
         .into_iter()
         .filter_map(|group| {
@@ -84,7 +84,7 @@ pub(super) fn answered<'a>(scene: &'a Scene, gateway: &'a Gateway) -> Vec<Target
             && gateway.logs.iter().any(|log| log.is(&group.source))
     });
     let mut groups: Vec<_> = failing.collect();
-    groups.sort_by_key(|group| std::cmp::Reverse(group.last_second()));
+    groups.order_by_key(|group| std::cmp::Reverse(group.last_second()));
     let target = |group: &diagnose::LogGroup| {
         let entry = logline::read(&group.last);
         let path = safe_path(entry.request.as_deref()?)?;

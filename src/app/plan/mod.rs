@@ -25,7 +25,7 @@ use std::{
 use crate::{
     catalog::Catalog,
     diagnose::{self, Scene, nested::Entrances},
-    model::{Address, Outcome, ProbeJob, ProbePlan, Protocol, Route, Subject},
+    model::{Address, Order as _, Outcome, ProbeJob, ProbePlan, Protocol, Route, Subject},
 };
 
 pub use patience::{hopeless, keep_patience};
@@ -149,7 +149,7 @@ pub fn plan(scene: &Scene, options: &Options, catalog: &Catalog) -> ProbePlan {
             let mut servers: Vec<_> = target.servers().filter(|(_, server)| !loops.contains(&&server.address)).collect();
             if servers.len() > ASKED {
                 // Not all of them are asked, so those are which the logs name.
-                servers.sort_by_key(|(_, server)| !told.contains(&server.address));
+                servers.order_by_key(|(_, server)| !told.contains(&server.address));
             }
             for (route, server) in servers {
                 if upstreams.len() >= options.limits.upstreams {

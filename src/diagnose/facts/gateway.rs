@@ -6,7 +6,7 @@ use super::FactBook;
 use crate::{
     catalog::Catalog,
     diagnose::Scene,
-    model::{ConfigTest, Fact, Gateway, Listen, RunState, Stage, TESTED_EARLIER, text},
+    model::{ConfigTest, Fact, Gateway, Listen, Order as _, RunState, Stage, TESTED_EARLIER, text},
 };
 
 /// The names.
@@ -95,7 +95,7 @@ fn listening(scene: &Scene, gateway: &Gateway, add: &mut impl FnMut(&str, String
     // In other namespaces it is seen only where these were looked into.
     let seen = |listen: &&Listen| listen.address.place().is_none() || table.covers(&listen.address);
     let mut wanted: Vec<_> = gateway.sites.iter().flat_map(|site| &site.listens).filter(seen).collect();
-    wanted.sort_by(|a, b| a.address.cmp(&b.address));
+    wanted.order_by(|a, b| a.address.cmp(&b.address));
     wanted.dedup_by(|a, b| a.address == b.address);
     let missing = wanted.iter().find(|listen| table.taking(&listen.address).is_none());
     match missing {

@@ -16,7 +16,7 @@ use super::{FactBook, probes};
 use crate::{
     catalog::Catalog,
     diagnose::{Scene, names::resolved, scope::SERVERS, upstream::failed_at},
-    model::{Address, Fact, Gateway, Listener, ListenerTable, Outcome, PICKED, Protocol, Server, Subject},
+    model::{Address, Fact, Gateway, Listener, ListenerTable, Order as _, Outcome, PICKED, Protocol, Server, Subject},
 };
 
 /// The names.
@@ -214,7 +214,7 @@ impl<'a> Candidates<'a> {
             if far(listener) { alike(listener) && places.len() == 1 } else { *serves || kinship(&listener.address) > 0.0 }
         });
         let mut found: Vec<&Listener> = may_be.map(|(listener, _)| *listener).filter(|listener| !taken(listener)).collect();
-        found.sort_by(|a, b| kinship(&b.address).total_cmp(&kinship(&a.address)).then_with(|| a.address.cmp(&b.address)));
+        found.order_by(|a, b| kinship(&b.address).total_cmp(&kinship(&a.address)).then_with(|| a.address.cmp(&b.address)));
         found.truncate(CANDIDATES);
         found
     }

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{FactBook, Scene, facts, nested::Map, symptom, wording};
 use crate::{
     catalog::{Catalog, FindingSpec},
-    model::{Address, Cause, Confidence, Finding, Gateway, Listen, Place, Role, Route, Server, Setting, Site, Subject},
+    model::{Address, Cause, Confidence, Finding, Gateway, Listen, Order as _, Place, Role, Route, Server, Setting, Site, Subject},
 };
 
 /// Findings that are listed, at most.
@@ -264,7 +264,7 @@ pub fn findings(
         let mut found = rule.map_or_else(Vec::new, |(_, rule)| rule(&look));
         found.extend(look.of_facts(spec));
         found.extend(look.of_causes(spec));
-        found.sort_by(|a, b| (a.near, &a.at, &a.text).cmp(&(b.near, &b.at, &b.text)));
+        found.order_by(|a, b| (a.near, &a.at, &a.text).cmp(&(b.near, &b.at, &b.text)));
         // One line of a file, or one server, is told once, in whatever many routes it stands.
         let mut seen = BTreeSet::new();
         found.retain(|one| seen.insert((one.at.clone(), if one.at.is_some() { String::new() } else { one.text.clone() })));
@@ -278,7 +278,7 @@ pub fn findings(
             all.push((near, rank, finding));
         }
     }
-    all.sort_by_key(|(near, rank, _)| (*near, *rank));
+    all.order_by_key(|(near, rank, _)| (*near, *rank));
     all.into_iter().take(LISTED).map(|(.., finding)| finding).collect()
 }
 

@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::Weighed;
+use crate::model::Order as _;
 use crate::{
     catalog::{About, Catalog},
     diagnose::nested::Map,
@@ -30,7 +31,7 @@ const LISTED: usize = 12;
 /// Best first, and what follows from a cause below it. `behind`: upstreams that stand behind all others, as nobody but us asks for
 /// them, or as only what was loaded before names them.
 pub(super) fn order(causes: &mut Vec<Weighed<'_>>, catalog: &Catalog, map: &Map<'_>, behind: &BTreeSet<Subject>) {
-    causes.sort_by(|a, b| {
+    causes.order_by(|a, b| {
         let (one, other) = (&a.spec.id, &b.spec.id);
         let met = |cause: &Weighed<'_>| !behind.contains(&cause.scope.subject);
         met(b)

@@ -16,7 +16,7 @@ use super::{
     vhost,
     world::World,
 };
-use crate::model::{ANSWERS, PathMatch, Protocol, Reuse, Route, RouteChoice, Setting, Settings, Site};
+use crate::model::{ANSWERS, Order as _, PathMatch, Protocol, Reuse, Route, RouteChoice, Setting, Settings, Site};
 
 /// Names of directives that make a route, or decide about one, where they stand at the level of a server.
 const KEPT: &[&str] = &[
@@ -143,7 +143,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             let answers = route.settings.contains_key(ANSWERS);
             matches!(&route.takes, Some(PathMatch::Condition(what)) if answers || what.starts_with("Upgrade"))
         };
-        self.routes.sort_by_key(upgrade);
+        self.routes.order_by_key(upgrade);
         self.routes
     }
 
@@ -303,7 +303,7 @@ impl<'w, 'a> Walk<'w, 'a> {
                 self.rules(content, place.under.as_deref(), &place.scope);
             }
         }
-        found.sort_by_key(|(_, place)| place.rank);
+        found.order_by_key(|(_, place)| place.rank);
         for (content, place) in found.into_iter().rev() {
             let Some(handler) = content.iter().rev().find(|one| one.name == "sethandler") else { continue };
             let Some(url) = handler_url(&handler.first()) else { continue };

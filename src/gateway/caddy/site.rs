@@ -10,7 +10,7 @@ use super::{
     tree::Directive,
     walk::{Found, Here, Walk},
 };
-use crate::model::{ANSWERS, Address, Listen, PathMatch, Place, Route, RouteChoice, Site};
+use crate::model::{ANSWERS, Address, Listen, Order as _, PathMatch, Place, Route, RouteChoice, Site};
 
 /// What the global options say of all sites.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,7 +194,7 @@ pub fn by_host(found: &[Found], names: Vec<String>, listens: &[Listen], at: &Pla
         let mut routes: Vec<Route> =
             found.iter().filter(|one| common(one) || one.hosts.as_ref() == hosts).map(|one| one.route.clone()).collect();
         // Behind all others, as a condition that only a request tells ends the search for a route.
-        routes.sort_by_key(sometimes);
+        routes.order_by_key(sometimes);
         let listens = listens.iter().map(|listen| Listen { default: names.is_empty(), ..listen.clone() }).collect();
         Site { routes, names, listens, choice: RouteChoice::FirstMatch, at: at.clone() }.compact()
     };

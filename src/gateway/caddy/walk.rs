@@ -10,7 +10,7 @@ use super::{
     matcher::{self, Matcher, Named},
     tree::Directive,
 };
-use crate::model::{ANSWERS, Place, Protocol, Route, Setting};
+use crate::model::{ANSWERS, Order as _, Place, Protocol, Route, Setting};
 
 /// The order of directives that stand beside each other, by Caddy 2.8; older ones have the same but for those they lack.
 pub const ORDER: &[&str] = &[
@@ -141,7 +141,7 @@ impl<'a> Walk<'a> {
             .map(|one| (position(one), matcher::of_directive(one, &here.named).0.rank(), one))
             .collect();
         // What sets something is asked the other way round, so that the narrowest has the last word.
-        sorted.sort_by(|(a, a_rank, one), (b, b_rank, _)| {
+        sorted.order_by(|(a, a_rank, one), (b, b_rank, _)| {
             let by_rank =
                 if matches!(one.name.as_str(), "root" | "vars" | "header") { a_rank.cmp(b_rank) } else { b_rank.cmp(a_rank) };
             a.cmp(b).then(by_rank)

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::model::Order as _;
 use crate::{model::PathMatch, sys::Root};
 
 /// Bytes of a map, and entries of it that are read.
@@ -48,7 +49,7 @@ fn lookup(text: &str, root: &Root) -> Option<Vec<Entry>> {
         }
         // The longest that fits (pattern.c, pat_match_beg in a tree of prefixes).
         (Key::Path, "_beg") => {
-            lines.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+            lines.order_by_key(|(path, _)| std::cmp::Reverse(path.len()));
             lines.into_iter().map(|(path, value)| (None, Some(PathMatch::Prefix(path)), Some(named(&value)))).collect()
         }
         (Key::Host | Key::Path, _) => return None,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::read::{Input, Read, listen, of_host, route, server, set, site};
-use crate::model::{Address, Listen, LogFormat, LogSource, PathMatch, Place, Protocol, Route, SourceKind};
+use crate::model::{Address, Listen, LogFormat, LogSource, Order as _, PathMatch, Place, Protocol, Route, SourceKind};
 
 /// Milliseconds of `connect-timeout` (gw_backend.c), and of an answer: for ever.
 const TIMEOUTS: (u64, u64) = (8_000, u64::MAX);
@@ -134,11 +134,11 @@ pub fn read(input: &Input<'_>) -> Read {
     // What a condition limits to a host is a site of its own; a later statement goes before an earlier one only where both are the
     // same, so the narrower is asked first.
     let mut hosts: Vec<Option<String>> = routes.iter().map(|(here, _)| here.host.clone()).collect();
-    hosts.sort_by_key(Option::is_none);
+    hosts.order_by_key(Option::is_none);
     hosts.dedup();
     for host in hosts {
         let mut own: Vec<&(Here, Route)> = routes.iter().filter(|(here, _)| here.host.is_none() || here.host == host).collect();
-        own.sort_by_key(|(here, route)| (here.host.is_none(), matches!(route.takes, Some(PathMatch::Any))));
+        own.order_by_key(|(here, route)| (here.host.is_none(), matches!(route.takes, Some(PathMatch::Any))));
         let own = own.into_iter().map(|(_, route)| route.clone()).collect();
         read.sites.push(site(host.into_iter().collect(), listens.clone(), own, at.clone()));
     }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Pulse, Texts, Watcher, off_thread};
 use crate::{
-    model::{ConfigEdit, Gateway},
+    model::{ConfigEdit, Gateway, Order as _},
     sys::{DirWatcher, Processes, Root},
 };
 
@@ -28,7 +28,7 @@ impl Watcher {
         let known = Processes::make_mut(known);
         known.retain(|one| !masters.contains(&one.pid) && !masters.contains(&one.ppid));
         known.extend(fresh);
-        known.sort_by_key(|one| one.pid);
+        known.order_by_key(|one| one.pid);
     }
 
     /// Keeps the texts as they are from now on; what was saved since the gateways' files were looked at.

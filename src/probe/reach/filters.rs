@@ -6,7 +6,7 @@ use super::{
     walk,
 };
 use crate::{
-    model::{ProbeJob, ReachView},
+    model::{Order as _, ProbeJob, ReachView},
     sys::{self, FilterRules, FilterTool, Sys},
 };
 
@@ -54,7 +54,7 @@ pub(super) async fn compare(sys: &Sys, job: &ProbeJob, before: &[Ruleset], view:
     let now = hits(&now, view);
     view.rules = walk::counted(&then, now);
     // Proof first: what counted, then what holds beyond doubt.
-    view.rules.sort_by_key(|hit| (std::cmp::Reverse(hit.counted.unwrap_or(0).min(1)), !hit.certain));
+    view.rules.order_by_key(|hit| (std::cmp::Reverse(hit.counted.unwrap_or(0).min(1)), !hit.certain));
 }
 
 /// The rules that meet the connection's packets, and those that meet the answers.

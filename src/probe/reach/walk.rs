@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::rules::{Chain, Field, Packet, Rule, Ruleset, Test, Value, Verdict, value_of};
+use crate::model::Order as _;
 use crate::model::RuleHit;
 
 /// Chains that are entered from chains, at most: the kernel's own bound is 16 (NFT_JUMP_STACK_SIZE).
@@ -43,7 +44,7 @@ pub(in crate::probe) fn hits(ruleset: &Ruleset, packet: &Packet, hooks: &[&str])
             .filter(|chain| chain.hook.as_ref().is_some_and(|(name, _)| name == hook))
             .filter(|chain| if packet.six { chain.families.1 } else { chain.families.0 })
             .collect();
-        bases.sort_by_key(|chain| chain.hook.as_ref().map(|(_, priority)| *priority));
+        bases.order_by_key(|chain| chain.hook.as_ref().map(|(_, priority)| *priority));
         for base in bases {
             let end = walk.chain(base, true, 0);
             // What was dropped beyond doubt comes to no other chain.

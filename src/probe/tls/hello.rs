@@ -10,7 +10,7 @@ use super::{
     suites,
 };
 use crate::{
-    model::{Phase, TlsVersion},
+    model::{Order as _, Phase, TlsVersion},
     sys::Stopwatch,
 };
 
@@ -90,7 +90,7 @@ impl Question {
         add(0xff01, vec![0]);
         if newest >= TlsVersion::Tls13 {
             let mut versions: Vec<TlsVersion> = self.versions.clone();
-            versions.sort_by(|a, b| b.cmp(a));
+            versions.order_by(|a, b| b.cmp(a));
             add(43, sized8(&words(&versions.iter().map(|version| version.wire()).collect::<Vec<_>>())));
             // psk_dhe_ke.
             add(45, sized8(&[1]));

@@ -14,6 +14,7 @@ use std::{
 
 use rustix::fs::{self, AtFlags, FlockOperation, Gid, Mode, OFlags, Uid};
 
+use crate::model::Order as _;
 use crate::sys::Operator;
 
 /// How recordings begin and end.
@@ -114,7 +115,7 @@ fn stamp_of(name: &str) -> Option<&str> {
 pub fn newest(keeper: &Keeper) -> io::Result<Option<PathBuf>> {
     let dir = keeper.open()?;
     let mut all = names(&dir)?;
-    all.sort_by(|a, b| stamp_of(b).cmp(&stamp_of(a)));
+    all.order_by(|a, b| stamp_of(b).cmp(&stamp_of(a)));
     Ok(all.into_iter().find(|name| open_to_write(&dir, name).is_ok()).map(|name| keeper.dir().join(name)))
 }
 
@@ -205,7 +206,7 @@ impl Shelf {
             let info = fs::statat(&self.dir, name.as_str(), AtFlags::SYMLINK_NOFOLLOW)?;
             all.push((name, u64::try_from(info.st_size).unwrap_or(0)));
         }
-        all.sort_by(|a, b| stamp_of(&a.0).cmp(&stamp_of(&b.0)));
+        all.order_by(|a, b| stamp_of(&a.0).cmp(&stamp_of(&b.0)));
         let (mut bytes, mut count) = (all.iter().map(|(_, size)| size).sum::<u64>(), all.len());
         for (name, size) in all {
             if bytes <= ALL_BYTES && count < ALL {

@@ -1,5 +1,6 @@
 //! The entries of a file of settings, each with its line. What is not understood is told where it stands, and the rest is read.
 
+use crate::model::Order as _;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -49,7 +50,7 @@ pub fn entries(text: &str) -> Result<Vec<Placed>, String> {
             _ => out.push((at, Err(format!("{name} takes neither a number nor a list")))),
         }
     }
-    out.sort_by_key(|(line, _)| *line);
+    out.order_by_key(|(line, _)| *line);
     Ok(out)
 }
 

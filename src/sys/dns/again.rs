@@ -11,7 +11,7 @@ use super::{
     server::{Question, ask, no_answer},
 };
 use crate::{
-    model::{NameFault, NamesView, Resolution, ServerAnswer, ServerOf},
+    model::{NameFault, NamesView, Order as _, Resolution, ServerAnswer, ServerOf},
     sys,
 };
 
@@ -85,7 +85,7 @@ fn different(answers: Vec<ServerAnswer>) -> Vec<ServerAnswer> {
             None => found.push(ServerAnswer { share: Some((1, of)), ..answer }),
         }
     }
-    found.sort_by_key(|answer| std::cmp::Reverse(answer.share));
+    found.order_by_key(|answer| std::cmp::Reverse(answer.share));
     found.truncate(DIFFERENT);
     found
 }

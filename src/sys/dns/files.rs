@@ -7,6 +7,7 @@ use std::{
 
 use super::super::{Root, local_addresses};
 use crate::model::HostsLine;
+use crate::model::Order as _;
 
 /// Bytes of /etc/hosts that are read: block lists of ten thousands of names are there on some hosts, and fit.
 const HOSTS_BYTES: u64 = 4 << 20;
@@ -81,7 +82,7 @@ pub(in crate::sys) fn read(root: &Root, name: &str) -> Files {
     let host = text("/proc/sys/kernel/hostname", FILE_BYTES).unwrap_or_default();
     if !host.trim().is_empty() && host.trim().eq_ignore_ascii_case(name.trim_end_matches('.')) {
         files.own = local_addresses(root);
-        files.own.sort_by_key(IpAddr::is_ipv6);
+        files.own.order_by_key(IpAddr::is_ipv6);
         if files.own.is_empty() {
             files.own.push(IpAddr::from([127, 0, 0, 2]));
         }
@@ -149,7 +150,7 @@ fn in_hosts(text: &str, name: &str) -> Vec<HostsLine> {
             break;
         }
     }
-    found.sort_by_key(|line| line.ip.is_ipv6());
+    found.order_by_key(|line| line.ip.is_ipv6());
     found
 }
 

@@ -9,6 +9,7 @@ use crossterm::event::KeyCode::{
 };
 
 use super::{Binding, Key, keys};
+use crate::model::Order as _;
 
 /// Keys that have names.
 const NAMED: &[(&str, KeyCode)] = &[
@@ -117,7 +118,7 @@ impl Keys {
             let (index, ..) = taken.remove(at);
             errors.push((index, why));
         }
-        errors.sort_by_key(|(index, _)| *index);
+        errors.order_by_key(|(index, _)| *index);
         let write = |keys: &[Key]| keys.iter().map(|key| key.written()).collect::<Vec<_>>().join(", ");
         let bound = taken.into_iter().map(|(_, binding, keys)| (binding.name, (keys.clone(), write(&keys))));
         (Self(bound.collect()), errors)

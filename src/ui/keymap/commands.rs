@@ -3,6 +3,7 @@
 //! To add a command: an entry in [`COMMANDS`]; what has a key has its command already.
 
 use super::{Binding, Context, Key, keys, plain};
+use crate::model::Order as _;
 use crate::{
     app::{Action, Ask, FilterBy, Hand, LogAction, LogFilter, Overlay, Paper, Pattern, Prompt},
     model::Deed,
@@ -172,7 +173,7 @@ fn matching(at: &Context<'_>, typed: &str) -> Vec<Entry> {
         .filter_map(|command| Some((fits(command.name, word)?, Entry::Command(command))))
         .chain(bindings.filter_map(|binding| Some((fits(binding.name, word)?, Entry::Key(binding)))))
         .collect();
-    found.sort_by_key(|(rank, _)| *rank);
+    found.order_by_key(|(rank, _)| *rank);
     // A name that is two keys' is that which is possible first.
     let mut seen = std::collections::BTreeSet::new();
     found.retain(|(_, entry)| {

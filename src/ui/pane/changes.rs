@@ -3,6 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
 use super::Pane;
+use crate::model::Order as _;
 use crate::{
     app::State,
     diagnose::{Flow, Moment, MomentKind, failing, how_it_ended},
@@ -25,7 +26,7 @@ fn all(state: &State) -> Vec<&Moment> {
         state.shown().1.moments.iter().filter(|moment| !moment.first && !moment.kind.is_ours()).collect();
     moments.reverse();
     if moments.iter().any(|moment| moment.before.is_some()) {
-        moments.sort_by_key(|moment| {
+        moments.order_by_key(|moment| {
             let onset = moment.kind != MomentKind::Onset;
             (onset, !moment.suspect, moment.before.map_or(i64::MAX, |before| if before < 0 { -before * 2 } else { before }))
         });

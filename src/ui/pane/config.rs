@@ -11,7 +11,7 @@ use super::Pane;
 use crate::{
     app::State,
     diagnose::{Edit, Load, Standing},
-    model::{Address, Command, ConfigTest, FileFate, Gateway, Outcome, Subject, WayBack, text as figures},
+    model::{Address, Command, ConfigTest, FileFate, Gateway, Order as _, Outcome, Subject, WayBack, text as figures},
     ui::{
         Slot, Ui,
         list::List,
@@ -66,13 +66,13 @@ fn all(state: &State) -> Vec<Entry<'_>> {
     let mut happened: Vec<Entry<'_>> = scene.watch.loads.iter().map(Entry::Load).collect();
     happened.extend(scene.watch.edits.iter().map(Entry::Edit));
     // What was saved and loaded in the same second was loaded after it was saved.
-    happened.sort_by_key(Entry::at);
+    happened.order_by_key(Entry::at);
     let rank = |entry: &Entry<'_>| match entry {
         Entry::Edit(edit) => (edit.saved(), 0, edit.number),
         Entry::Load(load) => (load.at, 1, 0),
         Entry::Gateway(_) => (i64::MAX, 2, 0),
     };
-    happened.sort_by_key(|entry| std::cmp::Reverse(rank(entry)));
+    happened.order_by_key(|entry| std::cmp::Reverse(rank(entry)));
     all.extend(happened);
     all
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde_json::Value;
 
 use super::Looker;
-use crate::model::{Change, ChangeKind, ProcessInfo, Subject};
+use crate::model::{Change, ChangeKind, Order as _, ProcessInfo, Subject};
 
 /// Containers that are told, at most.
 const CONTAINERS: usize = 64;
@@ -48,7 +48,7 @@ pub(super) fn look(looker: &mut Looker<'_>, processes: &[ProcessInfo]) {
     }
     looker.looked(ChangeKind::Start, "containers", first.values().max().copied());
     let mut found: Vec<_> = first.into_iter().collect();
-    found.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
+    found.order_by_key(|(_, at)| std::cmp::Reverse(*at));
     for ((engine, id), at) in found.into_iter().take(CONTAINERS) {
         let short = id.get(..SHORT).unwrap_or(id);
         let name = docker_name(looker, id).map_or_else(|| short.to_owned(), |name| format!("{name} ({short})"));

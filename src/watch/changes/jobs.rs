@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::Looker;
-use crate::model::{Change, ChangeKind, logline};
+use crate::model::{Change, ChangeKind, Order as _, logline};
 
 /// Where cron's words are, by distribution.
 const LOGS: [&str; 4] = ["/var/log/cron.log", "/var/log/cron", "/var/log/syslog", "/var/log/messages"];
@@ -72,7 +72,7 @@ fn ran(looker: &mut Looker<'_>) {
         }
     }
     let mut jobs: Vec<_> = jobs.into_iter().filter(|(_, (runs, ..))| *runs < OFTEN).collect();
-    jobs.sort_by_key(|(_, (_, at, ..))| std::cmp::Reverse(*at));
+    jobs.order_by_key(|(_, (_, at, ..))| std::cmp::Reverse(*at));
     for (program, (runs, at, user, path)) in jobs.into_iter().take(JOBS) {
         let often = if runs == 1 { "once".to_owned() } else { format!("{runs} times") };
         let back = (looker.now - looker.from) / 3600;

@@ -29,7 +29,7 @@ use super::{
     sources::{Service, services, units},
 };
 use crate::{
-    model::{BlindSpot, Change, ChangeKind, Changes, ChangesLooked, Observation, SourceWish, Stage, Subject},
+    model::{BlindSpot, Change, ChangeKind, Changes, ChangesLooked, Observation, Order as _, SourceWish, Stage, Subject},
     sys::{Mounts, Outbox, Root, Sys, blocking, zone},
 };
 
@@ -160,7 +160,7 @@ impl<'a> Looker<'a> {
     /// What is told of all that was found: the latest of each kind.
     fn told(self) -> Changes {
         let mut out = self.out;
-        out.list.sort_by(|a, b| (b.at, a.kind, &a.what).cmp(&(a.at, b.kind, &b.what)));
+        out.list.order_by(|a, b| (b.at, a.kind, &a.what).cmp(&(a.at, b.kind, &b.what)));
         out.list.dedup();
         let mut of_kind: BTreeMap<ChangeKind, usize> = BTreeMap::new();
         let found = out.list.len();

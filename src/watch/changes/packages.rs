@@ -4,7 +4,7 @@
 use std::{collections::HashSet, path::Path};
 
 use super::{Looker, packages_lines};
-use crate::model::{Address, Change, ChangeKind, Subject, text};
+use crate::model::{Address, Change, ChangeKind, Order as _, Subject, text};
 
 /// What was done to a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,7 +93,7 @@ pub(super) fn look(looker: &mut Looker<'_>) {
         let newest = found.iter().map(|step| step.at).filter(|at| *at <= looker.now + super::AHEAD_S).max();
         looker.looked(ChangeKind::Packages, *path, newest);
         found.retain(|step| looker.within(step.at));
-        found.sort_by_key(|step| step.at);
+        found.order_by_key(|step| step.at);
         while !found.is_empty() {
             let end = found.windows(2).position(|pair| pair[1].at - pair[0].at > PAUSE_S).map_or(found.len(), |at| at + 1);
             let run: Vec<Step> = found.drain(..end).collect();

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::model::Order as _;
 use crate::sys::{FileKind, Mounts, Root};
 
 /// Names that are looked at in one tree, at most: some 5 ms.
@@ -175,7 +176,7 @@ pub(super) fn read(root: &Root, mounts: &Mounts, dir: &Path, latest: i64) -> Tre
             }
         }
     }
-    tree.files.sort_by(|a, b| b.cmp(a));
+    tree.files.order_by(|a, b| b.cmp(a));
     tree
 }
 

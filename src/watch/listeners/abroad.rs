@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    model::{Abroad, Address, Listener, ProcessInfo, Redirect},
+    model::{Abroad, Address, Listener, Order as _, ProcessInfo, Redirect},
     sys::{self, ListeningSocket, Root, Space, Sys, listening_in, local_addresses_of},
 };
 
@@ -61,7 +61,7 @@ impl Watched {
             self.table.push(Abroad { place: space.place.clone(), local, container: space.container });
             self.spaces.push(space);
         }
-        self.table.sort_by(|a, b| a.place.cmp(&b.place));
+        self.table.order_by(|a, b| a.place.cmp(&b.place));
         // The tools that list the rules cost some milliseconds each, and without containers there is nothing to be led to. Who may not
         // list them knows of none, as before.
         self.redirects = if self.spaces.is_empty() { Vec::new() } else { sys.rights.redirects().await.unwrap_or_default() };

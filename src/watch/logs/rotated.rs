@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use crate::model::Order as _;
 use crate::sys::{FileKind, Root, blocking};
 
 /// How long listing them may take.
@@ -36,7 +37,7 @@ pub(super) async fn rotated(root: &Root, log: &Path) -> Vec<(PathBuf, Packed)> {
                 Some(((info.modified, info.modified_ns), file, packed))
             })
             .collect();
-        files.sort_by(|a, b| (b.0, &b.1).cmp(&(a.0, &a.1)));
+        files.order_by(|a, b| (b.0, &b.1).cmp(&(a.0, &a.1)));
         Some(files.into_iter().map(|(_, file, packed)| (file, packed)).collect())
     });
     listed.await.flatten().unwrap_or_default()

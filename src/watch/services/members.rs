@@ -8,7 +8,7 @@ use super::{
     tasks,
 };
 use crate::{
-    model::{Address, Identity, ProcessInfo},
+    model::{Address, Identity, Order as _, ProcessInfo},
     sys::{Root, blocking, listening},
     watch::sources::service::Service,
 };
@@ -27,7 +27,7 @@ pub(super) fn rivals(processes: &[ProcessInfo], services: &[Service]) -> Vec<(St
         *counts.entry(&process.name).or_default() += 1;
     }
     let mut rivals: Vec<(String, u32)> = counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
-    rivals.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    rivals.order_by_key(|(_, count)| std::cmp::Reverse(*count));
     rivals.truncate(RIVALS);
     rivals
 }

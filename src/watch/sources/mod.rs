@@ -30,8 +30,8 @@ use tokio_util::sync::CancellationToken;
 use super::again::{Again, Pauses};
 use crate::{
     model::{
-        AppSettings, BlindSpot, FoundLog, LogFormat, LogOwner, LogPlace, Observation, OwnerRole, SourceKind, SourceWish, Stage,
-        Subject,
+        AppSettings, BlindSpot, FoundLog, LogFormat, LogOwner, LogPlace, Observation, Order as _, OwnerRole, SourceKind,
+        SourceWish, Stage, Subject,
     },
     sys::{Outbox, Root, Sys, WrittenFiles, blocking, has_journal},
 };
@@ -253,7 +253,7 @@ impl Finder<'_> {
         }
         // Requests come last: where there are too many logs, errors matter more.
         let requests = |log: &FoundLog| matches!(&log.place, LogPlace::File(path) if path.to_string_lossy().contains("access"));
-        self.out.found.sort_by_key(requests);
+        self.out.found.order_by_key(requests);
         let left_out = self.out.found.len().saturating_sub(FOUND);
         self.out.found.truncate(FOUND);
         if left_out > 0 {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::units::words_name;
-use crate::model::{Address, LogOwner, OwnerRole, ProcessInfo, Subject};
+use crate::model::{Address, LogOwner, Order as _, OwnerRole, ProcessInfo, Subject};
 
 /// Processes of one service that are looked into, at most: workers share what their master opened.
 const MEMBERS: usize = 24;
@@ -102,7 +102,7 @@ pub(in crate::watch) fn services(processes: &[ProcessInfo], owners: &[LogOwner])
         children.entry(process.ppid).or_default().push(process);
     }
     let mut owners: Vec<&LogOwner> = owners.iter().collect();
-    owners.sort_by_key(|owner| (owner.role, owner.pid));
+    owners.order_by_key(|owner| (owner.role, owner.pid));
     let mut out: Vec<Service> = Vec::new();
     for owner in owners {
         let Some(process) = by_pid.get(&owner.pid).filter(|_| out.len() < SERVICES) else { continue };

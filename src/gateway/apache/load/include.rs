@@ -14,7 +14,7 @@ use super::{
     BYTES_ALL, EXPANDED, FILES, Loader,
 };
 use crate::{
-    model::{BlindSpot, Place},
+    model::{BlindSpot, Order as _, Place},
     sys::{FileError, FileKind, glob},
 };
 
@@ -35,7 +35,7 @@ impl Loader<'_> {
             return Vec::new();
         }
         let mut pairs: Vec<(&String, &String)> = known.parameters.iter().zip(values).collect();
-        pairs.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        pairs.order_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         let filled = known.lines.iter().map(|(text, line)| {
             let fill = |text: String, (name, value): &(&String, &String)| {
                 if name.is_empty() || text.len() > EXPANDED { text } else { text.replace(name.as_str(), value) }

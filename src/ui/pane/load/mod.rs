@@ -10,7 +10,7 @@ use super::Pane;
 use crate::{
     app::State,
     diagnose::Scene,
-    model::{Gateway, HostLoad, ListenerTable, Pressure, Queue, text as figures},
+    model::{Gateway, HostLoad, ListenerTable, Order as _, Pressure, Queue, text as figures},
     ui::{
         Slot, Ui,
         doc::Doc,
@@ -125,7 +125,7 @@ fn all(state: &State) -> Vec<Gauge> {
     }
     let mut disks: Vec<_> = load.disks.iter().collect();
     // The fullest first: on a small screen it is the only one that is seen.
-    disks.sort_by(|a, b| b.1.max(b.2.unwrap_or(0.0)).total_cmp(&a.1.max(a.2.unwrap_or(0.0))).then_with(|| a.0.cmp(&b.0)));
+    disks.order_by(|a, b| b.1.max(b.2.unwrap_or(0.0)).total_cmp(&a.1.max(a.2.unwrap_or(0.0))).then_with(|| a.0.cmp(&b.0)));
     for (mount, space, inodes) in disks {
         let (space, inodes) = (Some(f64::from(*space)), inodes.map(f64::from));
         out.push(Gauge {
@@ -184,7 +184,7 @@ fn all(state: &State) -> Vec<Gauge> {
     let told = format!("cpu {cost}  {memory}  wakes {woken}/s  probes {:.1}/s{bytes}{slower}", probes_a_second(scene));
     out.push(gauge("self", None, told, false, load.self_cpu.is_some() || load.self_rss.is_some()));
     // Stable: among what is marked and what is not the order stays.
-    out.sort_by_key(|gauge| !gauge.high);
+    out.order_by_key(|gauge| !gauge.high);
     out
 }
 

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     app::State,
     diagnose::{LogGroup, OVERFLOW_KEY},
-    model::{AccessFormat, FoundLog, LogFormat, LogPlace, SourceKind, logline, text as figures},
+    model::{AccessFormat, FoundLog, LogFormat, LogPlace, Order as _, SourceKind, logline, text as figures},
     ui::{Ui, doc::Doc, spark::spark},
 };
 
@@ -140,10 +140,10 @@ impl<'a> Desk<'a> {
         let groups = nearest.len();
         if groups > AROUND {
             // What tells of trouble before what does not.
-            nearest.sort_by_key(|(told, _)| !told.group.is_some_and(|group| self.lens.severe(group)));
+            nearest.order_by_key(|(told, _)| !told.group.is_some_and(|group| self.lens.severe(group)));
             nearest.truncate(AROUND);
         }
-        nearest.sort_by_key(|(told, _)| (told.line.second, told.line.number));
+        nearest.order_by_key(|(told, _)| (told.line.second, told.line.number));
         for (told, count) in nearest {
             let tag = self.tags.get(told.source).map_or(told.source, String::as_str);
             let more = if count > 1 { format!("  (and {} more like this)", figures::thousands(count - 1)) } else { String::new() };
@@ -183,7 +183,7 @@ impl<'a> Desk<'a> {
         if !requests.is_empty() {
             doc.heading(&format!("Requests, by the latest {} lines", figures::thousands(own.len() as u64)));
             let mut sorted: Vec<(&String, &usize)> = requests.iter().collect();
-            sorted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+            sorted.order_by_key(|(_, count)| std::cmp::Reverse(**count));
             for (words, count) in sorted.iter().take(REQUESTS) {
                 doc.field(&format!("{}x", figures::thousands(**count as u64)), words);
             }

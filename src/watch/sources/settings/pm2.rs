@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Named, Settings};
 use crate::model::LogPlace;
+use crate::model::Order as _;
 
 /// Logs that are taken, the latest written first.
 const LATEST: usize = 8;
@@ -23,7 +24,7 @@ pub(super) fn read(settings: &Settings<'_>) -> Vec<Named> {
         .filter(|name| ["-error", "-out"].iter().any(|part| name.to_string_lossy().contains(part)))
         .filter_map(|name| Some((settings.root.stat(&logs.join(&name)).ok()?.modified, logs.join(name))))
         .collect();
-    found.sort_by_key(|(modified, path)| (std::cmp::Reverse(*modified), path.clone()));
+    found.order_by_key(|(modified, path)| (std::cmp::Reverse(*modified), path.clone()));
     let why = || "kept by pm2, which supervises it".to_owned();
     found.into_iter().take(LATEST).map(|(_, path)| Named { place: LogPlace::File(path), why: why() }).collect()
 }
