@@ -341,6 +341,9 @@ async fn the_clock_goes_on_over_panes_that_stand() {
             let (clock_then, panes_then) = parts(&hands.screen());
             assert_ne!(clock, clock_then, "second {second}");
             stood += u32::from(panes == panes_then);
+            if second % 3 == 0 {
+                continue;
+            }
             // A key has everything drawn: only ages may differ from what stood there.
             hands.press('?');
             hands.settle().await;

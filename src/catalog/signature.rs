@@ -13,8 +13,10 @@ use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use super::CatalogError;
-use crate::model::Order as _;
-use crate::model::logline::{Dialect, Entry, Writer};
+use crate::model::{
+    Order as _,
+    logline::{Dialect, Entry, Writer},
+};
 
 /// Bytes of one field that a pattern names, at most.
 const FIELD_BYTES: usize = 200;

@@ -2,8 +2,9 @@
 //!
 //! What must not be here: what a directive means. Which of two levels counts is the gateway's own rule, and stands there.
 
-use crate::model::Order as _;
 use std::rc::Rc;
+
+use crate::model::Order as _;
 
 /// Names that are looked through faster than they are searched.
 const FEW: usize = 24;

@@ -155,11 +155,10 @@ impl Watcher {
         self.tell(Observation::Done(Stage::Live)).await?;
         self.test().await?;
         self.tell(Observation::Done(Stage::ConfigTest)).await?;
-        let pulse = match pulse.take() {
+        let mut pulse = Arc::new(match pulse.take() {
             Some(pulse) => pulse,
             None => self.first_texts(&mut watch, began).await?,
-        };
-        let mut pulse = Arc::new(pulse);
+        });
         // An edit is seen at once where the kernel tells of it, else with the next pulse.
         let (edit, mut edits) = tokio::sync::watch::channel(());
         let mut directories = DirWatcher::new(move || edit.send_modify(|()| ()));

@@ -15,8 +15,14 @@ pub trait Order<T> {
 
 impl<T> Order<T> for [T] {
     fn order_by(&mut self, mut compare: impl FnMut(&T, &T) -> Ordering) {
-        let order = order(self.len(), &mut |one, other| compare(&self[one], &self[other]));
-        place(self, order);
+        let mut places = places(self.len(), &mut |one, other| compare(&self[one], &self[other]));
+        for at in 0..places.len() {
+            while places[at] != at {
+                let there = places[at];
+                self.swap(at, there);
+                places.swap(at, there);
+            }
+        }
     }
 
     fn order_by_key<K: Ord>(&mut self, mut key: impl FnMut(&T) -> K) {
@@ -24,26 +30,15 @@ impl<T> Order<T> for [T] {
     }
 }
 
-/// The places of so many in their order.
-fn order(count: usize, compare: &mut dyn FnMut(usize, usize) -> Ordering) -> Vec<usize> {
+/// Where each of so many belongs.
+fn places(count: usize, compare: &mut dyn FnMut(usize, usize) -> Ordering) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     order.sort_by(|one, other| compare(*one, *other));
-    order
-}
-
-/// Brings to each place what belongs there.
-fn place<T>(items: &mut [T], order: Vec<usize>) {
-    let mut to = vec![0; order.len()];
-    for (new, old) in order.into_iter().enumerate() {
-        to[old] = new;
+    let mut places = vec![0; count];
+    for (place, from) in order.into_iter().enumerate() {
+        places[from] = place;
     }
-    for at in 0..to.len() {
-        while to[at] != at {
-            let there = to[at];
-            items.swap(at, there);
-            to.swap(at, there);
-        }
-    }
+    places
 }
 
 #[cfg(test)]

@@ -125,8 +125,7 @@ pub async fn run(
         }
         if let Some(done) = schedule.round_done() {
             let first = matches!(done, Stage::Probes { round: ..=1, .. });
-            let done = Observation::Done(done);
-            if !(if first { outbox.tell(done).await } else { outbox.mention(done).await }) {
+            if !outbox.pass(Observation::Done(done), first).await {
                 return;
             }
         }
@@ -155,12 +154,9 @@ pub async fn run(
                 let Some(job) = jobs.remove(&id) else { continue };
                 // A panic is our own fault, and no reason to leave the job without an outcome.
                 let report = report.unwrap_or_else(|| report_of(&job, Outcome::Skipped("the probe itself broke".to_owned())));
-                let listening = match schedule.ended(&report) {
-                    None => true,
-                    Some(Ended::AsBefore) => outbox.mention(Observation::Probe(Box::new(report))).await,
-                    Some(Ended::Otherwise) => outbox.tell(Observation::Probe(Box::new(report))).await,
-                };
-                if !listening {
+                if let Some(ended) = schedule.ended(&report)
+                    && !outbox.pass(Observation::Probe(Box::new(report)), ended == Ended::Otherwise).await
+                {
                     return;
                 }
             }

@@ -118,13 +118,12 @@ where
     let (mut feed, mut input) = (std::pin::pin!(feed.fuse()), std::pin::pin!(input));
     let mut ticks = ticks(ports.second());
     let mut shown = Shown::default();
-    shown.draw(terminal, ui, state)?;
+    shown.draw(terminal, ui, state, false)?;
     let (mut pace, mut open, mut sent) = (Pace::new(Instant::now()), true, Sent::default());
     let mut returned: Option<Instant> = None;
     loop {
         let mut effects = Vec::new();
-        // `still`: nothing has come but a second.
-        let (mut second, mut still) = (false, false);
+        let mut second = false;
         tokio::select! {
             biased;
             given = input.next() => match given {
@@ -189,7 +188,6 @@ where
             }
             Some(()) = ticks.recv() => {
                 second = true;
-                still = true;
                 state.terminal_bytes = sent.a_second(ports.sent());
                 pace.news();
             }
@@ -201,7 +199,7 @@ where
             Some(Frame::Newest) => effects.extend(app::update(state, Event { at: ports.now(), msg: Msg::Tick })),
             Some(Frame::Answer) | None => {}
         }
-        shown.outdated |= !still || state.assessed_ms != assessed_ms || !effects.is_empty();
+        shown.outdated |= !second || state.assessed_ms != assessed_ms || !effects.is_empty();
         match perform(effects, state, ports) {
             After::Leave { keep } => return Ok(keep),
             After::Wipe => {
@@ -212,7 +210,7 @@ where
         }
         // Not on the screen of an editor that was opened just now.
         if frame.is_some() && !ports.lent() {
-            shown.draw(terminal, ui, state)?;
+            shown.draw(terminal, ui, state, second)?;
         }
         if second {
             // Behind the frame: what this wakes works while this thread sleeps, and neither waits for the other's memory.
@@ -225,23 +223,24 @@ where
 /// more than all that is looked at on it, and tells ages in seconds.
 #[derive(Debug, Default)]
 struct Shown {
-    /// The last frame that was drawn whole. Empty: the one before this was none.
+    /// The last frame, where it was drawn whole for a second: what a key or the host asked for is not held up by a copy. Empty: another one was.
     whole: Buffer,
     outdated: bool,
 }
 
 impl Shown {
-    fn draw<B: Backend>(&mut self, terminal: &mut Terminal<B>, ui: &Ui, state: &State) -> Result<(), B::Error> {
+    fn draw<B: Backend>(&mut self, terminal: &mut Terminal<B>, ui: &Ui, state: &State, second: bool) -> Result<(), B::Error> {
         let still = !std::mem::take(&mut self.outdated) && self.whole.area.as_size() == terminal.size()?;
+        self.whole.area = Rect::default();
         if still {
-            let whole = &mut self.whole;
-            terminal.draw(|frame| ui::draw_clock(state, ui, whole, frame))?;
-            self.whole.area = Rect::default();
+            terminal.draw(|frame| ui::draw_clock(state, ui, &mut self.whole, frame))?;
             return Ok(());
         }
         let drawn = terminal.draw(|frame| ui::draw(state, ui, frame))?;
-        self.whole.content.clone_from(&drawn.buffer.content);
-        self.whole.area = drawn.buffer.area;
+        if second {
+            self.whole.content.clone_from(&drawn.buffer.content);
+            self.whole.area = drawn.buffer.area;
+        }
         Ok(())
     }
 }

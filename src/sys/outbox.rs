@@ -108,19 +108,19 @@ impl Outbox {
     /// Sends what must not be lost, waiting for room: the collector waits, never the screen. `false`: nobody listens
     /// any more, and the collector should end.
     pub async fn tell(&self, observation: Observation) -> bool {
-        let at = self.clock.now();
-        self.confess(at);
-        let listening = self.sender.send(Stamped { at, observation }).await.is_ok();
-        self.ring();
-        listening
+        self.pass(observation, true).await
     }
 
-    /// Sends what says that all goes on as before, and must not be lost either: nobody is woken for it. `false` as above.
-    pub async fn mention(&self, observation: Observation) -> bool {
+    /// The same of what may be no `news`: where it says that all goes on as before, nobody is woken for it.
+    pub async fn pass(&self, observation: Observation, news: bool) -> bool {
         let at = self.clock.now();
         self.confess(at);
         let listening = self.sender.send(Stamped { at, observation }).await.is_ok();
-        self.ring_if_crowded();
+        if news {
+            self.ring();
+        } else {
+            self.ring_if_crowded();
+        }
         listening
     }
 
@@ -196,7 +196,7 @@ mod tests {
         let times = || woken.0.load(Ordering::Relaxed);
 
         assert_eq!(wait(&mut inbox), Poll::Pending);
-        assert!(outbox.mention(Observation::Done(Stage::Load)).await);
+        assert!(outbox.pass(Observation::Done(Stage::Load), false).await);
         assert_eq!(times(), 0, "nobody waits for it");
         assert!(outbox.tell(Observation::Done(Stage::Logs)).await);
         assert_eq!(times(), 1);
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(wait(&mut inbox), Poll::Pending);
         // Before there is no room, whoever takes it out is woken for it.
         for _ in 0..3 {
-            assert!(outbox.mention(Observation::Done(Stage::Load)).await);
+            assert!(outbox.pass(Observation::Done(Stage::Load), false).await);
         }
         assert_eq!(times(), 2);
     }

@@ -87,6 +87,11 @@ async fn asked(again: &mut Option<watch::Receiver<u64>>) -> bool {
     }
 }
 
+/// Whether what is looked at seldom is due, by when it was looked at last.
+fn rested(last_ms: Option<u64>, now_ms: u64) -> bool {
+    last_ms.is_none_or(|last| now_ms.saturating_sub(last) >= OWNERS_EVERY_MS)
+}
+
 struct Watcher {
     sys: Sys,
     /// Whose each socket is; `None`: nobody's that we can see, looked for at that time (run_ms).
@@ -176,7 +181,7 @@ impl Watcher {
     /// The addresses of this host. They change seldom, and the kernel prints its whole table of routes for them.
     fn local_addresses(&mut self) -> Vec<IpAddr> {
         let now = self.sys.clock.now().run_ms;
-        if self.addresses_ms.is_none_or(|asked| now.saturating_sub(asked) >= OWNERS_EVERY_MS) {
+        if rested(self.addresses_ms, now) {
             (self.addresses, self.addresses_ms) = (local_addresses(&self.sys.root), Some(now));
         }
         self.addresses.clone()
@@ -185,7 +190,7 @@ impl Watcher {
     /// Looks which namespaces there are, by the processes.
     async fn find_namespaces(&mut self) {
         let now = self.sys.clock.now().run_ms;
-        let rested = self.listed_ms.is_none_or(|listed| now.saturating_sub(listed) >= OWNERS_EVERY_MS);
+        let rested = rested(self.listed_ms, now);
         if !rested || !self.sys.root.is_host() {
             return;
         }
@@ -213,7 +218,7 @@ impl Watcher {
             Some((Some(owner), _)) => gone.contains(&owner.pid),
             Some((None, asked)) => now.saturating_sub(*asked) >= OWNERLESS_MS,
         };
-        let rested = self.scanned_ms.is_none_or(|scanned| now.saturating_sub(scanned) >= OWNERS_EVERY_MS);
+        let rested = rested(self.scanned_ms, now);
         if !rested || (self.scanned_ms.is_some() && !here.iter().any(due)) {
             // Until the next look a process that has ended owns nothing.
             for (owner, _) in self.owners.values_mut() {

@@ -185,7 +185,7 @@ impl Sampler {
         let now = self.wakeups().map(|count| (count, self.sys.clock.now().run_ms));
         self.wakeups_rate = now.zip(self.wakeups_at).and_then(|((count, at_ms), (before, before_ms))| {
             let passed = at_ms.checked_sub(before_ms).filter(|passed| *passed > 0)?;
-            Some(count.checked_sub(before)? as f32 * 1000.0 / passed as f32)
+            parse::a_second(count, before, passed)
         });
         self.wakeups_at = now;
         self.wakeups_rate

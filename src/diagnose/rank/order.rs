@@ -5,11 +5,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::Weighed;
-use crate::model::Order as _;
 use crate::{
     catalog::{About, Catalog},
     diagnose::nested::Map,
-    model::Subject,
+    model::{Order as _, Subject},
 };
 
 /// A cause takes its consequences below itself when its score is at least this share of theirs.

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use crate::model::Order as _;
-use crate::{model::PathMatch, sys::Root};
+use crate::{model::Order as _, model::PathMatch, sys::Root};
 
 /// Bytes of a map, and entries of it that are read.
 const BYTES: u64 = 4 << 20;

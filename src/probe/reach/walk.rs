@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::rules::{Chain, Field, Packet, Rule, Ruleset, Test, Value, Verdict, value_of};
-use crate::model::Order as _;
-use crate::model::RuleHit;
+use crate::model::{Order as _, RuleHit};
 
 /// Chains that are entered from chains, at most: the kernel's own bound is 16 (NFT_JUMP_STACK_SIZE).
 const DEPTH: usize = 16;

@@ -14,8 +14,7 @@ use std::{
 
 use rustix::fs::{self, AtFlags, FlockOperation, Gid, Mode, OFlags, Uid};
 
-use crate::model::Order as _;
-use crate::sys::Operator;
+use crate::{model::Order as _, sys::Operator};
 
 /// How recordings begin and end.
 const PREFIX: &str = "why502-";

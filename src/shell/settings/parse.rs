@@ -1,10 +1,11 @@
 //! The entries of a file of settings, each with its line. What is not understood is told where it stands, and the rest is read.
 
-use crate::model::Order as _;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
+
+use crate::model::Order as _;
 
 /// An entry.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,8 +6,7 @@ use std::{
 };
 
 use super::super::{Root, local_addresses};
-use crate::model::HostsLine;
-use crate::model::Order as _;
+use crate::model::{HostsLine, Order as _};
 
 /// Bytes of /etc/hosts that are read: block lists of ten thousands of names are there on some hosts, and fit.
 const HOSTS_BYTES: u64 = 4 << 20;

@@ -3,10 +3,9 @@
 //! To add a command: an entry in [`COMMANDS`]; what has a key has its command already.
 
 use super::{Binding, Context, Key, keys, plain};
-use crate::model::Order as _;
 use crate::{
     app::{Action, Ask, FilterBy, Hand, LogAction, LogFilter, Overlay, Paper, Pattern, Prompt},
-    model::Deed,
+    model::{Deed, Order as _},
     ui::pane,
 };
 

@@ -3,11 +3,10 @@
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
 use super::Pane;
-use crate::model::Order as _;
 use crate::{
     app::State,
     diagnose::{Flow, Moment, MomentKind, failing, how_it_ended},
-    model::text::duration,
+    model::{Order as _, text::duration},
     ui::{
         Slot, Ui,
         doc::Doc,

@@ -6,8 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::model::Order as _;
-use crate::sys::{FileKind, Mounts, Root};
+use crate::{
+    model::Order as _,
+    sys::{FileKind, Mounts, Root},
+};
 
 /// Names that are looked at in one tree, at most: some 5 ms.
 const NAMES: usize = 1_500;

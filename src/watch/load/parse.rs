@@ -143,11 +143,16 @@ pub(in crate::watch) struct Counters {
     pub(in crate::watch) net: Option<NetCounters>,
 }
 
+/// What a counter gained a second over so many milliseconds. `None`: it went back.
+pub(super) fn a_second(now: u64, before: u64, passed_ms: u64) -> Option<f32> {
+    now.checked_sub(before).map(|more| more as f32 * 1000.0 / passed_ms as f32)
+}
+
 impl Counters {
     /// Tells what came since the sample before. A counter that went back (a device that was taken out, a wrap) tells nothing.
     pub(in crate::watch) fn since(&self, before: &Self, load: &mut HostLoad) {
         let Some(passed) = self.at_ms.checked_sub(before.at_ms).filter(|passed| *passed > 0) else { return };
-        let a_second = |now: u64, before: u64| now.checked_sub(before).map(|more| more as f32 * 1000.0 / passed as f32);
+        let a_second = |now: u64, before: u64| a_second(now, before, passed);
         load.swapping = self.swapped.zip(before.swapped).and_then(|(now, before)| a_second(now, before));
         load.net = self.net.zip(before.net).and_then(|(now, before)| {
             let (sent, again) = (now.sent.checked_sub(before.sent)?, now.sent_again.checked_sub(before.sent_again)?);

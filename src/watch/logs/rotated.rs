@@ -6,8 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crate::model::Order as _;
-use crate::sys::{FileKind, Root, blocking};
+use crate::{
+    model::Order as _,
+    sys::{FileKind, Root, blocking},
+};
 
 /// How long listing them may take.
 const DEADLINE: Duration = Duration::from_secs(3);

@@ -75,7 +75,7 @@ pub async fn run(
         wished = wishes.changed() => if wished.is_err() { return },
     }
     let mut sampler = Sampler::new(sys);
-    let (mut wishing, mut planning, mut fresh, mut told) = (true, true, true, false);
+    let (mut wishing, mut planning, mut rounds) = (true, true, 0_u32);
     loop {
         let wish = wishes.borrow_and_update().clone();
         let failing = quick(&plans.borrow_and_update());
@@ -83,16 +83,13 @@ pub async fn run(
             () = cancel.cancelled() => return,
             look = sampler.look(&wish, failing) => look,
         };
-        if let Some(services) = look {
-            let services = Observation::Services(services);
-            if !(if told { outbox.mention(services).await } else { outbox.tell(services).await }) {
-                return;
-            }
-        }
-        if !std::mem::take(&mut fresh)
-            && !std::mem::replace(&mut told, true)
-            && !outbox.tell(Observation::Done(Stage::Services)).await
+        rounds = rounds.saturating_add(1);
+        if let Some(services) = look
+            && !outbox.pass(Observation::Services(services), rounds <= 2).await
         {
+            return;
+        }
+        if rounds == 2 && !outbox.tell(Observation::Done(Stage::Services)).await {
             return;
         }
         let pause = if sampler.looks < 2 { SECOND } else { pace(failing, sampler.pressed) };

@@ -4,8 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Named, Settings};
-use crate::model::LogPlace;
-use crate::model::Order as _;
+use crate::model::{LogPlace, Order as _};
 
 /// Logs that are taken, the latest written first.
 const LATEST: usize = 8;
