@@ -30,7 +30,7 @@ pub use pattern::{PATTERN_CHARS, Pattern};
 pub use plan::{PlanLimits, plan};
 pub use state::{Demo, Options, State, View};
 pub use told::{Recording, Told};
-pub use update::{first_pass_complete, update};
+pub use update::{first_pass_complete, is_news, update};
 
 use crate::{
     catalog::Catalog,

@@ -111,8 +111,8 @@ pub struct State {
     pub terminal_bytes: Option<u64>,
     /// Whether something was observed since the last assessment.
     pub stale: bool,
-    /// Whether something was seen that can wait for a while to be concluded from, as long as all is well.
-    pub lags: bool,
+    /// By when conclusions are to be drawn from what was seen and can wait for a while, in milliseconds of the run.
+    pub lags: Option<u64>,
     /// When the conclusions were drawn last, in milliseconds of the run.
     pub assessed_ms: u64,
 }

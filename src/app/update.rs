@@ -3,7 +3,7 @@
 use super::{Effect, Event, Msg, State, act::act, plan, sources, told, tries};
 use crate::{
     diagnose::{assess, edited_since_load},
-    model::{Gateway, Observation, ProbePlan, Stage, Verdict},
+    model::{Gateway, Observation, ProbePlan, SourceKind, Stage, Verdict},
 };
 
 /// How long the plan waits for the logs' ends, in milliseconds of the run: they name the requests that fail, but may hang.
@@ -11,7 +11,10 @@ const LOGS_MS: u64 = 500;
 
 /// How old the conclusions from the load of a host on which all is well may be, in milliseconds: of a round of its probes. They cost more than
 /// all else that such a host has to bear for us.
-const LAG_MS: u64 = 10_000;
+const CALM_LAG_MS: u64 = 10_000;
+/// The same of conclusions from logs, and from what goes on as it did: a line after a quiet second is concluded from at once, each of a flood
+/// would cost more than its reading.
+const LAG_MS: u64 = 1_000;
 
 /// Takes one message in.
 pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
@@ -26,15 +29,11 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
             if let Some(mask) = &state.options.mask {
                 mask.learn_from(&observation);
             }
-            // Of a host on which all is well; the panes show it at once all the same.
-            let can_wait = matches!(observation, Observation::Load(_) | Observation::Services(_))
-                && state.assessment.verdict == Verdict::Ok
-                && !state.options.limits.one_pass;
+            let lag = may_lag(state, &observation);
             state.scene.observe(event.at, observation);
-            if can_wait {
-                state.lags = true;
-            } else {
-                state.stale = true;
+            match lag {
+                Some(lag) => state.lags = state.lags.into_iter().chain([state.assessed_ms.saturating_add(lag)]).min(),
+                None => state.stale = true,
             }
             if urgent { adapt(state) } else { Vec::new() }
         }
@@ -44,8 +43,8 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
         }
         Msg::Tick => {
             state.scene.now = state.scene.now.max(event.at);
-            let waited = state.now.run_ms.saturating_sub(state.assessed_ms) >= LAG_MS;
-            if state.stale || state.lags && waited { reassess(state) } else { Vec::new() }
+            let due = state.lags.is_some_and(|by| by <= state.now.run_ms);
+            if state.stale || due { reassess(state) } else { Vec::new() }
         }
         Msg::Told(answer) => {
             told::take(state, answer);
@@ -55,11 +54,53 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     }
 }
 
+/// Whether an observation tells more than that everything goes on as it did.
+pub fn is_news(state: &State, observation: &Observation) -> bool {
+    match observation {
+        Observation::Probe(report) => state.scene.history(&report.job).is_none_or(|known| known.last.outcome != report.outcome),
+        Observation::Log(batch) => batch.lookback || batch.kind != SourceKind::Access || state.view.logs.lines,
+        Observation::Load(_) => state.scene.loads.is_empty(),
+        Observation::Services(_) => state.scene.services.is_empty(),
+        Observation::Live(live) => state.scene.lives.iter().all(|known| !known.same_as(live)),
+        Observation::Done(Stage::Probes { round, .. }) => *round <= 1,
+        Observation::Done(stage) => !state.scene.done.contains(stage),
+        Observation::Run(_)
+        | Observation::End
+        | Observation::Operator(_)
+        | Observation::Vantage(_)
+        | Observation::Changes(_)
+        | Observation::Life(_)
+        | Observation::Upkeep(_)
+        | Observation::Gateways(_)
+        | Observation::Edited(_)
+        | Observation::Workers(_)
+        | Observation::Onset(_)
+        | Observation::Listeners(_)
+        | Observation::Sources(_)
+        | Observation::Apps(_)
+        | Observation::Blind(_)
+        | Observation::Seen { .. }
+        | Observation::Dropped { .. } => true,
+    }
+}
+
+/// How old conclusions without this may be, in milliseconds. `None`: it is to be concluded from with the next frame. The panes show it at once
+/// all the same.
+fn may_lag(state: &State, observation: &Observation) -> Option<u64> {
+    match observation {
+        _ if state.options.limits.one_pass => None,
+        Observation::Load(_) | Observation::Services(_) if state.assessment.verdict == Verdict::Ok => Some(CALM_LAG_MS),
+        Observation::Log(batch) if !batch.lookback => Some(LAG_MS),
+        _ if !is_news(state, observation) => Some(LAG_MS),
+        _ => None,
+    }
+}
+
 /// Draws the conclusions, and adapts what is probed and followed.
 pub(super) fn reassess(state: &mut State) -> Vec<Effect> {
     let effects = adapt(state);
     if let Some(catalog) = state.catalog.clone() {
-        (state.stale, state.lags, state.assessed_ms) = (false, false, state.now.run_ms);
+        (state.stale, state.lags, state.assessed_ms) = (false, None, state.now.run_ms);
         state.assessment = assess(&state.scene, &catalog);
     }
     effects
@@ -191,3 +232,38 @@ const CHANGES_MS: u64 = 1_000;
 const WORKERS_MS: u64 = 1_500;
 /// How long a first pass waits for the second look at the services, in milliseconds of the run, where something fails.
 const SERVICES_MS: u64 = 1_500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        app::Options,
+        catalog::Catalog,
+        diagnose,
+        model::{LogBatch, LogFormat, Stamp},
+    };
+
+    #[test]
+    fn a_line_is_concluded_from_at_once_and_a_flood_once_a_second() {
+        let mut state = State::new(Options::default(), "logs");
+        let mut tell = |run_ms: u64, msg: Msg| {
+            update(&mut state, Event { at: Stamp { run_ms, wall_ms: 0 }, msg });
+            state.assessed_ms
+        };
+        let line = || {
+            let (source, kind, format) = ("/var/log/nginx/error.log".to_owned(), SourceKind::Error, LogFormat::NginxError);
+            Msg::Observed(Observation::Log(LogBatch { source, kind, format, counts: Vec::new(), lookback: false, dropped: 0 }))
+        };
+        let known = Catalog::with_own(&[], diagnose::fact_names).expect("the catalogue is whole").0;
+        tell(0, Msg::Catalog(known.into()));
+        tell(5_000, line());
+        assert_eq!(tell(5_000, Msg::Tick), 5_000, "nothing came before");
+        for at in [5_100, 5_400, 5_900] {
+            tell(at, line());
+            assert_eq!(tell(at, Msg::Tick), 5_000, "at {at} ms");
+        }
+        assert_eq!(tell(6_000, Msg::Tick), 6_000, "what came meanwhile does not wait for another line");
+        tell(6_100, Msg::Observed(Observation::Listeners(Default::default())));
+        assert_eq!(tell(6_100, Msg::Tick), 6_100, "what is no log does not wait");
+    }
+}

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     app::{self, Action, Effect, Event, Hand, Msg, Paper, State, Told},
     catalog::Catalog,
-    model::{Observation, SourceKind, Stage, Stamp},
+    model::Stamp,
     report,
     sys::Stamped,
     ui::{self, Ui},
@@ -337,41 +337,11 @@ impl Sent {
 pub(super) fn take(state: &mut State, fed: Feed, now: Stamp, effects: &mut Vec<Effect>) -> bool {
     let (news, event) = match fed {
         Feed::Seen(stamped) => {
-            (is_news(state, &stamped.observation), Event { at: stamped.at, msg: Msg::Observed(stamped.observation) })
+            (app::is_news(state, &stamped.observation), Event { at: stamped.at, msg: Msg::Observed(stamped.observation) })
         }
         Feed::Catalog(catalog) => (true, Event { at: now, msg: Msg::Catalog(catalog) }),
         Feed::Told(told) => (true, Event { at: now, msg: Msg::Told(told) }),
     };
     effects.extend(app::update(state, event));
     news
-}
-
-/// Whether an observation tells more than that everything goes on as it did.
-fn is_news(state: &State, observation: &Observation) -> bool {
-    match observation {
-        Observation::Probe(report) => state.scene.history(&report.job).is_none_or(|known| known.last.outcome != report.outcome),
-        Observation::Log(batch) => batch.lookback || batch.kind != SourceKind::Access || state.view.logs.lines,
-        Observation::Load(_) => state.scene.loads.is_empty(),
-        Observation::Services(_) => state.scene.services.is_empty(),
-        Observation::Live(live) => state.scene.lives.iter().all(|known| !known.same_as(live)),
-        Observation::Done(Stage::Probes { round, .. }) => *round <= 1,
-        Observation::Done(stage) => !state.scene.done.contains(stage),
-        Observation::Run(_)
-        | Observation::End
-        | Observation::Operator(_)
-        | Observation::Vantage(_)
-        | Observation::Changes(_)
-        | Observation::Life(_)
-        | Observation::Upkeep(_)
-        | Observation::Gateways(_)
-        | Observation::Edited(_)
-        | Observation::Workers(_)
-        | Observation::Onset(_)
-        | Observation::Listeners(_)
-        | Observation::Sources(_)
-        | Observation::Apps(_)
-        | Observation::Blind(_)
-        | Observation::Seen { .. }
-        | Observation::Dropped { .. } => true,
-    }
 }

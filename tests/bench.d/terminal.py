@@ -44,28 +44,40 @@ class Terminal:
             got = self.read(until - time.monotonic())
             size, writes = size + len(got), writes + bool(got)
         passed, after = time.monotonic() - began, self.figures()
-        status = open(f"/proc/{self.pid}/status").read()
-        kilobytes = lambda name: int(re.search(rf"^{name}:\s+(\d+)", status, re.M)[1]) / 1024
+        kilobytes = lambda pid, name: int(re.search(rf"^{name}:\s+(\d+)", open(f"/proc/{pid}/status").read(), re.M)[1]) / 1024
+        anonymous = {pid: kilobytes(pid, "RssAnon") for pid in self.own()}
         return {
             "cpu": (after["cpu"] - before["cpu"]) / passed * 100,
-            "rss": kilobytes("VmRSS"), "anon": kilobytes("RssAnon"),
+            # What its helpers map of files is the same program, mapped once more.
+            "rss": kilobytes(self.pid, "VmRSS") + sum(anonymous.values()) - anonymous[self.pid], "anon": sum(anonymous.values()),
             "bytes": size / passed, "writes": writes / passed,
             "wakeups": (after["wakeups"] - before["wakeups"]) / passed,
         }
 
+    def own(self):
+        """The program's process and those that it started, which live."""
+        all, new = [], [self.pid]
+        while new:
+            all += new
+            children = [f"/proc/{pid}/task/{task}/children" for pid in new for task in os.listdir(f"/proc/{pid}/task")]
+            new = [int(child) for path in children for child in open(path).read().split()]
+        return all
+
     def figures(self):
-        """Seconds of CPU, those of children that ended included, and how often a thread went to sleep."""
-        fields = open(f"/proc/{self.pid}/stat").read().rsplit(")", 1)[1].split()
+        """Seconds of CPU of all own processes, those that ended included, and how often a thread of theirs went to sleep."""
         wakeups, cpu, ticks = 0, 0, os.sysconf("SC_CLK_TCK")
-        for task in os.listdir(f"/proc/{self.pid}/task"):
-            try:
-                text = open(f"/proc/{self.pid}/task/{task}/status").read()
-                # In nanoseconds; stat counts ticks of 10 ms, which is too coarse for what is idle.
-                cpu += int(open(f"/proc/{self.pid}/task/{task}/schedstat").read().split()[0]) / 1e9
-                wakeups += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.M)[1])
-            except OSError:
-                pass
-        return {"cpu": cpu + sum(map(int, fields[13:15])) / ticks, "wakeups": wakeups}
+        for pid in self.own():
+            fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+            cpu += sum(map(int, fields[13:15])) / ticks
+            for task in os.listdir(f"/proc/{pid}/task"):
+                try:
+                    text = open(f"/proc/{pid}/task/{task}/status").read()
+                    # In nanoseconds; stat counts ticks of 10 ms, which is too coarse for what is idle.
+                    cpu += int(open(f"/proc/{pid}/task/{task}/schedstat").read().split()[0]) / 1e9
+                    wakeups += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.M)[1])
+                except OSError:
+                    pass
+        return {"cpu": cpu, "wakeups": wakeups}
 
     def close(self):
         self.process.send_signal(signal.SIGTERM)

@@ -45,7 +45,9 @@ use futures_util::future::BoxFuture;
 use self::{binary::Builds, instance::Instance, load::Loaded, scope::Scope, tree::Directive, world::World};
 use super::{Found, Kind, Overrides, look_off_thread, site_of_operator, upstream_trust, written::beside};
 use crate::{
-    model::{BlindSpot, ConfigTest, Gateway, Identity, LiveState, LogSource, Place, ProcessInfo, RunState, Site, SourceKind},
+    model::{
+        BlindSpot, ConfigTest, Gateway, Identity, LiveState, LogSource, Place, ProcessInfo, RunState, Setting, Site, SourceKind,
+    },
     sys::{Processes, Root, Sys, Users},
 };
 
@@ -87,10 +89,14 @@ pub(super) fn look(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &O
     // The pid file's coming tells of a start, before any scan does.
     for instance in instances.all {
         let loaded = load::load(root, &instance.config, instance.globals.as_deref());
-        let pid = loaded.tree.iter().rev().find(|one| one.name == "pid").and_then(|one| one.arg(0));
-        found.watch.push(pid.map_or_else(|| instance.build.pid.clone(), |path| instance.prefix.join(path)));
+        let written = loaded.tree.iter().rev().find(|one| one.name == test::PID_FILE);
+        let path = written.and_then(|one| one.arg(0)).map_or_else(|| instance.build.pid.clone(), |path| instance.prefix.join(path));
+        let setting = Setting { value: path.to_string_lossy().into(), at: written.map(Directive::place) };
+        found.watch.push(path);
         found.watch.extend(loaded.directories.iter().cloned());
-        found.gateways.push(gateway(root, instance, loaded, overrides));
+        let mut gateway = gateway(root, instance, loaded, overrides);
+        gateway.settings.insert(test::PID_FILE.to_owned(), setting);
+        found.gateways.push(gateway);
     }
     found
 }

@@ -12,6 +12,8 @@ use crate::{
 
 /// Name of the command in [`Gateway::commands`] that this program runs itself: binary, then arguments.
 pub const COMMAND: &str = "self-test";
+/// Name in [`Gateway::settings`] of its pid file, which the test opens for writing, too (`ngx_create_pidfile`).
+pub const PID_FILE: &str = "pid";
 /// How often the test is made at most, each time with one more thing covered that it tried to write.
 const ROUNDS: usize = 12;
 /// Characters of a message that are kept.
@@ -51,9 +53,10 @@ pub async fn test(sys: &Sys, gateway: &Gateway) -> Result<ConfigTest, String> {
 fn prepare(sys: &Sys, gateway: &Gateway) -> Result<ConfigTestJob, String> {
     let words = gateway.commands.get(COMMAND).and_then(|words| words.split_first());
     let Some((binary, args)) = words else { return Err("its binary or its arguments are not known".to_owned()) };
+    let pid_file = gateway.settings.get(PID_FILE).map(|setting| PathBuf::from(setting.value.as_str()));
     let mut job = ConfigTestJob {
         args: args.to_vec(),
-        files: gateway.logs.iter().map(|log| log.path.clone()).collect(),
+        files: gateway.logs.iter().map(|log| log.path.clone()).chain(pid_file).collect(),
         ..ConfigTestJob::default()
     };
     match gateway.state {

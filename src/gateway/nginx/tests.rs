@@ -100,6 +100,7 @@ fn debian_is_read_whole() {
     assert_eq!(complaints(&gateway), Vec::<String>::new());
     assert_eq!(gateway.title(), "nginx/1.22.1");
     assert_eq!(gateway.state, RunState::Running { pid: 800, since: Some(1800), workers_since: Some(1811) });
+    assert_eq!(gateway.settings["pid"].value, "/run/nginx.pid", "its test opens it, and is made once where it is covered");
     assert_eq!(gateway.identity.as_ref().map(|user| (user.name.as_str(), user.uid)), Some(("www-data", 33)));
     assert_eq!((gateway.unit.as_deref(), gateway.binary.as_deref()), (Some("nginx.service"), Some(Path::new("/usr/sbin/nginx"))));
     assert_eq!(

@@ -37,6 +37,10 @@ const CARRIERS: &[Carrier] = &[syslog, localised, syslog_rfc5424, container_runt
 pub fn carried(line: &str) -> Carried<'_> {
     let mut carried = Carried { text: line, ..Carried::default() };
     for _ in 0..DEPTH {
+        // Of nginx, whose lines come by the thousand: no carrier begins with its stamp.
+        if TimeShape::Slashed.leading(carried.text).is_some() {
+            break;
+        }
         match CARRIERS.iter().find_map(|carrier| carrier(carried)) {
             Some(inner) => carried = inner,
             None => break,
