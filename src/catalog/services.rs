@@ -10,6 +10,7 @@ use crate::model::ProcessInfo;
 pub struct Services {
     not_the_application: Vec<String>,
     not_the_application_words: Vec<String>,
+    bystanders: Vec<String>,
     application_servers: Vec<String>,
     runtimes: Vec<String>,
     status: Vec<StatusHelp>,
@@ -56,6 +57,16 @@ impl Services {
         let named = |name: &String| *name == process.name || binary.as_deref() == Some(name.as_str());
         let hinted = |word: &String| process.argv.iter().any(|arg| arg.to_ascii_lowercase().contains(word.as_str()));
         self.not_the_application.iter().any(named) || self.not_the_application_words.iter().any(hinted)
+    }
+
+    /// Whether the kernel's name of a process is that of a program whose end is no application's: a desktop's, a backup's.
+    pub fn is_bystander(&self, comm: &str) -> bool {
+        self.bystanders.iter().any(|name| name == comm)
+    }
+
+    /// Whether something of this name (a unit's, a container's) may serve: it is called as an application server or a runtime is.
+    pub fn may_serve(&self, name: &str) -> bool {
+        self.application_servers.iter().chain(&self.runtimes).any(|program| name.contains(program.as_str()))
     }
 
     /// Whether this process is a program that does nothing else than serve applications.

@@ -20,10 +20,10 @@ use order::order;
 
 use super::{
     FactBook, Scene,
-    facts::Bearing,
+    facts::{Bearing, WAITED_MS},
     nested::Map,
     quiet::{of_symptoms, restarted, served, symptomless},
-    relation::{of_another_client, relevance},
+    relation::{Sight, cut_short, of_another_client, relevance},
     scope::{Scope, scopes},
     symptom::{self, FOLLOWS, SUSPECTED},
     upstream::{failed_at, unasked},
@@ -68,6 +68,7 @@ pub fn rank(
     // since, it is over.
     let newest = if scene.excerpt() { book.lines(catalog).map(|(fact, _)| fact.at.wall_s()).max() } else { None };
     let newest = newest.filter(|newest| !served_since(scene, *newest));
+    let sight = Sight::new(scene, catalog, book, symptom);
     let mut weigh_all = |speaks: Speaks, newest: Option<i64>| {
         let mut causes: Vec<Weighed<'_>> = Vec::new();
         for (fails, scope) in found.iter().flatten() {
@@ -85,7 +86,7 @@ pub fn rank(
                 if let Some(fact) = spec.excluded_by.iter().find_map(|name| bearing.find(name)) {
                     let out = || RuledOut { id: spec.id.clone(), because: fact.text.clone() };
                     ruled_out.entry(spec.id.clone()).or_insert_with(out);
-                } else if let Some(cause) = weigh(scene, spec, scope, book, &bearing, symptom, (speaks, newest)) {
+                } else if let Some(cause) = weigh(&sight, spec, scope, &bearing, (speaks, newest)) {
                     causes.push(cause);
                 }
             }
@@ -237,14 +238,13 @@ struct Weighed<'a> {
 
 /// One cause for one subject; `None`: nothing worth a line speaks for it.
 fn weigh<'a>(
-    scene: &Scene,
+    sight: &Sight<'_>,
     spec: &'a CauseSpec,
     scope: &'a Scope<'a>,
-    book: &FactBook,
     bearing: &Bearing<'a>,
-    symptom: &symptom::View,
     (speaks, newest): (Speaks, Option<i64>),
 ) -> Option<Weighed<'a>> {
+    let &Sight { scene, book, symptom, .. } = sight;
     let implied = implied_by_signatures(spec, bearing, speaks);
     // What a line means first of all is as good as what the cause lists.
     let meant = |(_, signature): &(&Fact, &Signature)| signature.causes.first() == Some(&spec.id);
@@ -260,7 +260,7 @@ fn weigh<'a>(
         let fact = bearing.find(&spec.fact).filter(|fact| !others(fact))?;
         let lasting =
             newest.filter(|_| bearing.logged.iter().any(|(known, signature)| known.name == fact.name && lasts(signature)));
-        Some((spec.weight * freshness(scene, fact, lasting) * relevance(scene, scope, fact, symptom, book), spec, fact))
+        Some((spec.weight * freshness(scene, fact, lasting) * relevance(sight, scope, fact), spec, fact))
     };
     let strongest_first = |mut held: Vec<Held<'a>>| {
         held.order_by(|a, b| b.0.total_cmp(&a.0));
@@ -286,7 +286,9 @@ fn weigh<'a>(
         .filter(|family| !book.looked_at(family, if family.as_str() == "log" { &[] } else { &subjects }))
         .map(|family| looking(family))
         .collect();
-    let proven = speaking_for.iter().any(|(_, spec, fact)| spec.proof && fact.now);
+    let cut_short = cut_short(scope, &speaking_for, symptom).is_some();
+    let proves = |fact: &Fact| fact.now && !(cut_short && fact.fields.contains_key(WAITED_MS));
+    let proven = speaking_for.iter().any(|(_, spec, fact)| spec.proof && proves(fact));
     let contradicted = against.iter().any(|(weight, ..)| *weight >= SERIOUS);
     let confidence = if proven && unknown.is_empty() && !contradicted && score >= CONFIRMED {
         Confidence::Confirmed

@@ -2,7 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LogGroup, Scene, rank::Held, relation::STRANGER, scope::Scope, symptom};
+use super::{
+    LogGroup, Scene,
+    rank::Held,
+    relation::{STRANGER, cut_short},
+    scope::Scope,
+    symptom,
+};
 use crate::{
     catalog::{AdviceSpec, is_field, runs},
     model::{Address, Advice, Command, Gateway, Outcome, ProcessInfo, Protocol, RunState, logline::Dialect},
@@ -38,7 +44,14 @@ pub fn fields(scene: &Scene, scope: &Scope<'_>, evidence: &[Held<'_>], symptom: 
         }
         // Caddy and Envoy wait for ever unless told otherwise.
         if route.read_ms < u64::MAX {
-            set("read_s", (route.read_ms / 1000).to_string());
+            let limit = (route.read_ms / 1000).to_string();
+            match cut_short(scope, evidence, symptom) {
+                Some(waited) => {
+                    set("waited_s", (waited / 1000).to_string());
+                    set("patience_s", limit);
+                }
+                None => set("read_s", limit),
+            }
         }
     }
     // A command takes only what is an address.

@@ -44,7 +44,7 @@ pub use conf::edited_since_load;
 pub use keepalive::{reuse_breaks, span};
 pub use listen::Candidates;
 pub use logs::LOG_WINDOW_S;
-pub use probes::{PROBES, window};
+pub use probes::{PROBES, WAITED_MS, window};
 
 use super::Scene;
 use crate::{

@@ -58,6 +58,9 @@ pub fn window(history: &ProbeHistory) -> Vec<&ProbeResult> {
     history.results.iter().rev().take(count).collect()
 }
 
+/// The field that tells how many milliseconds a probe waited in vain.
+pub const WAITED_MS: &str = "waited_ms";
+
 /// The facts.
 pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
     for history in &scene.probes {
@@ -89,7 +92,7 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
                 } else {
                     "probe".to_owned()
                 },
-                fields: fields(&history.last, &latest.outcome, count, results.len()),
+                fields: fields(&history.last, latest, count, results.len()),
             });
         }
     }
@@ -167,8 +170,8 @@ pub(super) fn mixed_up(used: Protocol, peer: &str) -> &'static str {
 }
 
 /// What a sentence or command about it can use.
-fn fields(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize) -> BTreeMap<String, String> {
-    let job = &report.job;
+fn fields(report: &ProbeReport, latest: &ProbeResult, count: usize, tries: usize) -> BTreeMap<String, String> {
+    let (job, outcome) = (&report.job, &latest.outcome);
     let mut fields: BTreeMap<String, String> = [
         ("address", job.address.to_string()),
         ("label", job.label()),
@@ -208,6 +211,9 @@ fn fields(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize) -
         Outcome::Status(code) => {
             set("status", code.to_string());
         }
+        Outcome::Timeout(_) => {
+            set(WAITED_MS, latest.ms.floor().to_string());
+        }
         Outcome::Open
         | Outcome::Refused
         | Outcome::NotFound
@@ -218,7 +224,6 @@ fn fields(report: &ProbeReport, outcome: &Outcome, count: usize, tries: usize) -
         | Outcome::Unreachable
         | Outcome::Closed(_)
         | Outcome::Reset(_)
-        | Outcome::Timeout(_)
         | Outcome::Tls(_)
         | Outcome::Invalid(_)
         | Outcome::Name(_)

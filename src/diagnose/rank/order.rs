@@ -36,6 +36,8 @@ pub(super) fn order(causes: &mut Vec<Weighed<'_>>, catalog: &Catalog, map: &Map<
         met(b)
             .cmp(&met(a))
             .then_with(|| b.score.total_cmp(&a.score))
+            // What names the failing request is nearer to it than what was told of the host.
+            .then_with(|| (a.spec.about == About::Host).cmp(&(b.spec.about == About::Host)))
             .then_with(|| one.cmp(other))
             .then_with(|| a.scope.subject.cmp(&b.scope.subject))
     });
