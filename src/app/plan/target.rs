@@ -57,13 +57,14 @@ impl<'a> Target<'a> {
 pub fn targets<'a>(scene: &'a Scene, options: &Options) -> Vec<Target<'a>> {
     let mut targets: Vec<Target<'a>> = Vec::new();
     // A large configuration has many more routes than there is room for.
-    let room = Cell::new(true);
+    let asked_for = Cell::new(0);
+    let room = || asked_for.get() < options.limits.targets;
     let mut add = |target: Target<'a>| {
         let same = |known: &Target<'_>| known.address == target.address && known.host == target.host && known.path == target.path;
         if targets.len() < options.limits.targets && !targets.iter().any(same) {
             targets.push(Target { before: before::asked(&target), ..target });
         }
-        room.set(targets.len() < options.limits.targets);
+        asked_for.set(targets.len());
     };
     if let Some(url) = &options.url {
         named(scene, url).into_iter().for_each(&mut add);
@@ -84,30 +85,20 @@ pub fn targets<'a>(scene: &'a Scene, options: &Options) -> Vec<Target<'a>> {
         let sites =
             || scene.gateways.iter().filter(own_door).flat_map(|gateway| gateway.sites.iter().map(move |site| (gateway, site)));
         let broken = sites().filter(|(gateway, _)| gateway.test.as_ref().is_some_and(|test| !test.passed));
-        for (gateway, site) in broken.take_while(|_| room.get()) {
+        for (gateway, site) in broken.take_while(|_| room()) {
             let leads = site.routes.iter().any(|route| !route.settings.contains_key(ANSWERS));
             let Some(listen) = entrance(site).filter(|_| !leads) else { continue };
             // A door that only the broken files have is none that anybody could miss.
             if gateway.running() && scene.listeners.as_ref().is_some_and(|table| table.taking(&listen.address).is_none()) {
                 continue;
             }
-            let (address, host) = (way_in(gateway, site, listen), site.host().unwrap_or("localhost").to_owned());
-            add(Target {
-                gateway,
-                routes: Vec::new(),
-                before: Vec::new(),
-                address,
-                tls: listen.tls,
-                host,
-                path: "/".to_owned(),
-                query: None,
-            });
+            add(first_page(gateway, site, listen));
         }
-        for (gateway, site) in sites().take_while(|_| room.get()) {
+        for (gateway, site) in sites().take_while(|_| room()) {
             // What goes to nobody (`ProxyPass /static !`) tells nothing of an upstream.
             let leads = |route: &Route| !route.servers.is_empty() || route.pool.is_some() || route.dynamic.is_some();
             let asked: Vec<&Route> = site.routes.iter().filter_map(|route| Some(before::asks(site, route)?.0)).collect();
-            for route in site.routes.iter().filter(|route| leads(route)).take_while(|_| room.get()) {
+            for route in site.routes.iter().filter(|route| leads(route)).take_while(|_| room()) {
                 // It is tried with those that ask it.
                 if asked.iter().any(|asked| std::ptr::eq(*asked, route)) {
                     continue;
@@ -127,8 +118,32 @@ pub fn targets<'a>(scene: &'a Scene, options: &Options) -> Vec<Target<'a>> {
                 }
             }
         }
+        // Nobody behind is known, be it that there is nobody, or that how the files name him is not understood: what is served shows.
+        let silent = asked_for.get() == 0;
+        for (gateway, site) in sites().filter(|(gateway, _)| silent && gateway.running()).take(FIRST_PAGES) {
+            if let Some(listen) = entrance(site) {
+                add(first_page(gateway, site, listen));
+            }
+        }
     }
     targets
+}
+
+/// Sites whose first page is asked for where no upstream is known, at most.
+const FIRST_PAGES: usize = 3;
+
+/// A request for the first page of a site, whoever answers it.
+fn first_page<'a>(gateway: &'a Gateway, site: &'a Site, listen: &'a Listen) -> Target<'a> {
+    Target {
+        gateway,
+        routes: Vec::new(),
+        before: Vec::new(),
+        address: way_in(gateway, site, listen),
+        tls: listen.tls,
+        host: site.host().unwrap_or("localhost").to_owned(),
+        path: "/".to_owned(),
+        query: None,
+    }
 }
 
 /// This route, and those of the same rule to servers of its pool that are spoken to in another way: a request can take each of them.

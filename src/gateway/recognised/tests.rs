@@ -89,6 +89,9 @@ fn varnish() {
     let directed = "backend a { .host = \"10.0.0.1\"; }\nbackend b { .host = \"10.0.0.2\"; }\nsub vcl_init {\n new d = directors.round_robin();\n d.add_backend(a);\n d.add_backend(b);\n}\nsub vcl_recv { set req.backend_hint = d.backend(); }\n";
     let (_, routes) = found(&VARNISH, "varnishd -a :80 -f /v.vcl", &[("/v.vcl", directed)]);
     assert_eq!(routes, ["- * http 10.0.0.1:80 @1, 10.0.0.2:80 @2"]);
+    let dense = "backend default { .host=\"127.0.0.1\"; .port=\"8001\"; .probe = { .url=\"/healthz\"; .interval=1s; } }\nbackend none none;\n";
+    let (_, routes) = found(&VARNISH, "varnishd -a :80 -f /v.vcl", &[("/v.vcl", dense)]);
+    assert_eq!(routes, ["- * http 127.0.0.1:8001 @1"]);
     let (_, routes) = found(&VARNISH, "varnishd -a :80 -b 127.0.0.1:9000", &[]);
     assert_eq!(routes, ["- * http 127.0.0.1:9000 @1"]);
 }

@@ -87,12 +87,10 @@ fn load(input: &Input<'_>, read: &mut Read, path: &Path, found: &mut Vcl, depth:
     let (always, sometimes) = vcl::answers(&statements, path);
     found.always.extend(always);
     found.sometimes.extend(sometimes);
+    add_backends(&statements, path, &mut found.backends);
     found.statements.extend(statements);
     let text = without_comments(&text);
-    let mut open: Option<Backend> = None;
-    let mut braces = 0_i32;
-    for (number, line) in lines(&text, &["//", "#"]) {
-        let place = Place { file: path.to_owned().into(), line: number };
+    for (_, line) in lines(&text, &["//", "#"]) {
         let words = line.trim();
         if let Some(name) = words.strip_prefix("include").map(|rest| rest.trim().trim_end_matches(';').trim_matches('"'))
             && depth < DEPTH
@@ -103,34 +101,33 @@ fn load(input: &Input<'_>, read: &mut Read, path: &Path, found: &mut Vcl, depth:
                 load(input, read, &file, found, depth + 1);
             }
         }
-        if let Some(name) = words.strip_prefix("backend ").filter(|_| open.is_none()) {
-            let name = name.split([' ', '{']).next().unwrap_or_default().to_owned();
-            open = Some(Backend { name, at: place.clone(), values: Vec::new() });
-            braces = 0;
-        }
-        if let Some(backend) = &mut open {
-            let before = braces;
-            braces += count(line, '{') - count(line, '}');
-            // What stands in the probe's own block is not the backend's.
-            for assignment in line.split(';').filter(|_| before <= 1 && !line.contains(".probe")) {
-                let assignment = assignment.rsplit_once('{').map_or(assignment, |(_, rest)| rest);
-                if let Some((name, value)) = assignment.split_once('=') {
-                    let value = value.trim().trim_matches('"').to_owned();
-                    backend.values.push((name.trim().trim_start_matches('.').to_owned(), value, place.clone()));
-                }
-            }
-            let closed = braces <= 0 && line.contains('}') || words.ends_with("none;");
-            if closed && found.backends.len() < BACKENDS {
-                found.backends.extend(open.take());
-            }
-        }
         found.all.push_str(line);
         found.all.push('\n');
     }
 }
 
-fn count(line: &str, brace: char) -> i32 {
-    i32::try_from(line.matches(brace).count()).unwrap_or(i32::MAX)
+/// The `backend` blocks of one file. What stands in a probe's own block is not the backend's.
+fn add_backends(statements: &[Statement], path: &Path, backends: &mut Vec<Backend>) {
+    for one in statements {
+        let at = Place { file: path.to_owned().into(), line: one.line };
+        let (name, value) = match one.within.as_slice() {
+            // `backend default none;` has no address.
+            [] => (one.text.strip_prefix("backend ").and_then(|rest| rest.strip_suffix(" none")), None),
+            [outer] => (outer.strip_prefix("backend "), one.text.split_once('=')),
+            _ => continue,
+        };
+        let Some(name) = name else { continue };
+        if backends.last().is_none_or(|last| last.name != name) {
+            if backends.len() >= BACKENDS {
+                return;
+            }
+            backends.push(Backend { name: name.to_owned(), at: at.clone(), values: Vec::new() });
+        }
+        if let Some((backend, (name, value))) = backends.last_mut().zip(value) {
+            let value = value.trim().trim_matches('"').to_owned();
+            backend.values.push((name.trim().trim_start_matches('.').to_owned(), value, at));
+        }
+    }
 }
 
 /// `/* ... */` as blanks, so that lines keep their numbers.
