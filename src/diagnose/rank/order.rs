@@ -65,7 +65,11 @@ pub(super) fn order(causes: &mut Vec<Weighed<'_>>, catalog: &Catalog, map: &Map<
             let own = own.filter(|other| root.spec.explains.contains(&causes[**other].spec.id));
             own.chain(named.filter(|other| causes[**other].spec.about != About::Upstream)).copied().collect()
         } else {
-            named.copied().collect()
+            // Nor one gateway of another: those that are installed and do not run do so for reasons of their own.
+            let of_another = |other: &Weighed<'_>| {
+                root.spec.about == About::Gateway && other.spec.about == About::Gateway && other.scope.subject != *subject
+            };
+            named.copied().filter(|other| !of_another(&causes[*other])).collect()
         };
         // What the server behind a gateway of this host does is seen at that gateway, too, in another shape.
         others.extend(passed_on.iter().copied().filter(|other| map.leads(&causes[*other].scope.subject, subject)));
