@@ -113,7 +113,7 @@ pub fn rank(
     ruled_out.retain(|id, _| !causes.iter().any(|cause| cause.spec.id == *id));
     // Words are found only for what is told.
     let told = causes.into_iter().map(|cause| {
-        let cause = cause.told(scene, symptom);
+        let cause = cause.told(scene, catalog, symptom);
         if suspected { Cause { summary: format!("perhaps {}; {FOLLOWS}", cause.summary), ..cause } } else { cause }
     });
     (told.collect(), ruled_out.into_values().collect())
@@ -301,7 +301,7 @@ fn weigh<'a>(
 
 impl Weighed<'_> {
     /// In words.
-    fn told(self, scene: &Scene, symptom: &symptom::View) -> Cause {
+    fn told(self, scene: &Scene, catalog: &Catalog, symptom: &symptom::View) -> Cause {
         let Self { spec, scope, confidence, score, speaking_for, against, unknown, explains } = self;
         let mut fields = fields(scene, scope, &speaking_for, symptom);
         let summary = spec.summary.iter().find_map(|text| fill(text, &fields)).unwrap_or_else(|| spec.title.clone());
@@ -332,7 +332,7 @@ impl Weighed<'_> {
             explains,
             mitigate: adviser.all(&spec.mitigate),
             fix: adviser.all(&spec.fix),
-            verify: adviser.all(&spec.verify),
+            verify: adviser.verify(&spec.verify, &catalog.verify),
         }
     }
 }
