@@ -3,6 +3,7 @@
 //! To add a producer: a file here with `NAMES`, `FAMILIES` and `produce`, and its line in [`PRODUCERS`].
 
 mod admits;
+mod allows;
 mod answer;
 mod change;
 mod check;
@@ -74,6 +75,7 @@ const PRODUCERS: &[Producer] = &[
     Producer { names: conf::names, produce: conf::produce },
     Producer { names: held::names, produce: held::produce },
     Producer { names: admits::names, produce: admits::produce },
+    Producer { names: allows::names, produce: allows::produce },
     Producer { names: spoken::names, produce: spoken::produce },
     Producer { names: load::names, produce: load::produce },
     Producer { names: logs::names, produce: logs::produce },
