@@ -24,6 +24,7 @@ mod fingerprint;
 pub mod foreign;
 mod haproxy;
 mod inside;
+mod left_out;
 mod missed;
 mod nginx;
 mod packages;

@@ -25,6 +25,7 @@ mod rate;
 mod reach;
 mod resolvers;
 mod service;
+mod site;
 mod source;
 mod spoken;
 mod time;
@@ -76,6 +77,7 @@ const PRODUCERS: &[Producer] = &[
     Producer { names: held::names, produce: held::produce },
     Producer { names: admits::names, produce: admits::produce },
     Producer { names: allows::names, produce: allows::produce },
+    Producer { names: site::names, produce: site::produce },
     Producer { names: spoken::names, produce: spoken::produce },
     Producer { names: load::names, produce: load::produce },
     Producer { names: logs::names, produce: logs::produce },
