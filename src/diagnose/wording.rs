@@ -114,7 +114,25 @@ pub fn fields(scene: &Scene, scope: &Scope<'_>, evidence: &[Held<'_>], symptom: 
     if let Some(service) = scene.units.iter().find(|service| service.serves.contains(&scope.subject)) {
         set("unit", service.unit.clone());
     }
+    limits(scope.gateway, &mut fields);
     fields
+}
+
+/// What limits requests by a zone that a log names, where the configuration tells: the directive that turns them away, and the zone's own.
+fn limits(gateway: Option<&Gateway>, fields: &mut BTreeMap<String, String>) {
+    let Some(gateway) = gateway else { return };
+    for (field, rule, zone) in
+        [("request_zone", "limit_req", "limit_req_zone"), ("connection_zone", "limit_conn", "limit_conn_zone")]
+    {
+        let Some(name) = fields.get(field).cloned() else { continue };
+        for (kind, written, place) in [(rule, "limit_rule", "limit_place"), (zone, "limit_zone_rule", "limit_zone_place")] {
+            let Some(said) = gateway.settings.get(&format!("{kind} {name}")) else { continue };
+            fields.insert(written.to_owned(), said.value.to_string());
+            if let Some(at) = &said.at {
+                fields.insert(place.to_owned(), at.to_string());
+            }
+        }
+    }
 }
 
 /// What advice on an excerpt takes for what only a configuration would tell.

@@ -31,6 +31,7 @@ mod packages;
 mod reading;
 mod recognised;
 mod scope;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod texts;
