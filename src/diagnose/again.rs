@@ -3,7 +3,7 @@
 //! A form that was sent twice may buy twice, and what we ask for is served where only others fail: then it is said what to watch
 //! instead. Never a request that would not fail now: it proves nothing.
 
-use std::collections::BTreeMap;
+use std::{cell::OnceCell, collections::BTreeMap};
 
 use super::{LOG_WINDOW_S, LogGroup, ProbeHistory, Scene, failing::request_of, front, scope::Scope, symptom, upstream_of};
 use crate::{
@@ -61,7 +61,7 @@ impl Why {
 }
 
 /// For a cause of this scope. `None`: no request is known.
-pub fn again(scene: &Scene, scope: &Scope<'_>, shown: &symptom::View) -> Option<Again> {
+pub fn again<'a>(scene: &'a Scene, scope: &Scope<'_>, shown: &symptom::View, logged: &OnceCell<Logged<'a>>) -> Option<Again> {
     if scene.excerpt() {
         return None;
     }
@@ -70,11 +70,15 @@ pub fn again(scene: &Scene, scope: &Scope<'_>, shown: &symptom::View) -> Option<
     if let Some(upstream) = upstream {
         let told = |history: &&ProbeHistory| Some(&history.last.job.subject) == shown.subject.as_ref();
         let through = || scene.probes_through(upstream).filter(|history| fails(history));
-        if let Some(history) = through().find(told).or_else(|| through().next()) {
+        // It is at the outermost gateway already.
+        if let Some(history) = through().find(told) {
+            return Some(ask(symptom::url_of(&history.last)));
+        }
+        if let Some(history) = through().next() {
             return Some(ask(symptom::url_of(&front::outermost(scene, history, fails).last)));
         }
     }
-    let by_log = || watched(scene, upstream);
+    let by_log = || watched(scene, upstream, logged.get_or_init(|| Logged::of(scene)));
     if shown.failing && !shown.users && upstream.is_none() {
         return shown.url.clone().map(ask).or_else(by_log);
     }
@@ -91,8 +95,8 @@ fn ask(url: String) -> Again {
 }
 
 /// The commonest of the requests of others that the logs say failed lately, of those to this upstream where it is one that fails.
-fn watched(scene: &Scene, upstream: Option<&Subject>) -> Option<Again> {
-    let told = by_log(scene, upstream)?;
+fn watched(scene: &Scene, upstream: Option<&Subject>, logged: &Logged<'_>) -> Option<Again> {
+    let told = logged.commonest(upstream)?;
     let (request, log) = (told.words(), told.log.to_owned());
     let watch = |why| Some(Again::Watch(Watched { why, request: request.clone(), log: log.clone() }));
     if told.acts() {
@@ -143,34 +147,56 @@ impl Told<'_> {
     }
 }
 
-/// The commonest of the failing requests of others by the logs of late: of those to this upstream, or to any.
-pub fn by_log<'a>(scene: &'a Scene, upstream: Option<&Subject>) -> Option<Told<'a>> {
-    let from = scene.now.wall_s() - LOG_WINDOW_S;
-    let groups: BTreeMap<u64, &LogGroup> = scene
-        .logs
-        .values()
-        .filter(|group| !group.ours() && fails(scene, group))
-        .filter(|group| match (upstream, upstream_of(scene, group)) {
-            (Some(upstream), Some(named)) => named.to_string() == upstream.0,
-            (Some(_) | None, _) => true,
-        })
-        .map(|group| (group.number, group))
-        .collect();
-    // By method and path and whether there is a query: how often, and in which log.
-    let mut kinds: BTreeMap<(String, String, bool), (u64, &str)> = BTreeMap::new();
-    let lines = scene.recent.latest().filter(|(_, line)| line.second >= from && groups.contains_key(&line.group));
-    for (source, line) in lines.take(LINES) {
-        let Some((method, target)) = request_of(&line.text) else { continue };
-        let (path, query) = target.split_once('?').map_or((target.as_str(), false), |(path, _)| (path, true));
-        let known = kinds.entry((method, path.to_owned(), query)).or_insert((0, source));
-        known.0 += 1 + u64::from(line.more);
-        // Requests with their status are easier to watch than errors.
-        if groups.get(&line.group).is_some_and(|group| group.kind == SourceKind::Access) {
-            known.1 = source;
+/// Failing requests of others by the logs of late, read once for all that asks for them.
+#[derive(Debug, Default)]
+pub struct Logged<'a> {
+    /// With the upstream that they went to, where that is known, and their lines.
+    kinds: Vec<(Option<String>, Told<'a>, u64)>,
+}
+
+impl<'a> Logged<'a> {
+    /// What is known of them.
+    pub fn of(scene: &'a Scene) -> Self {
+        let from = scene.now.wall_s() - LOG_WINDOW_S;
+        let groups = scene.logs.values().filter(|group| !group.ours() && fails(scene, group));
+        let groups: BTreeMap<u64, (Option<String>, bool)> = groups
+            .map(|group| {
+                let upstream = upstream_of(scene, group).map(|address| address.to_string());
+                (group.number, (upstream, group.kind == SourceKind::Access))
+            })
+            .collect();
+        let mut kinds: BTreeMap<(Option<&str>, String, String, bool), (u64, &'a str)> = BTreeMap::new();
+        if groups.is_empty() {
+            return Self::default();
         }
+        let lines = scene.recent.latest().filter(|(_, line)| line.second >= from);
+        let lines = lines.filter_map(|(source, line)| Some((source, line, groups.get(&line.group)?)));
+        for (source, line, (upstream, access)) in lines.take(LINES) {
+            let Some((method, target)) = request_of(&line.text) else { continue };
+            let (path, query) = target.split_once('?').map_or((target.as_str(), false), |(path, _)| (path, true));
+            let known = kinds.entry((upstream.as_deref(), method, path.to_owned(), query)).or_insert((0, source));
+            known.0 += 1 + u64::from(line.more);
+            // Requests with their status are easier to watch than errors.
+            if *access {
+                known.1 = source;
+            }
+        }
+        let told = kinds.into_iter().map(|((upstream, method, path, query), (lines, log))| {
+            (upstream.map(str::to_owned), Told { method, path, query, log }, lines)
+        });
+        Self { kinds: told.collect() }
     }
-    let ((method, path, query), (_, log)) = kinds.into_iter().max_by(|a, b| a.1.0.cmp(&b.1.0).then_with(|| b.0.cmp(&a.0)))?;
-    Some(Told { method, path, query, log })
+
+    /// The commonest of those to this upstream, or to any. What names none may be for each.
+    pub fn commonest(&self, upstream: Option<&Subject>) -> Option<&Told<'a>> {
+        let meant = |named: &Option<String>| match (upstream, named) {
+            (Some(upstream), Some(named)) => *named == upstream.0,
+            (Some(_) | None, _) => true,
+        };
+        let meant = self.kinds.iter().filter(|(named, ..)| meant(named));
+        // Of those that are as common the first.
+        meant.rev().max_by_key(|(.., lines)| *lines).map(|(_, told, _)| told)
+    }
 }
 
 /// Whether a group is of requests that failed: by their status, or as a gateway tells of one that it could not pass on.

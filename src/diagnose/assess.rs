@@ -1,7 +1,7 @@
 //! The whole assessment of a scene.
 
 use super::{
-    FactBook, Moment, Recovery, Scene, again::by_log, changes, checklist, configured, findings, front, hops, nested::Map, quiet,
+    FactBook, Moment, Recovery, Scene, again::Logged, changes, checklist, configured, findings, front, hops, nested::Map, quiet,
     rank, symptom, untried::untried,
 };
 use crate::{
@@ -95,6 +95,7 @@ fn unasked(scene: &Scene, symptom: &symptom::View, first: Option<&Cause>) -> Opt
     if scene.excerpt() || !symptom.users {
         return None;
     }
-    let told = first.and_then(|cause| by_log(scene, Some(&cause.subject))).or_else(|| by_log(scene, None))?;
+    let logged = Logged::of(scene);
+    let told = first.and_then(|cause| logged.commonest(Some(&cause.subject))).or_else(|| logged.commonest(None))?;
     (!scene.probes_of("gateway").any(|history| told.is(history))).then(|| (told.words(), told.log.to_owned()))
 }

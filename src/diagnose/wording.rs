@@ -1,10 +1,13 @@
 //! Sentences and commands of the catalogue, filled in with what is known of an incident.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
     LogGroup, ProbeResult, Scene,
-    again::{Again, Why, again},
+    again::{Again, Logged, Why, again},
     rank::Held,
     relation::STRANGER,
     scope::Scope,
@@ -16,7 +19,13 @@ use crate::{
 };
 
 /// Values for sentences and commands: those of the evidence, strongest first, and those of the place.
-pub fn fields(scene: &Scene, scope: &Scope<'_>, evidence: &[Held<'_>], symptom: &symptom::View) -> BTreeMap<String, String> {
+pub fn fields<'a>(
+    scene: &'a Scene,
+    scope: &Scope<'_>,
+    evidence: &[Held<'_>],
+    symptom: &symptom::View,
+    logged: &OnceCell<Logged<'a>>,
+) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
     let mut set = |key: &str, value: String| {
         fields.entry(key.to_owned()).or_insert(value);
@@ -68,7 +77,7 @@ pub fn fields(scene: &Scene, scope: &Scope<'_>, evidence: &[Held<'_>], symptom: 
         }
         Ok(Address::Inside(..)) | Err(_) => {}
     }
-    match again(scene, scope, symptom) {
+    match again(scene, scope, symptom, logged) {
         Some(Again::Ask(url)) => set("url", url),
         Some(Again::Watch(watched)) => {
             set(watched.why.field(), watched.request);
