@@ -147,6 +147,9 @@ impl Told<'_> {
     }
 }
 
+/// The upstream, where it is known; method, path, and whether there is a query.
+type Kind<'a> = (Option<&'a str>, String, String, bool);
+
 /// Failing requests of others by the logs of late, read once for all that asks for them.
 #[derive(Debug, Default)]
 pub struct Logged<'a> {
@@ -165,7 +168,7 @@ impl<'a> Logged<'a> {
                 (group.number, (upstream, group.kind == SourceKind::Access))
             })
             .collect();
-        let mut kinds: BTreeMap<(Option<&str>, String, String, bool), (u64, &'a str)> = BTreeMap::new();
+        let mut kinds: BTreeMap<Kind<'_>, (u64, &'a str)> = BTreeMap::new();
         if groups.is_empty() {
             return Self::default();
         }
