@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let files = paths.iter().map(|entry| read(&entry.path())).collect::<Result<Vec<_>, _>>()?;
         catalogue.insert(folder.to_owned(), files.into());
     }
-    for single in ["services", "settings", "facts", "upkeep"] {
+    for single in ["services", "settings", "facts", "verify", "upkeep"] {
         catalogue.insert(single.to_owned(), read(&Path::new("assets").join(single).with_extension("toml"))?);
     }
     fs::write(Path::new(&env::var("OUT_DIR")?).join("catalogue.json"), serde_json::to_string(&catalogue)?)?;

@@ -68,7 +68,7 @@ const CONTRACT: &[&str] = &[
 /// All files of `assets/`, with the samples, which are not embedded.
 fn catalog() -> Catalog {
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
-    let mut files: Vec<_> = ["services.toml", "settings.toml", "facts.toml", "upkeep.toml"]
+    let mut files: Vec<_> = ["services.toml", "settings.toml", "facts.toml", "verify.toml", "upkeep.toml"]
         .map(|name| (name.to_owned(), fs::read_to_string(assets.join(name)).expect("text")))
         .into();
     for folder in ["signatures", "causes", "playbook", "findings"] {

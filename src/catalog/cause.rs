@@ -28,9 +28,9 @@ pub struct AdviceSpec {
     /// Whose words these are: kinds of gateways, or names of application servers. Empty: they hold for all.
     #[serde(default)]
     pub of: Vec<String>,
-    /// A field with which these words do not hold: what runs in Kubernetes is no unit of this host.
+    /// Fields with any of which these words do not hold: what runs in Kubernetes is no unit of this host.
     #[serde(default)]
-    pub unless: Option<String>,
+    pub unless: Vec<String>,
     /// The sentence, in the imperative.
     pub text: String,
     /// The command's words.
@@ -107,6 +107,13 @@ pub struct CauseSpec {
 pub(super) struct File {
     section: String,
     cause: Vec<CauseSpec>,
+}
+
+/// Advice for all causes: `assets/verify.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ForAll {
+    pub(super) advice: Vec<AdviceSpec>,
 }
 
 impl File {

@@ -61,6 +61,8 @@ pub struct Catalog {
     pub steps: Vec<StepSpec>,
     /// What facts say in words.
     pub words: FactWords,
+    /// How to see that any cause is gone, where the request that fails is not one to be made again.
+    pub verify: Vec<AdviceSpec>,
     /// Programs that watch, back up and keep data.
     pub upkeep: UpkeepPrograms,
 }
@@ -79,6 +81,7 @@ struct Files {
     services: Services,
     settings: Option<setting::File>,
     facts: FactWords,
+    verify: cause::ForAll,
     upkeep: UpkeepPrograms,
 }
 
@@ -99,6 +102,7 @@ impl Catalog {
                 Some(("findings", _)) => all.findings.push(toml::from_str(text).map_err(wrong)?),
                 Some(("playbook", _)) => all.playbook.push(toml::from_str(text).map_err(wrong)?),
                 None if name == "services.toml" => all.services = toml::from_str(text).map_err(wrong)?,
+                None if name == "verify.toml" => all.verify = toml::from_str(text).map_err(wrong)?,
                 None if name == "upkeep.toml" => all.upkeep = toml::from_str(text).map_err(wrong)?,
                 None if name == "settings.toml" => all.settings = Some(toml::from_str(text).map_err(wrong)?),
                 None if name == "facts.toml" => all.facts = toml::from_str(text).map_err(wrong)?,
@@ -117,8 +121,8 @@ impl Catalog {
         let findings = files.findings.into_iter().flat_map(|file| file.finding).collect();
         let settings = files.settings.map_or_else(Vec::new, |file| file.setting);
         let signatures = Signatures::of_files(files.signatures);
-        let (services, words, upkeep) = (files.services, files.facts, files.upkeep);
-        Ok(Self { signatures, causes, findings, services, settings, steps, words, upkeep })
+        let (services, words, upkeep, verify) = (files.services, files.facts, files.upkeep, files.verify.advice);
+        Ok(Self { signatures, causes, findings, services, settings, steps, words, verify, upkeep })
     }
 
     /// The cause with this id.
@@ -152,8 +156,8 @@ impl Catalog {
 #[cfg(test)]
 pub fn with_samples() -> Catalog {
     let assets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
-    let settings = std::fs::read_to_string(assets.join("settings.toml")).expect("text");
-    let mut files = vec![("settings.toml".to_owned(), settings)];
+    let single = |name: &str| (name.to_owned(), std::fs::read_to_string(assets.join(name)).expect("text"));
+    let mut files = ["settings.toml", "verify.toml"].map(single).to_vec();
     for folder in ["signatures", "causes", "playbook", "findings"] {
         for entry in std::fs::read_dir(assets.join(folder)).expect("folder of assets") {
             let path = entry.expect("entry").path();

@@ -1,8 +1,8 @@
 //! The whole assessment of a scene.
 
 use super::{
-    FactBook, Moment, Recovery, Scene, changes, checklist, configured, findings, hops, nested::Map, quiet, rank, symptom,
-    untried::untried,
+    FactBook, Moment, Recovery, Scene, again::Logged, changes, checklist, configured, findings, front, hops, nested::Map, quiet,
+    rank, symptom, untried::untried,
 };
 use crate::{
     catalog::Catalog,
@@ -38,6 +38,8 @@ pub struct Assessment {
     pub blind: Vec<BlindSpot>,
     /// The URL that was asked about, where it is served and another one fails.
     pub served: Option<String>,
+    /// What fails by the logs alone, and in which, where all that we ask for is served: `POST /cart`. The hops are those of what is served.
+    pub unasked: Option<(String, String)>,
     /// The URL that all this is about: the failing one, or the first that was tried.
     pub url: Option<String>,
 }
@@ -50,6 +52,8 @@ pub fn assess(scene: &Scene, catalog: &Catalog) -> Assessment {
     let (causes, ruled_out) = rank::rank(scene, catalog, &book, &symptom, &map);
     let symptoms = || book.lines(catalog).next().is_some() && !quiet::restarted(scene, catalog);
     let verdict = symptom::verdict(scene, &symptom, &causes, scene.excerpt() && symptoms());
+    let symptom = front::of_cause(scene, symptom, &causes);
+    let unasked = unasked(scene, &symptom, causes.first());
     let mut blind: Vec<BlindSpot> = scene.blind.values().cloned().collect();
     blind.extend(scene.gateways.iter().flat_map(|gateway| gateway.blind.iter().cloned()));
     blind.extend(scene.beside.iter().map(|other| BlindSpot {
@@ -68,7 +72,7 @@ pub fn assess(scene: &Scene, catalog: &Catalog) -> Assessment {
     }
     Assessment {
         verdict,
-        headline: symptom::headline(scene, &symptom, verdict, &causes, recovery.as_ref()),
+        headline: symptom::headline(scene, &symptom, verdict, (&causes, unasked.as_ref()), recovery.as_ref()),
         recovery,
         hops: hops::hops(scene, &symptom, &causes, &map),
         steps: checklist::steps(scene, catalog, &book, causes.first().map(|cause| &cause.subject)),
@@ -77,10 +81,21 @@ pub fn assess(scene: &Scene, catalog: &Catalog) -> Assessment {
             .map_or_else(Vec::new, |subject| configured::configured(scene, catalog, &subject)),
         moments,
         served: symptom.served.clone(),
+        unasked,
         url: symptom.url.clone(),
         symptom: symptom.told,
         causes,
         ruled_out,
         blind,
     }
+}
+
+/// What of the users' requests fails that we do not ask for, with its log: of those to the first cause's upstream, where they name one.
+fn unasked(scene: &Scene, symptom: &symptom::View, first: Option<&Cause>) -> Option<(String, String)> {
+    if scene.excerpt() || !symptom.users {
+        return None;
+    }
+    let logged = Logged::of(scene);
+    let told = first.and_then(|cause| logged.commonest(Some(&cause.subject))).or_else(|| logged.commonest(None))?;
+    (!scene.probes_of("gateway").any(|history| told.is(history))).then(|| (told.words(), told.log.to_owned()))
 }

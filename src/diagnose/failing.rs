@@ -47,13 +47,8 @@ pub fn failing(scene: &Scene) -> Failing {
     for (_, line) in scene.recent.latest().filter(|(_, line)| groups.contains_key(&line.group)).take(LINES) {
         let weight = 1 + u64::from(line.more);
         out.lines += weight;
-        // The common format quotes the request; others are read by what comes before the protocol.
-        let quoted = || {
-            let mut words = line.text.split('"').nth(1)?.split(' ');
-            Some((words.next()?, words.next().filter(|path| path.starts_with('/'))?))
-        };
-        if let Some((method, target)) = logline::request_line(&line.text).or_else(quoted) {
-            let (path, query) = target.split_once('?').map_or((target, ""), |(path, _)| (path, "?"));
+        if let Some((method, target)) = request_of(&line.text) {
+            let (path, query) = target.split_once('?').map_or((target.as_str(), ""), |(path, _)| (path, "?"));
             *paths.entry(path.to_owned()).or_default() += weight;
             *requests.entry(format!("{method} {path}{query}")).or_default() += weight;
         }
@@ -65,6 +60,16 @@ pub fn failing(scene: &Scene) -> Failing {
     }
     (out.paths, out.requests, out.clients, out.upstreams) = (top(paths), top(requests), top(clients), top(upstreams));
     out
+}
+
+/// Method and target of the request that a line of any log is about: quoted, as in the common format, or as the line is read whole.
+pub fn request_of(line: &str) -> Option<(String, String)> {
+    let quoted = || line.split('"').find_map(|part| logline::request_line(part).filter(|(_, target)| target.starts_with('/')));
+    if let Some((method, target)) = logline::request_line(line).or_else(quoted) {
+        return Some((method.to_owned(), target.to_owned()));
+    }
+    let entry = logline::read(logline::carried(line).text);
+    logline::request_line(entry.request.as_deref()?).map(|(method, target)| (method.to_owned(), target.to_owned()))
 }
 
 fn top(counts: BTreeMap<String, u64>) -> Vec<(String, u64)> {

@@ -2,16 +2,21 @@
 
 use std::net::IpAddr;
 
-use super::{ProbeHistory, Scene, facts, nested::Map, symptom};
+use super::{
+    ProbeHistory, ProbeResult, Scene, facts,
+    nested::{Entrances, Map},
+    symptom,
+};
 use crate::model::{Address, Cause, Confidence, Gateway, Hop, HopState, Outcome, Phase, Protocol, RunState, Subject, View};
 
 /// The hops of the worst request, or of the first that was tried.
 pub fn hops(scene: &Scene, symptom: &symptom::View, causes: &[Cause], map: &Map<'_>) -> Vec<Hop> {
     let edge = scene.probes_of("gateway").find(|history| Some(&history.last.job.subject) == symptom.subject.as_ref());
-    let mut hops: Vec<Hop> = public_name(scene).into_iter().collect();
-    hops.push(client(scene, edge));
+    // Where what was asked for is served, its name and what its client got are no hops of the request that fails.
+    let mut hops: Vec<Hop> = public_name(scene).into_iter().filter(|_| symptom.served.is_none()).collect();
+    hops.push(client(scene, symptom, edge));
     hops.push(answer("edge", edge, true));
-    hops.push(gateway(scene.gateways.first(), edge));
+    hops.push(gateway(asked(scene, edge).or(scene.gateways.first()), edge));
     let failing = causes.iter().map(|cause| &cause.subject);
     let reached: Vec<&Subject> = edge.map(|history| history.last.job.upstreams.iter().collect()).unwrap_or_default();
     // Of several upstreams, that which the first cause is about; else the first that fails; else the first.
@@ -23,13 +28,16 @@ pub fn hops(scene: &Scene, symptom: &symptom::View, causes: &[Cause], map: &Map<
     let Some(upstream) = upstream else { return hops };
     let job = &upstream.last.job;
     // Gateways of this host between the first one and it.
-    let chain = map.chain(reached.iter().copied(), &job.subject).unwrap_or_default();
+    let inner: Vec<&Subject> =
+        reached.iter().filter_map(|subject| map.behind.get(*subject)).flat_map(|(_, behind)| behind).collect();
+    let first = reached.iter().copied().filter(|subject| !inner.contains(subject));
+    let chain = map.chain(first, &job.subject).unwrap_or_default();
     for subject in chain.iter().filter(|subject| **subject != &job.subject) {
         let kind = map.behind.get(*subject).map_or("gateway", |(kind, _)| kind.as_str());
         hops.push(answer(kind, upstream_probe(scene, subject), true));
     }
     hops.push(name(scene, &job.address, &job.subject, causes));
-    let outcome = upstream.results.back().map(|result| &result.outcome);
+    let outcome = told(upstream).map(|result| &result.outcome);
     let reached = reach(outcome);
     let connect = match job.address.bare() {
         Address::Unix(_) => "unix",
@@ -88,14 +96,23 @@ fn hop(name: &str, target: String, outcome: impl std::fmt::Display, ms: Option<f
     Hop { name: name.to_owned(), target, outcome: outcome.to_string(), ms, state }
 }
 
+/// The gateway of this request.
+fn asked<'a>(scene: &'a Scene, edge: Option<&ProbeHistory>) -> Option<&'a Gateway> {
+    let job = edge.map(|history| &history.last.job).filter(|_| scene.gateways.len() > 1)?;
+    let host = job.request.as_ref().map_or("", |request| request.host.as_str());
+    Entrances::of(scene).taking(&job.address, host).map(|entrance| entrance.gateway)
+}
+
 /// The client's half.
-fn client(scene: &Scene, edge: Option<&ProbeHistory>) -> Hop {
-    let host = |history: &ProbeHistory| history.last.job.request.as_ref().map(|request| request.host.clone());
+fn client(scene: &Scene, symptom: &symptom::View, edge: Option<&ProbeHistory>) -> Hop {
+    let page = |history: &ProbeHistory| {
+        history.last.job.request.as_ref().map(|request| (request.host.clone(), request.target().into_owned()))
+    };
     // Where nobody named a URL: what a client gets at the site's public name, if it gets an answer there at all.
     let tried = scene.probes_of("client").find(|history| {
-        let asked = history.last.job.every_ms.is_none();
+        let asked = history.last.job.every_ms.is_none() && symptom.served.is_none();
         let answered = matches!(history.results.back().map(|result| &result.outcome), Some(Outcome::Status(_)));
-        asked || answered && edge.is_some_and(|edge| host(edge) == host(history))
+        asked || answered && edge.is_some_and(|edge| page(edge) == page(history))
     });
     match tried {
         Some(history) => answer("client", Some(history), true),
@@ -103,9 +120,18 @@ fn client(scene: &Scene, edge: Option<&ProbeHistory>) -> Hop {
     }
 }
 
+/// The result that says how a hop is: the last, or of those that go to and fro the last that failed. Broken, then served, is no to and
+/// fro: it was mended.
+fn told(history: &ProbeHistory) -> Option<&ProbeResult> {
+    let window = facts::window(history);
+    let fails = |result: &ProbeResult| symptom::failed(&result.outcome);
+    let turns = window.windows(2).filter(|pair| fails(pair[0]) != fails(pair[1])).count();
+    window.into_iter().find(|result| turns > 1 && fails(result)).or(history.results.back())
+}
+
 /// A hop that answers a request.
 fn answer(name: &str, history: Option<&ProbeHistory>, reached: bool) -> Hop {
-    let Some((history, result)) = history.and_then(|history| Some((history, history.results.back()?))).filter(|_| reached) else {
+    let Some((history, result)) = history.and_then(|history| Some((history, told(history)?))).filter(|_| reached) else {
         return hop(name, String::new(), "--", None, HopState::Unknown);
     };
     let target = symptom::url_of(&history.last);

@@ -11,6 +11,7 @@
 //! To add a derived fact: one function in a file of `facts/`, and its names in that file's `NAMES`. To add a cause or a step: a
 //! block in `assets/`; no code.
 
+mod again;
 mod assess;
 mod beside;
 mod by_hand;
@@ -24,6 +25,7 @@ mod facts;
 mod failing;
 mod findings;
 mod flips;
+mod front;
 mod group;
 mod histories;
 mod hops;

@@ -13,6 +13,7 @@ mod order;
 
 use std::{
     borrow::Cow,
+    cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
 };
 
@@ -20,6 +21,7 @@ use order::order;
 
 use super::{
     FactBook, Scene,
+    again::Logged,
     facts::{Bearing, WAITED_MS},
     nested::Map,
     quiet::{of_symptoms, restarted, served, symptomless},
@@ -113,8 +115,9 @@ pub fn rank(
     order(&mut causes, catalog, map, &behind);
     ruled_out.retain(|id, _| !causes.iter().any(|cause| cause.spec.id == *id));
     // Words are found only for what is told.
+    let logged = OnceCell::new();
     let told = causes.into_iter().map(|cause| {
-        let cause = cause.told(scene, symptom);
+        let cause = cause.told(scene, catalog, symptom, &logged);
         if suspected { Cause { summary: format!("perhaps {}; {FOLLOWS}", cause.summary), ..cause } } else { cause }
     });
     (told.collect(), ruled_out.into_values().collect())
@@ -303,9 +306,9 @@ fn weigh<'a>(
 
 impl Weighed<'_> {
     /// In words.
-    fn told(self, scene: &Scene, symptom: &symptom::View) -> Cause {
+    fn told<'s>(self, scene: &'s Scene, catalog: &Catalog, symptom: &symptom::View, logged: &OnceCell<Logged<'s>>) -> Cause {
         let Self { spec, scope, confidence, score, speaking_for, against, unknown, explains } = self;
-        let mut fields = fields(scene, scope, &speaking_for, symptom);
+        let mut fields = fields(scene, scope, &speaking_for, symptom, logged);
         let summary = spec.summary.iter().find_map(|text| fill(text, &fields)).unwrap_or_else(|| spec.title.clone());
         if scene.excerpt() {
             for_advice(scene, &mut fields);
@@ -334,7 +337,7 @@ impl Weighed<'_> {
             explains,
             mitigate: adviser.all(&spec.mitigate),
             fix: adviser.all(&spec.fix),
-            verify: adviser.all(&spec.verify),
+            verify: adviser.verify(&spec.verify, &catalog.verify),
         }
     }
 }

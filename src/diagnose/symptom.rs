@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    LogGroup, ProbeHistory, Recovery, Scene, facts,
+    LogGroup, ProbeHistory, Recovery, Scene, facts, front,
     ongoing::ongoing,
     since::{Since, since},
 };
@@ -102,6 +102,21 @@ pub fn symptom(scene: &Scene) -> View {
     }
     let since = since(scene);
     let Some((share, tried, history)) = worst else { return from_log(scene, since) };
+    let (share, tried, history) = front::of_clients(scene, (share, tried, history));
+    let view = shown(scene, (share, tried, history), since);
+    if view.failing {
+        return view;
+    }
+    // Our own requests may all be served while others fail: only their log tells.
+    let logged = from_log(scene, since);
+    if logged.failing { View { url: view.url, subject: view.subject, ..logged } } else { view }
+}
+
+/// A share of so many tries of a request.
+pub(super) type Tried<'a> = (f64, u32, &'a ProbeHistory);
+
+/// The symptom as this request shows it.
+pub(super) fn shown(scene: &Scene, (share, tried, history): Tried<'_>, since: Option<Since>) -> View {
     let failing = share > 0.0;
     let outcome = facts::window(history).into_iter().map(|result| &result.outcome).find(|outcome| failed(outcome) == failing);
     let status = match outcome {
@@ -112,7 +127,7 @@ pub fn symptom(scene: &Scene) -> View {
         Outcome::Timeout(_) => format!("pending > {} s", history.last.job.total_ms / 1000),
         other => other.to_string(),
     });
-    let view = View {
+    View {
         told: began(Symptom { status, share: Some(share), tried, words, ..Symptom::default() }, since.filter(|_| failing)),
         url: Some(url_of(&history.last)),
         subject: Some(history.last.job.subject.clone()),
@@ -120,10 +135,7 @@ pub fn symptom(scene: &Scene) -> View {
         users: false,
         unreachable: matches!(outcome, Some(Outcome::Refused | Outcome::NotFound | Outcome::Unreachable)) && failing,
         served: asked_is_served(scene, history).filter(|_| failing),
-    };
-    // Our own requests may all be served while others fail: only their log tells.
-    let logged = if failing { View::default() } else { from_log(scene, since) };
-    if logged.failing { View { url: view.url, subject: view.subject, ..logged } } else { view }
+    }
 }
 
 /// The symptom with when it began.
@@ -284,15 +296,25 @@ fn nothing_to_try(scene: &Scene) -> bool {
     })
 }
 
-/// One sentence.
-pub fn headline(scene: &Scene, symptom: &View, verdict: Verdict, causes: &[Cause], recovery: Option<&Recovery>) -> String {
+/// One sentence. `unasked`: what fails by a log, where what we ask for is served.
+pub fn headline(
+    scene: &Scene,
+    symptom: &View,
+    verdict: Verdict,
+    (causes, unasked): (&[Cause], Option<&(String, String)>),
+    recovery: Option<&Recovery>,
+) -> String {
     let url = symptom.url.as_deref().unwrap_or("the gateway");
     let share = symptom.told.share_words().unwrap_or_default();
     let since = symptom.told.since.map_or_else(String::new, |since| {
         let words = symptom.told.since_words(&format!("{}Z", clock_of(since)));
         format!(" since {words} ({})", text::duration(scene.now.wall_s() - since))
     });
-    let served = symptom.served.as_ref().map_or_else(String::new, |asked| format!("{asked} is served, and {url} is not: "));
+    let served = match (&symptom.served, unasked) {
+        (Some(asked), _) => format!("{asked} is served, and {url} is not: "),
+        (None, Some((request, _))) => format!("{url} is served, and {request} is not: "),
+        (None, None) => String::new(),
+    };
     match (causes.first(), verdict) {
         (_, Verdict::Ok) if let Some(recovery) = recovery => recovery.words(),
         (Some(cause), _) => format!("{served}{} {}: {}", cause.confidence.word(), cause.id, cause.summary),

@@ -1,13 +1,17 @@
 //! Sentences and commands of the catalogue, filled in with what is known of an incident.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
-    LogGroup, Scene,
+    LogGroup, ProbeResult, Scene,
+    again::{Again, Logged, Why, again},
     rank::Held,
     relation::{STRANGER, cut_short},
     scope::Scope,
-    symptom,
+    symptom, window,
 };
 use crate::{
     catalog::{AdviceSpec, is_field, runs},
@@ -15,7 +19,13 @@ use crate::{
 };
 
 /// Values for sentences and commands: those of the evidence, strongest first, and those of the place.
-pub fn fields(scene: &Scene, scope: &Scope<'_>, evidence: &[Held<'_>], symptom: &symptom::View) -> BTreeMap<String, String> {
+pub fn fields<'a>(
+    scene: &'a Scene,
+    scope: &Scope<'_>,
+    evidence: &[Held<'_>],
+    symptom: &symptom::View,
+    logged: &OnceCell<Logged<'a>>,
+) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
     let mut set = |key: &str, value: String| {
         fields.entry(key.to_owned()).or_insert(value);
@@ -74,17 +84,30 @@ pub fn fields(scene: &Scene, scope: &Scope<'_>, evidence: &[Held<'_>], symptom: 
         }
         Ok(Address::Inside(..)) | Err(_) => {}
     }
+    match again(scene, scope, symptom, logged) {
+        Some(Again::Ask(url)) => set("url", url),
+        Some(Again::Watch(watched)) => {
+            set(watched.why.field(), watched.request);
+            if watched.log.starts_with('/') {
+                set("request_log", watched.log);
+            }
+        }
+        None => {}
+    }
     if let Some(url) = &symptom.url {
         set("url", url.clone());
     }
-    if let Some(history) = scene.probes_about("upstream", &scope.subject).next() {
-        if let Some(request) = &history.last.job.request {
-            set("path", request.path.clone());
-            set("host", request.host.clone());
-        }
-        if let Outcome::Status(status) = history.last.outcome {
-            set("status", status.to_string());
-        }
+    let straight = || scene.probes_about("upstream", &scope.subject);
+    if let Some(request) = straight().next().and_then(|history| history.last.job.request.as_ref()) {
+        set("path", request.path.clone());
+        set("host", request.host.clone());
+    }
+    let pages = |fails: bool| {
+        let mut pages = straight().filter(move |history| (symptom::own_failures(history).hits > 0) == fails);
+        pages.find_map(|history| Some(history.last.job.request.as_ref()?.target().into_owned()))
+    };
+    if let (Some(fails), Some(served)) = (pages(true), pages(false)) {
+        set("of_pages", format!("{fails}, though it serves {served}"));
     }
     // What is hardly more than a coincidence has no say in what is told.
     for (.., fact) in evidence.iter().filter(|(weight, spec, _)| *weight > spec.weight * STRANGER) {
@@ -95,11 +118,37 @@ pub fn fields(scene: &Scene, scope: &Scope<'_>, evidence: &[Held<'_>], symptom: 
             }
         }
     }
+    // What is told of a failure is its own status, and not that of another page or of a try that was served.
+    let failed = |result: &ProbeResult| match result.outcome {
+        Outcome::Status(status) if symptom::failed(&result.outcome) => Some(status),
+        _ => None,
+    };
+    if let Some(status) = straight().find_map(|history| window(history).into_iter().find_map(failed)) {
+        set("status", status.to_string());
+    }
     // Whose last words are worth reading, where no evidence names it.
     if let Some(service) = scene.units.iter().find(|service| service.serves.contains(&scope.subject)) {
         set("unit", service.unit.clone());
     }
+    limits(scope.gateway, &mut fields);
     fields
+}
+
+/// What limits requests by a zone that a log names, where the configuration tells: the directive that turns them away, and the zone's own.
+fn limits(gateway: Option<&Gateway>, fields: &mut BTreeMap<String, String>) {
+    let Some(gateway) = gateway else { return };
+    for (field, rule, zone) in
+        [("request_zone", "limit_req", "limit_req_zone"), ("connection_zone", "limit_conn", "limit_conn_zone")]
+    {
+        let Some(name) = fields.get(field).cloned() else { continue };
+        for (kind, written, place) in [(rule, "limit_rule", "limit_place"), (zone, "limit_zone_rule", "limit_zone_place")] {
+            let Some(said) = gateway.settings.get(&format!("{kind} {name}")) else { continue };
+            fields.insert(written.to_owned(), said.value.to_string());
+            if let Some(at) = &said.at {
+                fields.insert(place.to_owned(), at.to_string());
+            }
+        }
+    }
 }
 
 /// What advice on an excerpt takes for what only a configuration would tell.
@@ -154,9 +203,23 @@ impl<'a> Adviser<'a> {
 
     /// All of a list that is known whole.
     pub fn all(&self, list: &[AdviceSpec]) -> Vec<Advice> {
-        let holds = |spec: &AdviceSpec| spec.unless.as_ref().is_none_or(|field| !self.fields.contains_key(field));
+        let holds = |spec: &AdviceSpec| !spec.unless.iter().any(|field| self.fields.contains_key(field));
         let theirs = |spec: &&AdviceSpec| holds(spec) && (spec.of.is_empty() || spec.of.iter().any(|name| self.runs(name)));
         list.iter().filter(theirs).filter_map(|spec| advice(spec, self.fields, self.gateway)).collect()
+    }
+
+    /// How to see that a cause is gone: by its own list, but for the request that fails where that is not one to be made again.
+    /// `for_all`: what is done then.
+    pub fn verify(&self, list: &[AdviceSpec], for_all: &[AdviceSpec]) -> Vec<Advice> {
+        let watched = [Why::Acts, Why::Query, Why::Others].iter().any(|why| self.fields.contains_key(why.field()));
+        if !watched {
+            return self.all(list);
+        }
+        let asks = |spec: &&AdviceSpec| spec.run.iter().any(|word| word.contains("{url}"));
+        let others: Vec<AdviceSpec> = list.iter().filter(|spec| !asks(spec)).cloned().collect();
+        let mut all = self.all(&others);
+        all.extend(self.all(for_all));
+        all
     }
 
     /// Whether this is the gateway's kind or the application server's name.

@@ -24,12 +24,14 @@ mod fingerprint;
 pub mod foreign;
 mod haproxy;
 mod inside;
+mod left_out;
 mod missed;
 mod nginx;
 mod packages;
 mod reading;
 mod recognised;
 mod scope;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod texts;

@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Place, Subject};
 
+/// What says so, where it is an option of the program's command line: [`AppSetting::from`].
+pub const COMMAND_LINE: &str = "command line";
+/// What says so, where nobody does: the program's own default.
+pub const DEFAULT: &str = "default";
+
 /// A setting of an application server, and what says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppSetting {

@@ -139,13 +139,6 @@ pub const LACKS: &str = "lacks";
 /// Key in [`Route::settings`] of what would help, in the gateway's own words.
 pub const LACKS_CURE: &str = "lacks-cure";
 
-/// Key in [`Route::settings`] of what the gateway answers by itself, with no upstream, as written: `respond 502`, `file_server`.
-pub const ANSWERS: &str = "answers";
-
-/// Key in [`Route::settings`] of a line by which the gateway makes a failure of another answer of the upstream, as written:
-/// `error_page 404 =502 /50x.html`; of a route under a condition, of answers that it alone tells: `http-response deny if { ... }`.
-pub const TURNS: &str = "turns";
-
 /// A part of a site that is passed to an upstream: nginx `location`, Apache `ProxyPass`, HAProxy `use_backend`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
@@ -270,6 +263,9 @@ impl Site {
 pub const CACHE: &str = "cache";
 /// [`Gateway::settings`]: by what a stored answer that is too old stands in while the upstream fails.
 pub const CACHE_STALE: &str = "cache stale";
+
+/// How keys in [`Gateway::settings`] begin of the names of sites that are written and not loaded: `left out shop.test`.
+pub const LEFT_OUT: &str = "left out";
 
 /// A gateway on this host: one instance with one configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@
 //! To add a kind of observation: a variant of [`Observation`] with its own file here, and its fold in
 //! `diagnose/scene.rs`. Give every new field `#[serde(default)]`, so that older recordings still load.
 
+mod answers;
 mod app;
 mod blind;
 mod change;
@@ -48,7 +49,8 @@ mod verdict;
 mod view;
 mod workers;
 
-pub use app::{AppSetting, AppSettings, AppTime};
+pub use answers::{ANSWERS, ANSWERS_SINCE, ANSWERS_WHILE, ANSWERS_WITHOUT, TURNS};
+pub use app::{AppSetting, AppSettings, AppTime, COMMAND_LINE, DEFAULT};
 pub use blind::BlindSpot;
 pub use change::{Change, ChangeKind, Changes, ChangesLooked};
 pub use command::{Advice, Command};
@@ -58,8 +60,8 @@ pub use edit::{ConfigEdit, FileFate, WayBack};
 pub use fact::{Fact, Subject};
 pub use flaw::{Flaw, HAPROXY_LINES};
 pub use gateway::{
-    ANSWERS, CACHE, CACHE_STALE, Gateway, HEALTH_CHECK, HEALTH_CHECK_HOST, HEALTH_CHECK_PORT, LACKS, LACKS_CURE, Listen, PICKED,
-    Place, Pool, Role, Route, RunState, SENDS_PROXY, Server, Setting, Site, TURNS,
+    CACHE, CACHE_STALE, Gateway, HEALTH_CHECK, HEALTH_CHECK_HOST, HEALTH_CHECK_PORT, LACKS, LACKS_CURE, LEFT_OUT, Listen, PICKED,
+    Place, Pool, Role, Route, RunState, SENDS_PROXY, Server, Setting, Site,
 };
 pub use host::{Abroad, HostLoad, Identity, Listener, ListenerTable, NetLoss, Pressure, ProcessInfo, Queue, Redirect};
 pub use instance::{Inside, OldWorker};

@@ -43,6 +43,9 @@ struct Target {
     /// The URL that was asked about, where it is served and the one above is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     served: Option<String>,
+    /// What fails by the logs alone, while the URL above is served: the hops are of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unasked: Option<String>,
     gateway: Option<String>,
     version: Option<String>,
 }
@@ -271,6 +274,7 @@ pub fn json(state: &State, took_ms: u64) -> String {
         target: Target {
             url: assessment.url.as_deref().or(scene.run.as_ref().and_then(|run| run.url.as_deref())).map(safe),
             served: assessment.served.as_deref().map(safe),
+            unasked: assessment.unasked.as_ref().map(|(request, _)| safe(request)),
             gateway: gateway.map(|gateway| gateway.kind.clone()),
             version: gateway.and_then(|gateway| gateway.version.as_deref()).map(safe),
         },

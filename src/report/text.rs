@@ -22,6 +22,9 @@ pub fn text(state: &State, took_ms: u64) -> String {
     if let (Some(asked), Some(url)) = (&assessment.served, &assessment.url) {
         row(&mut out, &format!("asked: {asked} is served; what follows is about {url}"));
     }
+    if let (Some((request, log)), Some(url)) = (&assessment.unasked, &assessment.url) {
+        row(&mut out, &format!("asked: {url} is served, and the path is of that; by {log}, {request} is not"));
+    }
     if let Some(since) = assessment.symptom.since {
         row(&mut out, &format!("since: {}", assessment.symptom.since_words(&rfc3339(since))));
     }

@@ -203,6 +203,10 @@ fn verdict(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
     if assessment.served.is_some() {
         left.push(span("the asked URL is served; ", styles.text));
     }
+    // So are the hops of the line below.
+    if let Some((request, _)) = &assessment.unasked {
+        left.push(span(format!("{request} fails, not what we ask for; "), styles.text));
+    }
     left.push(span(cause.confidence.word(), styles.confidence(cause.confidence)));
     left.push(span(format!(" {}", cause.id), styles.strong));
     if !cause.summary.contains(&cause.subject.0) {

@@ -24,7 +24,7 @@ mod wrap;
 mod zone;
 
 use markup::unmarked;
-use wrap::{Mender, continues, join, plain_quotes, uncoloured, unquoted};
+use wrap::{Mender, continues, join, parted, plain_quotes, uncoloured, unquoted};
 
 /// Bytes of the beginning from which it is told whether a terminal cut the lines: more than anybody pastes.
 const HEAD_BYTES: usize = 256 << 10;
@@ -104,10 +104,13 @@ impl Paste {
     }
 
     fn begin(&mut self) {
-        if let Some(head) = self.head.take() {
+        if let Some(mut head) = self.head.take() {
             if EXPORT_BEGINS.iter().any(|begin| head.starts_with(begin)) {
                 self.export = Some(JournalExport::default());
             } else {
+                if let Some(lines) = parted(&String::from_utf8_lossy(&head)) {
+                    head = lines.into_bytes();
+                }
                 let text = String::from_utf8_lossy(&head);
                 self.reader.colours = match uncoloured(text.as_bytes()) {
                     Cow::Owned(_) => Colours::Somewhere,

@@ -108,6 +108,16 @@ pub(crate) struct Scenario {
     /// Words that the first cause's advice must contain: in this gateway's and this application server's own terms.
     #[serde(default)]
     pub(crate) fixes: Vec<String>,
+    /// Words that the first cause's advice on how to see that it is gone must contain.
+    #[serde(default)]
+    pub(crate) verifies: Vec<String>,
+    /// Words that stand neither in the first cause's summary nor in any of its advice.
+    #[serde(default)]
+    pub(crate) no_words: Vec<String>,
+    /// The URL that all is told of; several with `|`.
+    pub(crate) about: Option<String>,
+    /// What is told to fail by the logs alone, while that URL is served.
+    pub(crate) unasked: Option<String>,
     /// Steps of the checklist whose state matters here, and that state: `pass`, `fail`, `unknown`, `not-applicable`.
     #[serde(default)]
     pub(crate) steps: BTreeMap<String, String>,

@@ -237,6 +237,20 @@ fn against(scenario: &Scenario, said: &Value, wrong: &mut Vec<String>) {
     for word in scenario.fixes.iter().filter(|word| !advice.contains(*word)) {
         wrong.push(format!("its advice does not say {word}"));
     }
+    let seen = first["verify"].to_string();
+    for word in scenario.verifies.iter().filter(|word| !seen.contains(*word)) {
+        wrong.push(format!("how to see that it is gone does not say {word}: {seen:.300}"));
+    }
+    let words = format!("{} {advice} {seen}", first["summary"]);
+    for word in scenario.no_words.iter().filter(|word| words.contains(*word)) {
+        wrong.push(format!("its summary or advice says {word}"));
+    }
+    for (expected, key) in [(&scenario.about, "url"), (&scenario.unasked, "unasked")] {
+        let told = said["target"][key].as_str();
+        if expected.as_ref().is_some_and(|one| !one.split('|').any(|one| told == Some(one))) {
+            wrong.push(format!("its {key} is {}, expected {}", said["target"][key], expected.as_deref().unwrap_or_default()));
+        }
+    }
     for id in scenario.also.iter().filter(|id| !causes(said).any(|cause| cause["id"] == ***id)) {
         wrong.push(format!("{id} is not among the causes"));
     }

@@ -87,7 +87,7 @@ pub(super) fn answered<'a>(scene: &'a Scene, gateway: &'a Gateway) -> Vec<Target
     groups.order_by_key(|group| std::cmp::Reverse(group.last_second()));
     let target = |group: &diagnose::LogGroup| {
         let entry = logline::read(&group.last);
-        let path = safe_path(entry.request.as_deref()?)?;
+        let path = logline::safe_path(entry.request.as_deref()?)?;
         let named = |site: &&Site| site.names.iter().any(|name| entry.server.as_deref() == Some(name));
         let sites = || gateway.sites.iter().filter(named).chain(&gateway.sites);
         let leads = |site: &'a Site| site.route_for(&path).filter(|route| !route.servers.is_empty()).map(|route| (site, route));
@@ -124,12 +124,12 @@ fn takes_any_name(site: &Site) -> bool {
 /// Path and host name of the request that a line is about, if it may be repeated.
 fn request_of(line: &str) -> Option<(String, Option<String>)> {
     if let Some(line) = NginxErrorLine::parse(logline::carried(line).text) {
-        return Some((safe_path(line.request?)?, line.host.map(str::to_owned)));
+        return Some((logline::safe_path(line.request?)?, line.host.map(str::to_owned)));
     }
     let entry = logline::read(logline::carried(line).text);
     // HAProxy's site is its frontend; Caddy's is the name that was asked for.
     let host = entry.server.as_deref().filter(|_| entry.dialect == Dialect::Caddy);
-    Some((safe_path(entry.request.as_deref()?)?, host.map(|host| diagnose::without_port(host).to_owned())))
+    Some((logline::safe_path(entry.request.as_deref()?)?, host.map(|host| diagnose::without_port(host).to_owned())))
 }
 
 /// The path of a request to this host and route that failed when it was last tried. It is asked for again before any other
@@ -146,54 +146,4 @@ fn still_failing(scene: &Scene, address: &Address, host: &str, reaches: impl Fn(
 /// Whether a request for this path comes to this route.
 fn reaches(site: &Site, route: &Route, path: &str) -> bool {
     site.route_for(path).is_some_and(|found| found.at == route.at)
-}
-
-/// The path of a request line that can be repeated without harm: GET or HEAD, no query, nothing that looks like an action.
-fn safe_path(request: &str) -> Option<String> {
-    /// Words in paths of requests that do something, although by GET.
-    const ACTIONS: &[&str] = &[
-        "logout",
-        "signout",
-        "delete",
-        "remove",
-        "unsubscribe",
-        "confirm",
-        "activate",
-        "pay",
-        "purge",
-        "reset",
-        "cancel",
-        "checkout",
-        "send",
-        "token",
-        "cron",
-        "admin",
-        "upload",
-        "install",
-        "restart",
-        "shutdown",
-    ];
-    let mut words = request.split(' ');
-    if !matches!(words.next()?, "GET" | "HEAD") {
-        return None;
-    }
-    let path = words.next()?.split(['?', '#']).next()?;
-    let lower = path.to_ascii_lowercase();
-    let harmless = path.starts_with('/') && path.len() <= 1024 && path.bytes().all(|byte| byte.is_ascii_graphic());
-    (harmless && !ACTIONS.iter().any(|action| lower.contains(action))).then(|| path.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_harmless_requests_are_repeated() {
-        assert_eq!(safe_path("GET /cart?id=5 HTTP/1.1").as_deref(), Some("/cart"));
-        for request in
-            ["POST /cart HTTP/1.1", "GET /user/Logout HTTP/1.1", "GET cart HTTP/1.1", "GET /a\u{1b}b HTTP/1.1", "", "GET"]
-        {
-            assert_eq!(safe_path(request), None, "{request}");
-        }
-    }
 }

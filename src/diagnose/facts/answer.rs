@@ -10,7 +10,10 @@ use crate::{
         ProbeHistory, Scene,
         nested::{Entrance, Entrances},
     },
-    model::{ANSWERS, Address, Fact, Gateway, Outcome, PathMatch, Route, RunState, Setting, TURNS},
+    model::{
+        ANSWERS, ANSWERS_SINCE, ANSWERS_WHILE, ANSWERS_WITHOUT, Address, Fact, Gateway, Outcome, PathMatch, Route, RunState,
+        Setting, TURNS, rfc3339, text,
+    },
 };
 
 /// The first status of a failure.
@@ -25,7 +28,7 @@ pub fn names(_: &Catalog) -> Vec<String> {
 pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
     let entrances = Entrances::of(scene);
     for history in scene.probes_of("gateway") {
-        let Some(Configured { gateway, said, how }) = configured(scene, &entrances, history) else { continue };
+        let Some(Configured { gateway, said, how, switch }) = configured(scene, &entrances, history) else { continue };
         let at = said.at.as_ref().map(ToString::to_string).unwrap_or_default();
         let (text, explain) = match how {
             How::Always => (
@@ -49,8 +52,10 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
             ),
         };
         let answering = format!("`{}` ({at})", said.value);
-        let fields =
+        let mut fields: BTreeMap<String, String> =
             [("explain", explain), ("place", at), ("answering", answering)].map(|(key, value)| (key.to_owned(), value)).into();
+        let switched = switch.map_or_else(String::new, |switch| switch.told(scene, gateway, &mut fields));
+        let text = format!("{text}{switched}");
         let (name, source) = ("answer:configured".to_owned(), "configuration".to_owned());
         let subject = scene.named(gateway);
         // Whether a condition holds is seen by the answer alone, which something else may make, too.
@@ -82,6 +87,51 @@ pub struct Configured<'a> {
     pub said: &'a Setting,
     /// To which requests.
     pub how: How,
+    /// The file that switches it on.
+    pub switch: Option<Switch<'a>>,
+}
+
+/// A file by whose being there, or not, a line answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Switch<'a> {
+    /// The file, as the gateway names it.
+    path: &'a str,
+    /// Since when it is there, in seconds since the Unix epoch. `None`: that is not known, or it is its absence that counts.
+    since: Option<i64>,
+    /// Whether it is there.
+    there: bool,
+}
+
+impl<'a> Switch<'a> {
+    fn of(route: &'a Route) -> Option<Self> {
+        let value = |key: &str| route.settings.get(key).map(|said| said.value.as_str());
+        let since = value(ANSWERS_SINCE).and_then(|since| since.parse().ok());
+        let on = value(ANSWERS_WHILE).map(|path| Self { path, since, there: true });
+        on.or_else(|| value(ANSWERS_WITHOUT).map(|path| Self { path, since: None, there: false }))
+    }
+
+    /// As a clause; and for sentences and commands.
+    fn told(&self, scene: &Scene, gateway: &Gateway, fields: &mut BTreeMap<String, String>) -> String {
+        // In another file system it is reached by way of the process that runs there.
+        let path = match (&gateway.inside, &gateway.state) {
+            (Some(inside), RunState::Running { pid, .. }) if inside.files => format!("/proc/{pid}/root{}", self.path),
+            _ => self.path.to_owned(),
+        };
+        let key = if self.there { "switch_on" } else { "switch_off" };
+        fields.insert(key.to_owned(), path);
+        let since = self.since.map(|since| {
+            let lasts = text::duration(scene.now.wall_s() - since);
+            format!("since {} ({lasts})", rfc3339(since))
+        });
+        match (self.there, since) {
+            (true, Some(since)) => {
+                fields.insert("switch_since".to_owned(), since.clone());
+                format!("; {} is there {since}", self.path)
+            }
+            (true, None) => format!("; {} is there", self.path),
+            (false, _) => format!("; {} is not there", self.path),
+        }
+    }
 }
 
 /// Which requests a line answers.
@@ -106,7 +156,7 @@ pub fn configured<'a>(scene: &Scene, entrances: &Entrances<'a>, through: &ProbeH
     let route = site.route_for(&request.path);
     let said = |key: &str| route.and_then(|route| route.settings.get(key)).filter(makes);
     if let Some(said) = said(ANSWERS) {
-        return Some(Configured { gateway, said, how: How::Always });
+        return Some(Configured { gateway, said, how: How::Always, switch: route.and_then(Switch::of) });
     }
     let straight = || {
         let servers = route.into_iter().flat_map(|route| &route.servers).map(|server| &server.address);
@@ -121,7 +171,7 @@ pub fn configured<'a>(scene: &Scene, entrances: &Entrances<'a>, through: &ProbeH
     };
     if let Some(said) = said(TURNS) {
         let of = answers().find(|code| said.value.split(' ').any(|word| word == code.to_string()));
-        return of.map(|code| Configured { gateway, said, how: How::Of(code) });
+        return of.map(|code| Configured { gateway, said, how: How::Of(code), switch: None });
     }
     // Whoever is behind it serves, so that the answer can only be made here.
     let served = answers().find(|code| *code < FAILURES_FROM)?;
@@ -133,15 +183,18 @@ pub fn configured<'a>(scene: &Scene, entrances: &Entrances<'a>, through: &ProbeH
             && (one.pattern.starts_with(" if ")
                 || site.route_for(&one.sample_path).zip(route).is_some_and(|(a, b)| std::ptr::eq(a, b)))
     };
-    let conditional = |key: &'static str| site.routes.iter().filter(under).filter_map(move |one| one.settings.get(key)).find(makes);
-    if let Some(said) = conditional(ANSWERS) {
-        return Some(Configured { gateway, said, how: How::Sometimes });
+    let conditional = |key: &'static str| {
+        let mut all = site.routes.iter().filter(under).filter_map(move |one| Some((one, one.settings.get(key)?)));
+        all.find(|(_, said)| makes(said))
+    };
+    if let Some((one, said)) = conditional(ANSWERS) {
+        return Some(Configured { gateway, said, how: How::Sometimes, switch: Switch::of(one) });
     }
     // The same answer is judged alike each time; and what breaks the protocol is refused without a rule.
     let steady = probes::window(through).iter().all(|result| matches!(result.outcome, Outcome::Status(500..=599)));
     let sound = straight().all(|history| history.last.flaws.is_empty());
-    let said = conditional(TURNS).filter(|_| steady && sound)?;
-    Some(Configured { gateway, said, how: How::OfSome(served) })
+    let (_, said) = conditional(TURNS).filter(|_| steady && sound)?;
+    Some(Configured { gateway, said, how: How::OfSome(served), switch: None })
 }
 
 /// Whether what is on disk is what runs, as far as the times of the files tell.

@@ -3,6 +3,7 @@
 //! To add a producer: a file here with `NAMES`, `FAMILIES` and `produce`, and its line in [`PRODUCERS`].
 
 mod admits;
+mod allows;
 mod answer;
 mod change;
 mod check;
@@ -24,6 +25,7 @@ mod rate;
 mod reach;
 mod resolvers;
 mod service;
+mod site;
 mod source;
 mod spoken;
 mod time;
@@ -74,6 +76,8 @@ const PRODUCERS: &[Producer] = &[
     Producer { names: conf::names, produce: conf::produce },
     Producer { names: held::names, produce: held::produce },
     Producer { names: admits::names, produce: admits::produce },
+    Producer { names: allows::names, produce: allows::produce },
+    Producer { names: site::names, produce: site::produce },
     Producer { names: spoken::names, produce: spoken::produce },
     Producer { names: load::names, produce: load::produce },
     Producer { names: logs::names, produce: logs::produce },

@@ -54,7 +54,7 @@ use self::{
     scope::Scope,
     world::World,
 };
-use super::{Found, Kind, Overrides, look_off_thread, servers_left_out, site_of_operator, written::beside};
+use super::{Found, Kind, Overrides, left_out, look_off_thread, servers_left_out, site_of_operator, written::beside};
 use crate::{
     model::{BlindSpot, ConfigTest, Gateway, Identity, LiveState, LogSource, OldWorker, Pool, ProcessInfo, RunState, SourceKind},
     sys::{Processes, Root, Sys, Users},
@@ -197,12 +197,15 @@ fn gateway(root: &Root, instance: Instance, loaded: Loaded, start: &Start, overr
     let mut commands = commands(root, &instance, &logs.sources, overrides);
     commands.extend(live::ways(&tree, &sites, start.modules.has("mpm_prefork_module")));
     let pools: Vec<_> = world.balancers.into_values().map(|one| Pool { settings: one.settings.into(), ..one.pool }).collect();
+    let mut settings = limits::settings(&tree, &start.modules);
+    let folder = instance.config.parent().unwrap_or(Path::new("/"));
+    left_out::note(root, folder, &["servername", "serveralias"], &files, &mut settings);
     Gateway {
         kind: ID.to_owned(),
         version: instance.build.version.clone(),
         identity: identity(root, &instance, &Scope::default().within(&tree)),
         commands,
-        settings: limits::settings(&tree, &start.modules),
+        settings,
         resolvers: Vec::new(),
         state: instance.state,
         binary: instance.binary,

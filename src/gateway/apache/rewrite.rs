@@ -1,7 +1,9 @@
 //! `RewriteRule ... [P]`: rules that proxy, those that answer by themselves (`[R=503]`), and whether any rule sends paths elsewhere.
 
-use super::{pattern, tree::Directive};
-use crate::{model::PathMatch, sys::FileKind};
+use std::path::PathBuf;
+
+use super::{super::switch::Switch, pattern, tree::Directive};
+use crate::{model::PathMatch, sys::Root};
 
 /// Statuses from here on are errors, and no redirects.
 const ERRORS_FROM: u16 = 400;
@@ -108,24 +110,33 @@ fn answers(flags: &str) -> Option<u16> {
 }
 
 /// Whether conditions hold, where files tell: `%{DOCUMENT_ROOT}/down -f`. `None`: a request tells.
-pub fn hold(conditions: &[String], documents: &str, kind: impl Fn(&str) -> Option<FileKind>) -> Option<bool> {
+pub fn hold(conditions: &[String], documents: &str, root: &Root) -> Option<bool> {
     let mut all = true;
     for condition in conditions {
-        let words = super::lines::words(condition);
-        let [text, test] = words.as_slice() else { return None };
-        let path = text.replace("%{DOCUMENT_ROOT}", documents);
-        let (negated, test) = test.strip_prefix('!').map_or((false, test.as_str()), |test| (true, test));
-        if !path.starts_with('/') || path.contains(['%', '$']) {
-            return None;
-        }
-        let there = match test {
-            "-f" => kind(&path) == Some(FileKind::RegularFile),
-            "-d" => kind(&path) == Some(FileKind::Directory),
-            _ => return None,
-        };
-        all &= there != negated;
+        all &= tested(condition, documents, root)?.holds;
     }
     Some(all)
+}
+
+/// The file for whose sake the conditions hold, as far as files tell.
+pub fn switch(conditions: &[String], documents: &str, root: &Root) -> Option<Switch> {
+    conditions.iter().filter_map(|condition| tested(condition, documents, root)).find(|switch| switch.holds)
+}
+
+/// Files that the conditions ask for.
+pub fn asked(conditions: &[String], documents: &str, root: &Root) -> Vec<PathBuf> {
+    conditions.iter().filter_map(|condition| Some(tested(condition, documents, root)?.path)).collect()
+}
+
+/// What a condition asks of a file, and how that comes out. `None`: it asks for something else, or for another file with each request.
+fn tested(condition: &str, documents: &str, root: &Root) -> Option<Switch> {
+    let words = super::lines::words(condition);
+    let [text, test] = words.as_slice() else { return None };
+    let path = text.replace("%{DOCUMENT_ROOT}", documents);
+    if !path.starts_with('/') || path.contains(['%', '$']) || test.ends_with("-e") {
+        return None;
+    }
+    Switch::of(test, root, std::path::Path::new(&path))
 }
 
 fn proxied<'a>(rule: &str, url: &str, conditions: &[String], under: Option<&str>, at: &'a Directive) -> Rule<'a> {

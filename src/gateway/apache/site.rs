@@ -187,13 +187,25 @@ impl<'w, 'a> Walk<'w, 'a> {
 
     /// A rule that answers by itself.
     fn answer(&mut self, answer: rewrite::Answer<'a>) {
-        let kind = |path: &str| self.world.root.stat(std::path::Path::new(path)).ok().map(|info| info.kind);
-        let takes = match rewrite::hold(&answer.conditions, &self.documents, kind) {
+        let (conditions, root) = (answer.conditions.as_slice(), self.world.root);
+        // They are asked for with each request, so their coming and going counts.
+        for path in rewrite::asked(conditions, &self.documents, root) {
+            if self.world.per_request.len() < PER_REQUEST && !self.world.per_request.contains(&path) {
+                self.world.per_request.push(path);
+            }
+        }
+        let takes = match rewrite::hold(conditions, &self.documents, root) {
             Some(true) => answer.takes,
             Some(false) => return,
-            None => PathMatch::Condition(answer.conditions.join(" and ")),
+            None => PathMatch::Condition(conditions.join(" and ")),
         };
-        self.routes.push(answered(takes, &answer.sample, answer.words, answer.at));
+        let written = conditions.iter().map(|one| format!("RewriteCond {one}")).chain([answer.words]);
+        let words = written.collect::<Vec<_>>().join(" ");
+        let mut route = answered(takes, &answer.sample, words, answer.at);
+        if let Some(switch) = rewrite::switch(conditions, &self.documents, root) {
+            switch.note(&answer.at.place(), &mut route.settings);
+        }
+        self.routes.push(route);
     }
 
     /// What `Redirect 503 /path` answers to this path: ProxyPass goes before it, but where it says `!`.

@@ -12,6 +12,9 @@ use super::{
 };
 use crate::model::{ANSWERS, PathMatch, Protocol, Route, Setting, Settings, TURNS};
 
+/// Lines of ACLs that are told with a rule, at most.
+const NAMED: usize = 4;
+
 /// A line that answers requests.
 #[derive(Debug)]
 pub struct Answer<'a> {
@@ -77,8 +80,22 @@ fn of_rules<'a>(
         let default = default(line.word(1))?;
         let written =
             line.words().take_while(|word| !matches!(*word, "if" | "unless")).any(|word| matches!(word, "deny_status" | "status"));
-        let words = if written { line.rest(0) } else { format_compact!("{} ({default})", line.rest(0)) };
+        let mut words = if written { line.rest(0) } else { format_compact!("{} ({default})", line.rest(0)) };
+        for acl in named(proxy, line) {
+            words = format_compact!("{words}; {} ({})", acl.rest(0), acl.place());
+        }
         Some(Answer { line, condition: acls.condition(line), key, words })
     };
     proxy.all(word).filter_map(answer).collect()
+}
+
+/// The lines of the ACLs that the condition of a rule names: without them nobody knows what it asks for.
+fn named<'a>(proxy: &Proxy<'a>, rule: &'a Line) -> impl Iterator<Item = &'a Line> {
+    let names: Vec<&str> = rule
+        .words()
+        .skip_while(|word| !matches!(*word, "if" | "unless"))
+        .skip(1)
+        .map(|word| word.trim_start_matches('!'))
+        .collect();
+    proxy.all("acl").filter(move |acl| acl.len() > 2 && names.contains(&acl.word(1))).take(NAMED)
 }

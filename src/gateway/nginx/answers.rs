@@ -13,8 +13,9 @@ use compact_str::CompactString;
 
 use super::{scope::Scope, target::Module, tree::Directive};
 use crate::{
+    gateway::switch::Switch,
     model::{ANSWERS, Place, Setting, Settings, TURNS},
-    sys::{FileKind, Root},
+    sys::Root,
 };
 
 /// Statuses from which on nginx looks for an `error_page` (ngx_http_core_module: 300 to 599).
@@ -31,13 +32,90 @@ pub struct Answer {
     pub words: String,
     /// Where it stands.
     pub at: Place,
+    /// The file that switches it on.
+    pub switch: Option<Switch>,
 }
 
 impl Answer {
     /// As a route has it.
     pub fn settings(self) -> Settings {
-        BTreeMap::from([(ANSWERS.to_owned(), Setting { value: self.words.into(), at: Some(self.at) })]).into()
+        let mut settings = Settings::default();
+        if let Some(switch) = &self.switch {
+            switch.note(&self.at, &mut settings);
+        }
+        settings.insert(ANSWERS, Setting { value: self.words.into(), at: Some(self.at) });
+        settings
     }
+}
+
+/// The condition that asks for a file, and how that comes out.
+type By<'a> = (&'a Directive, Switch);
+
+/// Variables that a block sets by itself, as far as it was read: the value, and the condition with the file by which it was set.
+#[derive(Debug, Default)]
+struct Flags<'a>(BTreeMap<&'a str, (&'a str, Option<By<'a>>)>);
+
+impl<'a> Flags<'a> {
+    /// Takes in the `set`s of a block. `by`: the condition that it stands under, which holds.
+    fn set(&mut self, block: &'a [Directive], by: Option<&By<'a>>) {
+        for one in block.iter().filter(|one| one.name == "set") {
+            self.take(one, by.cloned());
+        }
+    }
+
+    fn take(&mut self, one: &'a Directive, by: Option<By<'a>>) {
+        let (Some(name), Some(value)) = (one.arg(0).and_then(|name| name.strip_prefix('$')), one.arg(1)) else { return };
+        if value.contains('$') {
+            self.0.remove(name);
+        } else {
+            self.0.insert(name, (value, by));
+        }
+    }
+
+    /// What a condition that may not hold sets is not known any more.
+    fn forget(&mut self, block: &'a [Directive]) {
+        for name in block.iter().filter(|one| one.name == "set").filter_map(|one| one.arg(0)?.strip_prefix('$')) {
+            self.0.remove(name);
+        }
+    }
+
+    /// Whether the condition of an `if` holds that asks for such a variable, and by which file that was set (ngx_http_rewrite_module:
+    /// false is an empty value and `0`).
+    fn holds(&self, condition: &Directive) -> Option<(bool, Option<By<'a>>)> {
+        let (name, asked) = variable(condition)?;
+        let (value, by) = self.0.get(name)?;
+        let holds = match asked {
+            None => !matches!(*value, "" | "0"),
+            Some((true, wanted)) => *value == wanted,
+            Some((false, wanted)) => *value != wanted,
+        };
+        Some((holds, by.clone()))
+    }
+}
+
+/// The variable that a condition asks for, and whether it is to be, or not to be, a value: `($closed)`, `($closed = 1)`.
+fn variable(condition: &Directive) -> Option<(&str, Option<(bool, &str)>)> {
+    let words: Vec<&str> = words(condition).collect();
+    match words.as_slice() {
+        [name] => Some((name.strip_prefix('$')?, None)),
+        [name, "=", value] => Some((name.strip_prefix('$')?, Some((true, value)))),
+        [name, "!=", value] => Some((name.strip_prefix('$')?, Some((false, value)))),
+        _ => None,
+    }
+}
+
+/// `if (-f /srv/down) { return 503 }`
+fn under(condition: &Directive, what: &str) -> String {
+    format!("{} {} {{ {what} }}", condition.name, condition.args.join(" "))
+}
+
+/// An answer under a condition, with what made that hold: a file that it asks for, or another condition that set its variable.
+fn conditional(condition: &Directive, answer: Answer, by: Option<By<'_>>) -> Answer {
+    let words = under(condition, &answer.words);
+    let Some((setter, switch)) = by else { return Answer { words, ..answer } };
+    let set = setter.children().iter().find(|one| one.name == "set").map_or_else(String::new, |one| written(one, 0));
+    let words = if std::ptr::eq(setter, condition) { words } else { format!("{} {words}", under(setter, &set)) };
+    Answer { words, switch: Some(switch), ..answer }
 }
 
 /// What answers every request that gets into this block, before anything is passed on (the rewrite phase goes before the content's,
@@ -45,19 +123,28 @@ impl Answer {
 pub fn returned<'a>(
     block: &'a [Directive],
     scope: &Scope<'a>,
-    holds: &mut dyn FnMut(&Directive) -> Option<bool>,
+    holds: &mut dyn FnMut(&Directive) -> Option<Switch>,
 ) -> Option<Answer> {
+    let mut flags = Flags::default();
     for one in block {
         match one.name.as_str() {
             "return" => return of_return(one, scope),
             // It may lead elsewhere, or end the phase.
             "rewrite" | "break" => return None,
-            "if" if holds(one) == Some(true) => {
+            "set" => flags.take(one, None),
+            "if" => {
+                let by_file = holds(one).map(|switch| (switch.holds, Some((one, switch))));
+                let (true, by) = by_file.or_else(|| flags.holds(one)).unwrap_or_else(|| {
+                    flags.forget(one.children());
+                    (false, None)
+                }) else {
+                    continue;
+                };
+                flags.set(one.children(), by.as_ref());
                 let inner = scope.within(one.children());
-                if let Some(answer) =
-                    one.children().iter().find(|inside| inside.name == "return").and_then(|it| of_return(it, &inner))
-                {
-                    return Some(answer);
+                let answer = one.children().iter().find(|inside| inside.name == "return").and_then(|it| of_return(it, &inner));
+                if let Some(answer) = answer {
+                    return Some(conditional(one, answer, by));
                 }
             }
             _ => {}
@@ -66,18 +153,28 @@ pub fn returned<'a>(
     None
 }
 
-/// What an `if` answers whose condition only a request tells.
-pub fn sometimes<'a>(condition: &'a Directive, scope: &Scope<'a>) -> Option<Answer> {
+/// What an `if` of this block answers whose condition only a request tells; a file may have a part in it.
+pub fn sometimes<'a>(
+    condition: &'a Directive,
+    (block, scope): (&'a [Directive], &Scope<'a>),
+    holds: &mut dyn FnMut(&Directive) -> Option<Switch>,
+) -> Option<Answer> {
     let inner = scope.within(condition.children());
     let answer = returned(condition.children(), &inner, &mut |_| None)?;
-    Some(Answer { words: format!("{} {} {{ {} }}", condition.name, condition.args.join(" "), answer.words), ..answer })
+    let sets = |one: &&Directive| {
+        let name = variable(condition).map(|(name, _)| name);
+        let mut set = one.children().iter().filter(|inside| inside.name == "set").filter_map(|inside| inside.arg(0));
+        one.name == "if" && name.is_some() && set.any(|set| set.strip_prefix('$') == name)
+    };
+    let by = block.iter().filter(sets).find_map(|one| Some((one, holds(one).filter(|switch| switch.holds)?)));
+    Some(conditional(condition, answer, by))
 }
 
 /// What a location without an upstream answers where what it serves is not there.
 pub fn missed(scope: &Scope<'_>) -> Option<Answer> {
     let fallback = scope.own("try_files").last().and_then(|one| Some((one, one.args.last()?.strip_prefix('=')?)));
     if let Some((one, status)) = fallback.filter(|(_, status)| status.parse().is_ok_and(|code: u16| code >= FAILURES_FROM)) {
-        return Some(Answer { words: format!("{} ={status} {status}", written(one, 1)), at: one.place() });
+        return Some(Answer { words: format!("{} ={status} {status}", written(one, 1)), at: one.place(), switch: None });
     }
     turned(scope)
 }
@@ -92,7 +189,7 @@ pub fn turns(scope: &Scope<'_>, module: Module) -> Option<(CompactString, Settin
 fn turned(scope: &Scope<'_>) -> Option<Answer> {
     scope.nearest("error_page").iter().find_map(|one| {
         let made = one.args.iter().find_map(|arg| arg.strip_prefix('=')).and_then(|code| code.parse::<u16>().ok())?;
-        (made >= FAILURES_FROM).then(|| Answer { words: written(one, 0), at: one.place() })
+        (made >= FAILURES_FROM).then(|| Answer { words: written(one, 0), at: one.place(), switch: None })
     })
 }
 
@@ -100,9 +197,9 @@ fn turned(scope: &Scope<'_>) -> Option<Answer> {
 fn of_return(one: &Directive, scope: &Scope<'_>) -> Option<Answer> {
     let first = one.arg(0)?;
     let Ok(status) = first.parse::<u16>() else {
-        return Some(Answer { words: format!("return {FOUND} {first}"), at: one.place() });
+        return Some(Answer { words: format!("return {FOUND} {first}"), at: one.place(), switch: None });
     };
-    let plain = Answer { words: written(one, 0), at: one.place() };
+    let plain = Answer { words: written(one, 0), at: one.place(), switch: None };
     if status < PAGES_FROM || one.args.len() > 1 {
         return Some(plain);
     }
@@ -131,31 +228,27 @@ pub fn tested(condition: &Directive, expand: impl Fn(&str) -> Option<String>) ->
     expand(path).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
-/// Whether it holds, of this file.
-pub fn holds(condition: &Directive, root: &Root, path: &Path) -> Option<bool> {
-    let (test, _) = test(condition)?;
-    let (negated, test) = test.strip_prefix('!').map_or((false, test), |test| (true, test));
-    let kind = root.stat(path).ok().map(|info| info.kind);
-    let there = match test {
-        "-f" => kind == Some(FileKind::RegularFile),
-        "-d" => kind == Some(FileKind::Directory),
-        "-e" => kind.is_some(),
-        _ => return None,
-    };
-    Some(there != negated)
+/// How it comes out, of this file.
+pub fn switch(condition: &Directive, root: &Root, path: &Path) -> Option<Switch> {
+    Switch::of(test(condition)?.0, root, path)
 }
 
 /// The test and what it is about: `-f` and `/srv/down`.
 fn test(condition: &Directive) -> Option<(&str, &str)> {
-    let mut words = condition.args.iter().map(|arg| arg.trim_matches(['(', ')'])).filter(|word| !word.is_empty());
+    let mut words = words(condition);
     let both = (words.next()?, words.next()?);
     (words.next().is_none() && both.0.trim_start_matches('!').starts_with('-')).then_some(both)
+}
+
+/// The words of a condition without its brackets.
+fn words(condition: &Directive) -> impl Iterator<Item = &str> {
+    condition.args.iter().map(|arg| arg.trim_matches(['(', ')'])).filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::{super::tests::with, *};
-    use crate::model::{PathMatch, Route};
+    use crate::model::{ANSWERS_SINCE, ANSWERS_WHILE, ANSWERS_WITHOUT, PathMatch, Route};
 
     /// `path -> what answers it`, of the first site; `/srv/there` is a file.
     fn answers(server: &str) -> Vec<String> {
@@ -193,9 +286,28 @@ mod tests {
             ),
             ("error_page 404 =502 /x;\nlocation / { proxy_pass http://127.0.0.1:1; }", vec![]),
             // Conditions that files tell, and those that only a request does.
-            ("if (-f /srv/there) { return 503; }\nlocation / { proxy_pass http://127.0.0.1:1; }", vec!["4 /: return 503"]),
+            (
+                "if (-f /srv/there) { return 503; }\nlocation / { proxy_pass http://127.0.0.1:1; }",
+                vec!["4 /: if (-f /srv/there) { return 503 }"],
+            ),
+            // By way of a variable, which another condition may take back.
+            (
+                "set $m 0; if (-f /srv/there) { set $m 1; } if ($m) { return 503; }\nlocation / { proxy_pass http://127.0.0.1:1; }",
+                vec!["4 /: if (-f /srv/there) { set $m 1 } if ($m) { return 503 }"],
+            ),
+            (
+                "set $m 0; if (-f /srv/gone) { set $m 1; } if ($m = 0) { return 503; }\nlocation / { proxy_pass http://127.0.0.1:1; }",
+                vec!["4 /: if ($m = 0) { return 503 }"],
+            ),
+            (
+                "location / { if (-f /srv/there) { set $m 1; } if ($remote_addr = 10.0.0.1) { set $m 0; } if ($m) { return 503; } proxy_pass http://127.0.0.1:1; }",
+                vec!["? 4 / if ($m): if (-f /srv/there) { set $m 1 } if ($m) { return 503 }"],
+            ),
             ("if (-f /srv/gone) { return 503; }\nlocation / { proxy_pass http://127.0.0.1:1; }", vec![]),
-            ("if (!-e /srv/gone) { return 503; }\nlocation / { proxy_pass http://127.0.0.1:1; }", vec!["4 /: return 503"]),
+            (
+                "if (!-e /srv/gone) { return 503; }\nlocation / { proxy_pass http://127.0.0.1:1; }",
+                vec!["4 /: if (!-e /srv/gone) { return 503 }"],
+            ),
             (
                 "location / { if ($cookie_x) { return 503; } proxy_pass http://127.0.0.1:1; }",
                 vec!["? 4 / if ($cookie_x): if ($cookie_x) { return 503 }"],
@@ -209,6 +321,25 @@ mod tests {
         ] {
             assert_eq!(answers(server), expected, "{server}");
         }
+    }
+
+    #[test]
+    fn the_file_that_switches_an_answer_on_is_told() {
+        let switch = |server: &str| {
+            let gateway = with(
+                &format!("events {{}}\nhttp {{ server {{ {server} location / {{ proxy_pass http://127.0.0.1:1; }} }} }}"),
+                &[("/srv/there", "")],
+            );
+            let settings = gateway.sites[0].routes[0].settings.clone();
+            let told = |key: &str| settings.get(key).map(|said| said.value.to_string());
+            (told(ANSWERS_WHILE), told(ANSWERS_WITHOUT), told(ANSWERS_SINCE).is_some())
+        };
+        let on = Some("/srv/there".to_owned());
+        assert_eq!(switch("if (-f /srv/there) { return 503; }"), (on.clone(), None, true));
+        assert_eq!(switch("set $m 0; if (-e /srv/there) { set $m 1; } if ($m = 1) { return 503; }"), (on, None, true));
+        assert_eq!(switch("if (!-f /srv/gone) { return 503; }"), (None, Some("/srv/gone".to_owned()), false));
+        assert_eq!(switch("if (-f /srv/gone) { return 503; }"), (None, None, false));
+        assert_eq!(switch("return 503;"), (None, None, false));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub fn settings(root: &Root, tree: &[Directive], state: &RunState) -> BTreeMap<S
             out.insert(one.name.to_string(), Setting { value: value.into(), at: Some(one.place()) });
         }
     }
+    zones(tree, &mut out);
     out.entry("worker_connections".to_owned()).or_insert_with(|| Setting { value: CONNECTIONS.into(), at: None });
     if let RunState::Running { pid, .. } = state
         && let Some(files) = open_files(root, *pid)
@@ -28,6 +29,26 @@ pub fn settings(root: &Root, tree: &[Directive], state: &RunState) -> BTreeMap<S
         out.insert("open files".to_owned(), Setting { value: files.to_string().into(), at: None });
     }
     out
+}
+
+/// What zones limit, and where requests are held to them: `limit_req_zone all`, `limit_req all`; of one zone the first place of each.
+fn zones(block: &[Directive], out: &mut BTreeMap<String, Setting>) {
+    for one in block {
+        let mut named = one.args.iter().filter_map(|arg| arg.strip_prefix("zone="));
+        let zone = match one.name.as_str() {
+            "limit_req" => named.next(),
+            "limit_req_zone" | "limit_conn_zone" => named.next().and_then(|zone| zone.split(':').next()),
+            "limit_conn" => one.arg(0),
+            _ => None,
+        };
+        if let Some(zone) = zone {
+            let written =
+                std::iter::once(one.name.as_str()).chain(one.args.iter().map(AsRef::as_ref)).collect::<Vec<_>>().join(" ");
+            let setting = Setting { value: written.into(), at: Some(one.place()) };
+            out.entry(format!("{} {zone}", one.name)).or_insert(setting);
+        }
+        zones(one.children(), out);
+    }
 }
 
 /// The soft limit of open files of a process (proc_pid_limits(5)).

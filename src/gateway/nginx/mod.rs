@@ -43,7 +43,7 @@ use compact_str::CompactString;
 use futures_util::future::BoxFuture;
 
 use self::{binary::Builds, instance::Instance, load::Loaded, scope::Scope, tree::Directive, world::World};
-use super::{Found, Kind, Overrides, look_off_thread, site_of_operator, upstream_trust, written::beside};
+use super::{Found, Kind, Overrides, left_out, look_off_thread, site_of_operator, upstream_trust, written::beside};
 use crate::{
     model::{
         BlindSpot, ConfigTest, Gateway, Identity, LiveState, LogSource, Place, ProcessInfo, RunState, Setting, Site, SourceKind,
@@ -150,8 +150,9 @@ fn gateway(root: &Root, instance: Instance, loaded: Loaded, overrides: &Override
     blind.extend(logs.blind);
     let mut commands = commands(&instance, &logs.sources, overrides);
     commands.extend(live::way(root, &tree));
-    let (identity, settings, resolvers) =
+    let (identity, mut settings, resolvers) =
         (identity(root, &instance, &main), limits::settings(root, &tree, &instance.state), resolvers(&tree));
+    left_out::note(root, folder, &["server_name"], &files, &mut settings);
     // What was read of 20,000 servers goes before what it means is laid down for good, which is a copy.
     drop(main);
     drop(tree);

@@ -169,7 +169,7 @@ impl<'a> Walk<'_, 'a> {
     fn conditions(&mut self, block: &'a [Directive], scope: &Scope<'a>, here: &Here) {
         for one in block.iter().filter(|one| one.name == "if" && one.block.is_some()) {
             if self.world.holds(one, &here.root.0).is_none()
-                && let Some(answer) = answers::sometimes(one, scope)
+                && let Some(answer) = answers::sometimes(one, (block, scope), &mut |other| self.world.holds(other, &here.root.0))
             {
                 self.routes.extend(route::answered(self.world, &here.condition(one), answer));
             }

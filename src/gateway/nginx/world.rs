@@ -16,6 +16,7 @@ use super::{
     vars::Variables,
 };
 use crate::{
+    gateway::switch::Switch,
     model::{PICKED, Pool, Role, Server, Setting, Settings},
     sys::Root,
 };
@@ -189,8 +190,8 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whether the condition of an `if` holds, where files tell. They are asked for with each request, so their coming and going counts.
-    pub fn holds(&mut self, condition: &Directive, root: &str) -> Option<bool> {
+    /// How the condition of an `if` comes out, where files tell. They are asked for with each request, so their coming and going counts.
+    pub fn holds(&mut self, condition: &Directive, root: &str) -> Option<Switch> {
         let known = |name: &str| matches!(name, "document_root" | "realpath_root").then(|| root.to_owned());
         let path = answers::tested(condition, |path| {
             Variables { scope: &Scope::new(&[]), maps: &HashMap::new(), known: &known }.expand(path)
@@ -198,7 +199,7 @@ impl<'a> World<'a> {
         if self.tested.len() < TESTED && !self.tested.contains(&path) {
             self.tested.push(path.clone());
         }
-        answers::holds(condition, self.root?, &path)
+        answers::switch(condition, self.root?, &path)
     }
 
     /// Whether another route with so many servers may be kept.

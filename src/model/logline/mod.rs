@@ -203,9 +203,54 @@ pub fn request_line(line: &str) -> Option<(&str, &str)> {
     (known && !target.is_empty()).then_some((method, target))
 }
 
+/// The path of a request line that can be repeated without harm: GET or HEAD, no query, nothing that looks like an action.
+pub fn safe_path(request: &str) -> Option<String> {
+    /// Words in paths of requests that do something, although by GET.
+    const ACTIONS: &[&str] = &[
+        "logout",
+        "signout",
+        "delete",
+        "remove",
+        "unsubscribe",
+        "confirm",
+        "activate",
+        "pay",
+        "purge",
+        "reset",
+        "cancel",
+        "checkout",
+        "send",
+        "token",
+        "cron",
+        "admin",
+        "upload",
+        "install",
+        "restart",
+        "shutdown",
+    ];
+    let mut words = request.split(' ');
+    if !matches!(words.next()?, "GET" | "HEAD") {
+        return None;
+    }
+    let path = words.next()?.split(['?', '#']).next()?;
+    let lower = path.to_ascii_lowercase();
+    let harmless = path.starts_with('/') && path.len() <= 1024 && path.bytes().all(|byte| byte.is_ascii_graphic());
+    (harmless && !ACTIONS.iter().any(|action| lower.contains(action))).then(|| path.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_harmless_requests_are_repeated() {
+        assert_eq!(safe_path("GET /cart?id=5 HTTP/1.1").as_deref(), Some("/cart"));
+        for request in
+            ["POST /cart HTTP/1.1", "GET /user/Logout HTTP/1.1", "GET cart HTTP/1.1", "GET /a\u{1b}b HTTP/1.1", "", "GET"]
+        {
+            assert_eq!(safe_path(request), None, "{request}");
+        }
+    }
 
     #[test]
     fn a_request_line_gives_method_and_target() {

@@ -52,6 +52,8 @@ pub struct NginxErrorLine<'a> {
     pub server: Option<&'a str>,
     /// The request line.
     pub request: Option<&'a str>,
+    /// The path of the request that nginx made itself for it: of a mirror, `auth_request`, SSI.
+    pub subrequest: Option<&'a str>,
     /// The upstream with the path of the request: `http://127.0.0.1:8000/x`, `fastcgi://unix:/run/php.sock:`.
     pub upstream: Option<&'a str>,
     /// The Host header.
@@ -69,6 +71,11 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
 }
 
 fn entry<'a>(line: &NginxErrorLine<'a>) -> Entry<'a> {
+    if line.is_mirrors() {
+        let message = format!("[{}] of a copy of the request, {}", line.level, line.message).into();
+        let level = Some(Level::Notice);
+        return Entry { dialect: Dialect::NginxError, level, pid: line.pid, message, ..Entry::default() };
+    }
     Entry {
         dialect: Dialect::NginxError,
         time: None,
@@ -134,8 +141,11 @@ impl<'a> NginxErrorLine<'a> {
         let mut rest = line.trim();
         let mut level = None;
         if let Some((word, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
-            level = Some(LEVELS.into_iter().find(|known| *known == word)?);
-            rest = after;
+            match LEVELS.into_iter().find(|known| *known == word) {
+                Some(known) => (level, rest) = (Some(known), after),
+                None if of_lua(rest) => {}
+                None => return None,
+            }
         }
         let number = |text: &str| text.parse::<u32>().ok();
         let process = rest.split_once(": ").and_then(|(process, after)| {
@@ -180,7 +190,7 @@ impl<'a> NginxErrorLine<'a> {
             let (value, next) = quoted(after);
             match name {
                 "request" if line.request.is_none() => line.request = Some(value),
-                "subrequest" => {}
+                "subrequest" if line.subrequest.is_none() => line.subrequest = Some(value),
                 "upstream" if line.upstream.is_none() => line.upstream = Some(value),
                 "host" if line.host.is_none() => line.host = Some(value),
                 "referrer" if line.referrer.is_none() => line.referrer = Some(value),
@@ -189,6 +199,12 @@ impl<'a> NginxErrorLine<'a> {
             rest = next;
         }
         line
+    }
+
+    /// Whether it is about a copy of the request, whose answer nobody waits for (ngx_http_mirror_module): by the path that everybody names so.
+    fn is_mirrors(&self) -> bool {
+        let part = |part: &str| part.trim_start_matches(['_', '@']).starts_with("mirror");
+        self.subrequest.is_some_and(|path| path.split('/').any(part))
     }
 
     /// Method and target of the request.
@@ -242,6 +258,16 @@ fn is_nginxs(line: &NginxErrorLine<'_>) -> bool {
         || message.contains(" could not be resolved (") && system_error(message).is_some()
         || message.starts_with("worker process ") && message.contains(" exited on signal ")
         || of_system_call(message)
+        || of_lua(message)
+}
+
+/// `[lua] balancer.lua:250: execute(): text`: how ngx.log puts the place before what a program of ngx_lua says (ngx_http_lua_log.c).
+fn of_lua(message: &str) -> bool {
+    let place = message.strip_prefix("[lua] ").and_then(|rest| rest.split_once(".lua:"));
+    place.is_some_and(|(file, rest)| {
+        let number = rest.split(':').next().unwrap_or_default();
+        !file.contains(' ') && !number.is_empty() && number.len() < rest.len() && number.bytes().all(|b| b.is_ascii_digit())
+    })
 }
 
 /// `connect() to unix:/run/app.sock failed (2: No such file or directory)`: the name of the call comes first (`ngx_log_error_core`
@@ -289,110 +315,4 @@ fn quoted(text: &str) -> (&str, &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const REFUSED: &str = "2026/11/20 23:36:34 [error] 174#174: *1 connect() failed (111: Connection refused) while connecting to upstream, client: 127.0.0.1, server: lab.test, request: \"GET /refused?a=b HTTP/1.1\", upstream: \"http://127.0.0.1:9099/refused?a=b\", host: \"127.0.0.1:8081\", referrer: \"https://x/\"";
-
-    #[test]
-    fn a_refused_connection() {
-        let line = NginxErrorLine::parse(REFUSED).expect("an nginx line");
-        assert_eq!((line.time, line.level, line.pid, line.connection), ("2026/11/20 23:36:34", "error", Some(174), Some(1)));
-        assert_eq!(line.message, "connect() failed (111: Connection refused) while connecting to upstream");
-        assert_eq!((line.client, line.server), (Some("127.0.0.1"), Some("lab.test")));
-        assert_eq!(line.method_and_target(), Some(("GET", "/refused?a=b")));
-        assert_eq!(line.upstream_base(), Some("http://127.0.0.1:9099"));
-        assert_eq!(line.upstream_address(), Some("127.0.0.1:9099"));
-        assert_eq!((line.host, line.referrer), (Some("127.0.0.1:8081"), Some("https://x/")));
-    }
-
-    #[test]
-    fn upstreams_of_every_kind() {
-        let of = |upstream: &str| {
-            let line = format!(
-                "2026/11/20 23:36:44 [crit] 1#1: *2 m, client: ::1, server: , request: \"GET / HTTP/1.1\", upstream: \"{upstream}\", host: \"h\""
-            );
-            let line = NginxErrorLine::parse(&line).expect("an nginx line");
-            assert_eq!(line.server, Some(""));
-            (line.upstream_base().expect("base").to_owned(), line.upstream_address().expect("address").to_owned())
-        };
-        let pair = |base: &str, address: &str| (base.to_owned(), address.to_owned());
-        assert_eq!(of("http://unix:/tmp/no perm.sock:/eacces"), pair("http://unix:/tmp/no perm.sock:", "unix:/tmp/no perm.sock"));
-        assert_eq!(of("fastcgi://unix:/run/php.sock:"), pair("fastcgi://unix:/run/php.sock:", "unix:/run/php.sock"));
-        assert_eq!(of("grpc://127.0.0.1:9001"), pair("grpc://127.0.0.1:9001", "127.0.0.1:9001"));
-        assert_eq!(of("http://dead2/nolive"), pair("http://dead2", "dead2"));
-        assert_eq!(of("http://[::1]:80/x"), pair("http://[::1]:80", "[::1]:80"));
-        assert_eq!(of("10.0.0.1:3306"), pair("10.0.0.1:3306", "10.0.0.1:3306"));
-    }
-
-    #[test]
-    fn lines_without_fields_and_lines_that_are_not_nginxs() {
-        let line = NginxErrorLine::parse("2026/11/20 23:38:43 [alert] 135#135: 6 worker_connections are not enough").expect("line");
-        assert_eq!((line.message, line.client, line.connection), ("6 worker_connections are not enough", None, None));
-        for other in [
-            "",
-            "Host: 127.0.0.1:8096",
-            "2026/11/20 23:38:43",
-            "2026/11/20 23:38:43 [x] 1#1: y",
-            "\u{fffd}026/11/20 23:38:43 [error] 1#1: y",
-        ] {
-            assert_eq!(NginxErrorLine::parse(other), None, "{other:?}");
-        }
-    }
-
-    #[test]
-    fn a_client_cannot_forge_the_upstream() {
-        let forged = REFUSED.replace("https://x/", "x\", upstream: \"http://6.6.6.6/");
-        assert_eq!(NginxErrorLine::parse(&forged).expect("line").upstream_address(), Some("127.0.0.1:9099"));
-        let quote = REFUSED.replace("/refused?a=b HTTP", "/re\"fused HTTP");
-        assert_eq!(NginxErrorLine::parse(&quote).expect("line").method_and_target(), Some(("GET", "/re\"fused")));
-    }
-
-    #[test]
-    fn what_is_left_of_a_line_is_known_by_its_words() {
-        let whole = NginxErrorLine::parse(REFUSED).expect("an nginx line");
-        let behind = |words: &str| REFUSED.split_once(words).expect("words").1;
-        for rest in [behind("36:34 "), behind("[error] "), behind("174#174: "), behind("*1 ")] {
-            let line = NginxErrorLine::unstamped(rest).expect(rest);
-            assert_eq!(NginxErrorLine { time: whole.time, pid: whole.pid, connection: whole.connection, ..line }, whole, "{rest}");
-        }
-        let level = |text| NginxErrorLine::unstamped(text).map(|line| line.level);
-        for (text, expected) in [
-            ("connect() to unix:/run/app.sock failed (2: No such file or directory) while connecting to upstream", "crit"),
-            ("upstream prematurely closed connection while reading response header from upstream", "error"),
-            ("upstream timed out (110: Connection timed out)", "error"),
-            ("host not found in upstream \"app\" in /etc/nginx/conf.d/shop.conf:12", "emerg"),
-            ("bind() to 0.0.0.0:80 failed (98: Address already in use)", "emerg"),
-            ("app.internal could not be resolved (3: Host not found)", "error"),
-            ("512 worker_connections are not enough", "alert"),
-            ("[warn] 12#12: *7 an upstream response is buffered to a temporary file /x", "warn"),
-        ] {
-            assert_eq!(level(text), Some(expected), "{text}");
-        }
-        for other in [
-            "",
-            "[error] connection refused",
-            "connection refused while connecting to the database",
-            "fetch() failed: connection refused",
-            "[pool www] child 12 exited",
-            "the upstream timed out (110: Connection timed out)",
-        ] {
-            assert_eq!(level(other), None, "{other:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_line_makes_it_panic(cut in 0usize..400, noise in "\\PC{0,30}", at in 0usize..400) {
-            let mut text: Vec<char> = REFUSED.chars().take(cut).collect();
-            text.splice(at.min(text.len())..at.min(text.len()), noise.chars());
-            let text: String = text.into_iter().collect();
-            let unstamped = NginxErrorLine::unstamped(text.get(TIME_BYTES..).unwrap_or(&text));
-            for line in NginxErrorLine::parse(&text).into_iter().chain(unstamped) {
-                let _ = (line.upstream_base(), line.upstream_address(), line.method_and_target());
-            }
-        }
-    }
-}
+mod tests;

@@ -45,6 +45,7 @@ const SAID: &[(Dialect, &str, &str)] = &[
     (Dialect::Ruby, "Mysql2::Error::ConnectionError", ""),
     (Dialect::Ruby, "Redis::CannotConnectError", ""),
     (Dialect::Ruby, "Errno::E", ""),
+    (Dialect::Ruby, "ActionView::Template::Error", ""),
     // PDOException (ext/pdo/pdo_dbh.c).
     (Dialect::Php, "SQLSTATE[", ""),
     // setroubleshootd, in the journal of Fedora and its relatives.

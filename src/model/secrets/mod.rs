@@ -7,7 +7,7 @@ mod mask;
 mod text;
 
 pub use mask::Mask;
-pub use text::{query, text};
+pub use text::{concealed, query, text};
 
 use super::{ConfigEdit, Gateway, Route, Setting, Settings, WayBack};
 

@@ -147,6 +147,11 @@ fn is_token(word: &str) -> bool {
         || TOKENS.iter().any(begins) && word.len() >= TOKEN_CHARS
 }
 
+/// Whether something was concealed in this text.
+pub fn concealed(text: &str) -> bool {
+    text.contains(PLACEHOLDER) || text.contains(IN_QUERY)
+}
+
 /// A query without its values: `a=secret~3f2a91&b=`. What has no value is kept back as a whole.
 pub fn query(query: &str) -> String {
     let conceal = |value: &str| {

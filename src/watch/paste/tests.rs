@@ -213,3 +213,33 @@ fn complete_lines_of_one_length_are_no_cut_line() {
         read(&text, &TimeZone::UTC, 1_795_141_061).iter().flat_map(|batch| &batch.counts).map(|count| count.count).sum();
     assert_eq!(lines, 3);
 }
+
+#[test]
+fn lines_whose_ends_became_blanks_are_told_apart() {
+    let nginx = |second: u32, path: &str| {
+        format!(
+            "2026/11/23 07:00:{second:02} [error] 811#811: *5 connect() failed (111: Connection refused) while connecting to upstream, \
+             client: 203.0.113.9, server: shop, request: \"GET {path} HTTP/1.1\", upstream: \"http://127.0.0.1:8000{path}\", host: \"shop\""
+        )
+    };
+    let syslog = |host: &str, said: &str| format!("Nov 23 07:00:00 {host} systemd[1]: {said}");
+    for (lines, expected) in [
+        (vec![nginx(0, "/a"), nginx(1, "/b"), nginx(2, "/c")], 3),
+        (vec![syslog("gw1", "app.service: Failed with result 'oom-kill'."), syslog("gw1", "Stopped app.")], 2),
+        // Of another writer, and what only looks like one.
+        (vec![syslog("gw1", "told by"), syslog("gw2", "Stopped app.")], 1),
+        (vec![nginx(0, "/2026/11/23 07:00:01 [error] of mine")], 1),
+    ] {
+        let parted = wrap::parted(&lines.join(" ")).map_or(1, |text| text.lines().count());
+        assert_eq!(parted, expected, "{lines:?}");
+        let counted = read(&lines.join(" "), &TimeZone::UTC, 1_795_500_000);
+        assert_eq!(
+            counted.iter().flat_map(|batch| &batch.counts).map(|count| count.count).sum::<u32>() as usize,
+            expected,
+            "{lines:?}"
+        );
+    }
+    // Where there are ends, what stands in a line is the client's.
+    let hostile = format!("{} {}\n{}\n", nginx(0, "/a"), nginx(1, "/b"), nginx(2, "/c"));
+    assert_eq!(wrap::parted(&hostile), None);
+}

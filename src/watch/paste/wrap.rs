@@ -5,7 +5,10 @@
 
 use std::borrow::Cow;
 
-use crate::model::logline::{self, LineTime};
+use crate::model::{
+    NginxErrorLine,
+    logline::{self, LineTime, TimeShape},
+};
 
 /// Characters of a line from which on it may have been wrapped: terminals are seldom narrower.
 const WRAPPED_CHARS: usize = 60;
@@ -61,6 +64,49 @@ pub(super) fn continues(line: &str, next: &str) -> bool {
     // The fence around a paste belongs to no line of it (CommonMark, section 4.5).
     let fence = ["```", "~~~"].iter().any(|fence| next.trim_start().starts_with(fence));
     line.chars().count() >= WRAPPED_CHARS && line.len() < JOINED_BYTES && !ended && !fence && !next.trim().is_empty()
+}
+
+/// Bytes of a paste of one line that are looked through for others within it.
+const ONE_LINE_BYTES: usize = 64 << 10;
+
+/// A paste of one line in which others begin, as a field of a form or a chat has made blanks of their ends: with the ends again; `None`: there are none. Only where
+/// all is one line, and begins as the others do: what a client sends stands in lines that have theirs.
+pub(super) fn parted(text: &str) -> Option<String> {
+    let whole = text.trim_end();
+    let head = Head::of(whole).filter(|_| whole.len() <= ONE_LINE_BYTES && !whole.contains('\n'))?;
+    let mut ends: Vec<usize> = memchr::memchr_iter(b' ', whole.as_bytes()).collect();
+    ends.retain(|end| Head::of(&whole[end + 1..]).as_ref() == Some(&head));
+    let mut lines = String::with_capacity(whole.len());
+    let mut begin = 0;
+    for end in &ends {
+        lines.push_str(&whole[begin..*end]);
+        lines.push('\n');
+        begin = end + 1;
+    }
+    lines.push_str(&whole[begin..]);
+    (!ends.is_empty()).then_some(lines)
+}
+
+/// How a line begins that has a time and a writer.
+#[derive(Debug, PartialEq, Eq)]
+enum Head<'a> {
+    /// nginx's error log, with the process.
+    Nginx,
+    /// syslog, with the host.
+    Syslog(&'a str),
+}
+
+impl<'a> Head<'a> {
+    fn of(text: &'a str) -> Option<Self> {
+        let first = *text.as_bytes().first()?;
+        if first.is_ascii_digit() && NginxErrorLine::parse(text).is_some_and(|line| line.pid.is_some()) {
+            return Some(Self::Nginx);
+        }
+        let time = TimeShape::Syslog.leading(text).filter(|_| first.is_ascii_uppercase());
+        let host = time.and_then(|(_, rest)| rest.strip_prefix(' ')?.split(' ').next())?;
+        let carried = logline::carried(text);
+        (carried.program.is_some() && carried.text.len() < text.len()).then_some(Self::Syslog(host))
+    }
 }
 
 /// A line without the marks of a quotation before it, as mail and forums put them.

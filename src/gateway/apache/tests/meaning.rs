@@ -191,9 +191,17 @@ fn what_apache_answers_by_itself_has_its_line() {
         ("RewriteRule ^/shop/ - [R=502,L]", "/", None),
         ("RewriteRule ^/old /new [R=301,L]", "/old", None),
         // A file decides, or a request.
-        ("RewriteCond %{DOCUMENT_ROOT}/there -f\nRewriteRule ^ - [R=503,L]", "/", Some("12: RewriteRule ^ - [R=503,L] (503)")),
+        (
+            "RewriteCond %{DOCUMENT_ROOT}/there -f\nRewriteRule ^ - [R=503,L]",
+            "/",
+            Some("12: RewriteCond %{DOCUMENT_ROOT}/there -f RewriteRule ^ - [R=503,L] (503)"),
+        ),
         ("RewriteCond %{DOCUMENT_ROOT}/gone -f\nRewriteRule ^ - [R=503,L]", "/", None),
-        ("RewriteCond /srv/gone !-f\nRewriteRule ^ - [R=503,L]", "/", Some("12: RewriteRule ^ - [R=503,L] (503)")),
+        (
+            "RewriteCond /srv/gone !-f\nRewriteRule ^ - [R=503,L]",
+            "/",
+            Some("12: RewriteCond /srv/gone !-f RewriteRule ^ - [R=503,L] (503)"),
+        ),
         ("RewriteCond %{HTTP_USER_AGENT} Evil\nRewriteRule ^ - [R=502,L]", "/", None),
         // ProxyPass goes before a Redirect, but where it says `!`.
         ("Redirect 502 /shop\nProxyPass /shop !", "/shop/x", Some("11: Redirect 502 /shop")),

@@ -18,14 +18,10 @@ mod uwsgi;
 use std::path::Path;
 
 use super::{service::Service, settings::Settings};
-use crate::model::{Address, AppSetting, AppSettings, AppTime, OwnerRole, Place};
+use crate::model::{Address, AppSetting, AppSettings, AppTime, COMMAND_LINE, DEFAULT, OwnerRole, Place};
 
 /// Applications that are told of, at most.
 const APPS: usize = 64;
-/// What says so, where it is an option.
-const COMMAND_LINE: &str = "command line";
-/// What says so, where nobody does.
-const DEFAULT: &str = "default";
 
 /// What the settings of a service are. `None`: it is another program.
 type Reader = fn(&Settings<'_>) -> Option<Vec<AppSettings>>;
