@@ -1,6 +1,8 @@
 //! Facts about servers that a gateway does not ask although they serve, where it says no more than that none is left: `held:...`.
 //! Open source nginx counts failures of real requests (`max_fails` within `fail_timeout`), and connections (`max_conns`), for itself;
-//! nothing but its log tells that it does (nginx.org: ngx_http_upstream_module, server).
+//! nothing but its log tells that it does (nginx.org: ngx_http_upstream_module, server). Apache counts failures likewise (`apache`).
+
+mod apache;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +23,7 @@ pub fn names(_: &Catalog) -> Vec<String> {
 
 /// The facts.
 pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
+    apache::produce(scene, catalog, book);
     let from = scene.now.wall_s() - LOG_WINDOW_S;
     let says = |group: &&LogGroup| group.signature(&catalog.signatures).is_some_and(|signature| signature.id == NONE_LEFT);
     for group in scene.logs.values().filter(|group| group.since(from) > 0).filter(says) {
@@ -85,8 +88,8 @@ fn about(scene: &Scene, gateway: &Gateway, pool: &Pool, group: &LogGroup, book: 
         let pause = setting(server, "fail_timeout").map_or_else(|| "10s".to_owned(), |setting| setting.value.to_string());
         let text =
             format!("{kind} asks no server of {name}: {address} serves, and is left out for {pause} after {fails} failed requests");
-        let check = format!("max_fails={fails} fail_timeout={pause}");
-        add("held:failed-before", Subject(address.clone()), text, [("server", format!("{name}/{address}")), ("check", check)]);
+        let held = format!("it failed before, and is not asked again for {pause} (max_fails={fails} fail_timeout={pause})");
+        add("held:failed-before", Subject(address.clone()), text, [("server", format!("{name}/{address}")), ("held", held)]);
     }
 }
 
