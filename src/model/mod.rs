@@ -17,6 +17,7 @@ pub mod edit;
 mod fact;
 mod flaw;
 mod gateway;
+mod health_check;
 mod host;
 mod instance;
 mod life;
@@ -58,8 +59,11 @@ pub use edit::{ConfigEdit, FileFate, WayBack};
 pub use fact::{Fact, Subject};
 pub use flaw::{Flaw, HAPROXY_LINES};
 pub use gateway::{
-    ANSWERS, CACHE, CACHE_STALE, Gateway, HEALTH_CHECK, HEALTH_CHECK_HOST, HEALTH_CHECK_PORT, LACKS, LACKS_CURE, Listen, PICKED,
-    Place, Pool, Role, Route, RunState, SENDS_PROXY, Server, Setting, Site, TURNS,
+    ANSWERS, CACHE, CACHE_STALE, Gateway, LACKS, LACKS_CURE, Listen, PICKED, Place, Pool, Role, Route, RunState, SENDS_PROXY,
+    Server, Setting, Site, TURNS,
+};
+pub use health_check::{
+    HEALTH_CHECK, HEALTH_CHECK_BODY, HEALTH_CHECK_EXPECTS, HEALTH_CHECK_HEADER, HEALTH_CHECK_HOST, HEALTH_CHECK_PORT, expects,
 };
 pub use host::{Abroad, HostLoad, Identity, Listener, ListenerTable, NetLoss, Pressure, ProcessInfo, Queue, Redirect};
 pub use instance::{Inside, OldWorker};
