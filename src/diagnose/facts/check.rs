@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{FactBook, probes};
 use crate::{
     catalog::Catalog,
-    diagnose::{LogGroup, ProbeHistory, Scene, upstream::address_of, upstream_of},
+    diagnose::{LogGroup, ProbeHistory, Scene, upstream::address_of, upstream_of, wrote},
     model::{
         Fact, Gateway, HEALTH_CHECK, HEALTH_CHECK_BODY, HEALTH_CHECK_EXPECTS, Health, LiveServer, Outcome, Role, Route, Server,
         Subject, expects, logline,
@@ -128,7 +128,7 @@ const WRONG_ANSWER: &str = "go-health-status";
 /// What the gateway's own log says that the check came to.
 fn logged(scene: &Scene, catalog: &Catalog, gateway: &Gateway, route: &Route, server: &Server) -> Option<(String, String)> {
     let says = |group: &&LogGroup| group.signature(&catalog.signatures).is_some_and(|known| known.id == WRONG_ANSWER);
-    let own = |group: &&LogGroup| gateway.logs.iter().any(|log| log.is(&group.source));
+    let own = |group: &&LogGroup| wrote(scene, gateway, &group.source);
     let recent = |group: &&LogGroup| group.last_second().is_some_and(|last| scene.now.wall_s() - last <= LOGGED_S);
     let of_server = |group: &&LogGroup| upstream_of(scene, group).is_some_and(|address| address == server.address);
     let all = scene.logs.values().filter(says).filter(own).filter(recent).filter(of_server);

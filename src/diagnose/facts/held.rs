@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::{FactBook, LOG_WINDOW_S, probes};
 use crate::{
     catalog::Catalog,
-    diagnose::{LogGroup, Scene},
+    diagnose::{LogGroup, Scene, wrote},
     model::{Fact, Gateway, Outcome, Pool, Role, Server, Subject},
 };
 
@@ -28,7 +28,7 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     let says = |group: &&LogGroup| group.signature(&catalog.signatures).is_some_and(|signature| signature.id == NONE_LEFT);
     for group in scene.logs.values().filter(|group| group.since(from) > 0).filter(says) {
         let Some(pool) = group.meaning.upstream.as_deref() else { continue };
-        let writes = |gateway: &&Gateway| gateway.logs.iter().any(|log| log.is(&group.source));
+        let writes = |gateway: &&Gateway| wrote(scene, gateway, &group.source);
         for gateway in scene.gateways.iter().filter(writes) {
             for pool in gateway.pools.iter().filter(|known| known.name == pool) {
                 about(scene, gateway, pool, group, book);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{super::probes, FactBook, LOG_WINDOW_S, serves};
 use crate::{
     catalog::Catalog,
-    diagnose::{LogGroup, Scene, upstream_of},
+    diagnose::{LogGroup, Scene, upstream_of, wrote},
     model::{Fact, Gateway, Outcome, Role, Route, Server, Subject, clock_of, text},
 };
 
@@ -32,7 +32,7 @@ pub(super) fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     let from = scene.now.wall_s() - LOG_WINDOW_S;
     let says = |group: &&LogGroup| group.signature(&catalog.signatures).is_some_and(|known| LEFT_OUT.contains(&known.id.as_str()));
     for group in scene.logs.values().filter(|group| group.since(from) > 0).filter(says) {
-        let writes = |gateway: &&Gateway| gateway.kind == KIND && gateway.logs.iter().any(|log| log.is(&group.source));
+        let writes = |gateway: &&Gateway| gateway.kind == KIND && wrote(scene, gateway, &group.source);
         let Some(gateway) = scene.gateways.iter().find(writes) else { continue };
         for (_, route) in gateway.routes() {
             let meant: Vec<&Server> = route.servers.iter().filter(|server| left_out(scene, group, route, server)).collect();
@@ -102,7 +102,7 @@ fn about(
 /// The last second at which Apache says that it leaves this server out from then on, with the lines.
 fn failed_at<'a>(scene: &'a Scene, catalog: &Catalog, gateway: &Gateway, server: &Server) -> Option<(i64, &'a LogGroup)> {
     let says = |group: &&LogGroup| group.signature(&catalog.signatures).is_some_and(|known| FAILED.contains(&known.id.as_str()));
-    let own = |group: &&LogGroup| gateway.logs.iter().any(|log| log.is(&group.source));
+    let own = |group: &&LogGroup| wrote(scene, gateway, &group.source);
     let of_server = |group: &&LogGroup| upstream_of(scene, group).is_some_and(|address| address == server.address);
     let groups = scene.logs.values().filter(says).filter(own).filter(of_server);
     groups.filter_map(|group| Some((group.last_second()?, group))).max_by_key(|(at, _)| *at)
