@@ -69,16 +69,13 @@ fn about(scene: &Scene, catalog: &Catalog, (gateway, route, server): (&Gateway, 
     let status = last(through).map_or_else(String::new, ToString::to_string);
     let said = format!("{} itself answers {status}, and {label} is answered by {subject}", gateway.kind);
     let made = made(scene, gateway, route, &subject);
-    let (name, text, source) = match made.or_else(|| logged(scene, catalog, gateway, route, server)) {
-        Some((check, source)) => {
-            let text = format!("{said}; its check fails: {check}");
-            fields.insert("check".to_owned(), check);
-            ("check:fails", text, source)
-        }
-        None => {
-            let text = format!("{said}, which it checks by {}{}", route.settings[HEALTH_CHECK].value, wanted(gateway, route));
-            ("check:unconfirmed", text, "probe".to_owned())
-        }
+    let (name, text, source) = if let Some((check, source)) = made.or_else(|| logged(scene, catalog, gateway, route, server)) {
+        let text = format!("{said}; its check fails: {check}");
+        fields.insert("check".to_owned(), check);
+        ("check:fails", text, source)
+    } else {
+        let text = format!("{said}, which it checks by {}{}", route.settings[HEALTH_CHECK].value, wanted(gateway, route));
+        ("check:unconfirmed", text, "probe".to_owned())
     };
     let name = name.to_owned();
     book.add(Fact { name, subject, now: true, at: scene.now, text, source, fields });

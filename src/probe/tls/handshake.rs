@@ -236,7 +236,7 @@ pub(super) async fn handshake(tap: Tap, offer: &Offer, within: Duration) -> (Res
     let long = within >= patience::LEAST;
     let made = tokio::select! {
         made = &mut connect => Some(made),
-        () = tokio::time::sleep(if long { within - ENDED * 2 } else { within }) => None,
+        () = tokio::time::sleep(if long { within.saturating_sub(ENDED * 2) } else { within }) => None,
         () = patience::cut() => None,
     };
     let stream = match made {

@@ -38,7 +38,9 @@ pub(super) fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
             let meant: Vec<&Server> = route.servers.iter().filter(|server| left_out(scene, group, route, server)).collect();
             // A balancer has a server as long as one of its members has not failed.
             if meant.iter().all(|server| serves(scene, server)) {
-                meant.into_iter().for_each(|server| about(scene, catalog, (gateway, route, server), group, book));
+                for server in meant {
+                    about(scene, catalog, (gateway, route, server), group, book);
+                }
             }
         }
     }
