@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{ConfigChange, Scene, change::changes};
+use super::{ConfigChange, Scene, change::changes, wrote};
 use crate::{
     catalog::Catalog,
     model::{ConfigEdit, ConfigTest, Gateway, Order as _, RunState, Stamp, WayBack},
@@ -234,9 +234,7 @@ impl Standing {
 /// The last line in this gateway's logs that says that its configuration does not load, if it is not older than this second.
 fn refused(scene: &Scene, catalog: &Catalog, gateway: &Gateway, from: i64) -> Option<(i64, String)> {
     const CAUSE: &str = "gateway-config-invalid";
-    let ours = |source: &str| {
-        gateway.logs.iter().any(|log| log.is(source)) || gateway.unit.as_deref().is_some_and(|unit| source.ends_with(unit))
-    };
+    let ours = |source: &str| wrote(scene, gateway, source) || gateway.unit.as_deref().is_some_and(|unit| source.ends_with(unit));
     let groups = scene.logs.values().filter(|group| ours(&group.source));
     groups
         .filter_map(|group| {

@@ -36,7 +36,8 @@ pub(super) fn worker_connections(scene: &Scene, service: &ServiceLoad) -> Option
     gateway(scene, service)?.settings.get("worker_connections")?.value.parse().ok()
 }
 
-fn gateway<'a>(scene: &'a Scene, service: &ServiceLoad) -> Option<&'a Gateway> {
+/// The gateway that this service is.
+pub(super) fn gateway<'a>(scene: &'a Scene, service: &ServiceLoad) -> Option<&'a Gateway> {
     let runs = |state: &RunState| matches!(state, RunState::Running { pid, .. } if *pid == service.pid);
     scene.gateways.iter().find(|gateway| service.role == OwnerRole::Gateway && runs(&gateway.state))
 }

@@ -50,6 +50,7 @@ mod traffic;
 mod untried;
 mod upstream;
 mod wording;
+mod wrote;
 mod zone;
 
 pub use assess::{Assessment, assess};
@@ -76,3 +77,4 @@ pub use since::{told_of, told_to_fail, told_to_hang, told_to_serve};
 pub use symptom::{failed, url_of};
 pub use traffic::{Flow, Traffic};
 pub use upstream::{upstream_of, without_port};
+pub use wrote::wrote;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{ProbeHistory, Scene, facts, symptom};
+use super::{ProbeHistory, Scene, facts, symptom, wrote};
 use crate::model::{Address, Gateway, NamesView, Outcome, PeerSeen, SourceKind, Subject, View};
 
 /// Addresses of one name that are asked one by one, at most.
@@ -115,7 +115,7 @@ pub fn strays(scene: &Scene, subject: &Subject) -> Vec<Stray> {
                 continue;
             };
             let ip = at.ip().to_canonical();
-            let its = gateways.iter().any(|gateway| gateway.logs.iter().any(|log| log.is(&group.source)));
+            let its = gateways.iter().any(|gateway| wrote(scene, gateway, &group.source));
             let now = last >= since - LOG_S && scene.now.wall_s() - last <= NOW_S;
             if its && now && at.port() == *port && foreign(&ip) && !found.iter().any(|known| known.ip == ip) {
                 let told = format!("its error log names {at} in {} lines, the last now", group.count);

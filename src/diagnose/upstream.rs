@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LogGroup, Scene};
+use super::{LogGroup, Scene, wrote};
 use crate::model::{
     Address, Gateway, HEALTH_CHECK_PORT, LiveServer, LiveState, RunState, SourceKind, Subject,
     logline::{self, Level},
@@ -14,7 +14,7 @@ pub fn upstream_of(scene: &Scene, group: &LogGroup) -> Option<Address> {
     let Some(text) = group.meaning.upstream.as_deref() else { return by_request(scene, group) };
     if let Some(address) = group.upstream() {
         // As it is written where the gateway runs.
-        let of_log = |gateway: &&Gateway| gateway.logs.iter().any(|log| log.is(&group.source));
+        let of_log = |gateway: &&Gateway| wrote(scene, gateway, &group.source);
         return Some(scene.gateways.iter().find(of_log).map_or_else(|| address.clone(), |gateway| gateway.called(&address)));
     }
     let (pool, server) = text.split_once('/')?;
@@ -67,11 +67,9 @@ fn failing(scene: &Scene) -> impl Iterator<Item = &LogGroup> {
 
 /// When the gateway whose log this is last loaded its configuration, in seconds since the Unix epoch.
 pub fn loaded_since(scene: &Scene, group: &LogGroup) -> Option<i64> {
-    scene.gateways.iter().filter(|gateway| gateway.logs.iter().any(|log| log.is(&group.source))).find_map(|gateway| {
-        match gateway.state {
-            RunState::Running { workers_since, .. } => workers_since,
-            RunState::Stopped { .. } => None,
-        }
+    scene.gateways.iter().filter(|gateway| wrote(scene, gateway, &group.source)).find_map(|gateway| match gateway.state {
+        RunState::Running { workers_since, .. } => workers_since,
+        RunState::Stopped { .. } => None,
     })
 }
 

@@ -122,14 +122,6 @@ pub struct Pool {
     pub at: Place,
 }
 
-/// Key in [`Route::settings`] of how the gateway checks the servers, in words that are common to all kinds: `GET /healthz`, or
-/// `connect` where it only connects. Without it no check is made.
-pub const HEALTH_CHECK: &str = "health-check";
-/// Key in [`Route::settings`] of the port that is checked, where it is another than that of the requests.
-pub const HEALTH_CHECK_PORT: &str = "health-check-port";
-/// Key in [`Route::settings`] of the Host that a check sends, where one is set.
-pub const HEALTH_CHECK_HOST: &str = "health-check-host";
-
 /// Key in [`Route::settings`]: the gateway sends a header of the PROXY protocol before everything else.
 pub const SENDS_PROXY: &str = "sends-proxy";
 /// Key in [`Pool::settings`]: requests pick the pool by a variable, so that it may be in use though no route leads there.

@@ -18,6 +18,7 @@ pub mod edit;
 mod fact;
 mod flaw;
 mod gateway;
+mod health_check;
 mod host;
 mod instance;
 mod life;
@@ -60,8 +61,11 @@ pub use edit::{ConfigEdit, FileFate, WayBack};
 pub use fact::{Fact, Subject};
 pub use flaw::{Flaw, HAPROXY_LINES};
 pub use gateway::{
-    CACHE, CACHE_STALE, Gateway, HEALTH_CHECK, HEALTH_CHECK_HOST, HEALTH_CHECK_PORT, LACKS, LACKS_CURE, LEFT_OUT, Listen, PICKED,
-    Place, Pool, Role, Route, RunState, SENDS_PROXY, Server, Setting, Site,
+    CACHE, CACHE_STALE, Gateway, LACKS, LACKS_CURE, LEFT_OUT, Listen, PICKED, Place, Pool, Role, Route, RunState, SENDS_PROXY,
+    Server, Setting, Site,
+};
+pub use health_check::{
+    HEALTH_CHECK, HEALTH_CHECK_BODY, HEALTH_CHECK_EXPECTS, HEALTH_CHECK_HEADER, HEALTH_CHECK_HOST, HEALTH_CHECK_PORT, expects,
 };
 pub use host::{Abroad, HostLoad, Identity, Listener, ListenerTable, NetLoss, Pressure, ProcessInfo, Queue, Redirect};
 pub use instance::{Inside, OldWorker};

@@ -16,7 +16,7 @@ use super::{
     vantage,
 };
 use crate::{
-    app::{self, Event, Msg, State},
+    app::{self, Effect, Event, Msg, State},
     cli::Check,
     model::{KnownTest, Observation, Verdict},
     report,
@@ -31,6 +31,10 @@ const RESERVE: Duration = Duration::from_millis(300);
 /// Milliseconds that an exchange may take, so that a verdict comes within eight seconds: an application that has not begun to answer
 /// by then hangs for whoever asks.
 const PATIENCE_MS: u64 = 7_000;
+/// How long a first exchange is under way, at least, to be told as pending at the end of the time: less is no wait to speak of.
+const PENDING: Duration = Duration::from_secs(5);
+/// How long before the end of the time what is pending is told as that.
+const LAST_CALL: Duration = RESERVE.saturating_mul(2);
 /// Upstream servers that one pass looks at: at 50 connections a second, as many as three seconds have room for.
 const UPSTREAMS: usize = 128;
 /// Milliseconds between the rounds of its few probes; the caps on requests hold all the same.
@@ -142,6 +146,8 @@ async fn pass(
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut waiting_for_catalog = true;
+    // Of a host that is slow to tell what listens there, the first exchanges begin late.
+    let (mut planned, mut called) = (None, false);
     for observation in given {
         let stamped = Stamped { at: sys.clock.now(), observation };
         if let Some(recorder) = &recorder {
@@ -161,6 +167,13 @@ async fn pass(
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(deadline) => break,
+                () = tokio::time::sleep_until(deadline - LAST_CALL), if !called => {
+                    called = true;
+                    if planned.is_some_and(|at: Instant| at.elapsed() >= PENDING) {
+                        collectors.end_unheard(&state.scene);
+                    }
+                    continue;
+                }
                 known = &mut collectors.catalog, if waiting_for_catalog => {
                     waiting_for_catalog = false;
                     match known {
@@ -181,6 +194,9 @@ async fn pass(
             }
         };
         for effect in app::update(&mut state, msg) {
+            if matches!(&effect, Effect::Probe(plan) if !plan.jobs.is_empty()) {
+                planned.get_or_insert_with(Instant::now);
+            }
             effects::collecting(&effect, &collectors);
         }
     }

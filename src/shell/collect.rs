@@ -1,6 +1,6 @@
 //! Starts the collectors of a run and carries to them what `update` wants.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -13,8 +13,9 @@ use crate::{
     app::Options,
     catalog::Catalog,
     cli::Target,
+    diagnose::Scene,
     gateway,
-    model::{BlindSpot, KnownTest, LogSource, Observation, ProbePlan, RunInfo, SourceKind, SourceWish},
+    model::{BlindSpot, KnownTest, LogSource, Observation, ProbePlan, RunInfo, SourceKind, SourceWish, Subject},
     probe,
     sys::{Bell, Clock, FileKind, Inbox, OUTBOX_CAPACITY, Outbox, Root, Sys, Users},
     watch as watching,
@@ -168,6 +169,16 @@ impl Collectors {
             let path = path.to_owned();
             tokio::spawn(async move { outbox.tell(super::vantage::named(path).await).await });
         }
+    }
+
+    /// Ends what is under way and has told nothing yet, so that it is told as pending.
+    pub fn end_unheard(&self, scene: &Scene) {
+        let heard: BTreeSet<(&str, &Subject)> =
+            scene.probes.iter().map(|history| (history.last.job.probe.as_str(), &history.last.job.subject)).collect();
+        self.plans.send_modify(|plan| {
+            let unheard = plan.jobs.iter().filter(|job| !heard.contains(&(job.probe.as_str(), &job.subject)));
+            plan.cut = unheard.map(|job| job.subject.clone()).collect();
+        });
     }
 
     /// Probe by this plan from now on.

@@ -99,11 +99,14 @@ fn check(scene: &Scene, target: &Target<'_>, server: &Server, straight: &ProbeJo
         (address, _) => address.clone(),
     };
     let address = address.inside(straight.address.place());
-    let request = words.split_once(' ').filter(|(method, path)| matches!(*method, "GET" | "HEAD") && path.starts_with('/'));
+    let plain = |(method, path): &(&str, &str)| {
+        matches!(*method, "GET" | "HEAD") && path.starts_with('/') && !path.contains([' ', '{', '}'])
+    };
+    let request = words.split_once(' ').filter(plain);
     let mut job = ProbeJob { probe: "check".to_owned(), address, ..straight.clone() };
     match request {
         Some((method, path)) => {
-            let host = value(HEALTH_CHECK_HOST).map_or_else(|| server.address.to_string(), str::to_owned);
+            let host = value(HEALTH_CHECK_HOST).map_or_else(|| job.address.bare().to_string(), str::to_owned);
             let host = if host.starts_with("unix:") { "localhost".to_owned() } else { host };
             job.request = Some(HttpRequest {
                 method: method.to_owned(),

@@ -17,7 +17,7 @@ pub(super) fn logged<'a>(scene: &'a Scene, gateway: &'a Gateway) -> Vec<Target<'
     let mut groups: Vec<_> = scene
         .logs
         .values()
-        .filter(|group| group.kind == SourceKind::Error && gateway.logs.iter().any(|log| log.is(&group.source)))
+        .filter(|group| group.kind == SourceKind::Error && diagnose::wrote(scene, gateway, &group.source))
         // A request that is told with its status failed if that says so.
         .filter(|group| group.meaning.status.is_none_or(|status| status >= 500))
         .filter(|group| diagnose::upstream_of(scene, group).is_some() || group.meaning.status.is_some())
@@ -81,7 +81,7 @@ pub(super) fn answered<'a>(scene: &'a Scene, gateway: &'a Gateway) -> Vec<Target
         group.kind == SourceKind::Access
             && group.meaning.status.is_some_and(|status| status >= 500)
             && group.last_second().is_some_and(|last| last >= from)
-            && gateway.logs.iter().any(|log| log.is(&group.source))
+            && diagnose::wrote(scene, gateway, &group.source)
     });
     let mut groups: Vec<_> = failing.collect();
     groups.order_by_key(|group| std::cmp::Reverse(group.last_second()));

@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use super::{FactBook, probes};
 use crate::{
     catalog::Catalog,
-    diagnose::{ProbeHistory, Scene, upstream::address_of},
-    model::{Fact, Gateway, HEALTH_CHECK, Health, LiveServer, Outcome, Role, Route, Server, Subject},
+    diagnose::{LogGroup, ProbeHistory, Scene, upstream::address_of, upstream_of, wrote},
+    model::{
+        Fact, Gateway, HEALTH_CHECK, HEALTH_CHECK_BODY, HEALTH_CHECK_EXPECTS, Health, LiveServer, Outcome, Role, Route, Server,
+        Subject, expects, logline,
+    },
 };
 
 /// The names.
@@ -16,12 +19,12 @@ pub fn names(_: &Catalog) -> Vec<String> {
 }
 
 /// The facts.
-pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
+pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
     for gateway in &scene.gateways {
         let checked = |route: &&Route| route.settings.contains_key(HEALTH_CHECK);
         for route in gateway.routes().map(|(_, route)| route).filter(checked) {
             for server in route.servers.iter().filter(|server| server.role == Role::Primary) {
-                about(scene, gateway, route, server, book);
+                about(scene, catalog, (gateway, route, server), book);
             }
         }
     }
@@ -40,7 +43,7 @@ fn told_otherwise(scene: &Scene, gateway: &Gateway, route: &Route, server: &Serv
     })
 }
 
-fn about(scene: &Scene, gateway: &Gateway, route: &Route, server: &Server, book: &mut FactBook) {
+fn about(scene: &Scene, catalog: &Catalog, (gateway, route, server): (&Gateway, &Route, &Server), book: &mut FactBook) {
     let subject = Subject(server.address.to_string());
     if book.looked_at("check", &[&subject]) {
         return;
@@ -64,21 +67,75 @@ fn about(scene: &Scene, gateway: &Gateway, route: &Route, server: &Server, book:
         fields.insert("server".to_owned(), format!("{pool}/{name}"));
     }
     let status = last(through).map_or_else(String::new, ToString::to_string);
-    let check = scene.probes_about("check", &subject).find_map(|history| {
-        let result = history.results.back()?;
-        let passes = matches!(result.outcome, Outcome::Status(200..=399) | Outcome::Open);
-        (!passes && !matches!(result.outcome, Outcome::Skipped(_))).then(|| (history.last.job.label(), result.outcome.to_string()))
-    });
     let said = format!("{} itself answers {status}, and {label} is answered by {subject}", gateway.kind);
-    let (name, text) = match check {
-        Some((check, outcome)) => {
-            fields.insert("check".to_owned(), format!("{check} gives {outcome}"));
-            ("check:fails", format!("{said}; its check, {check}, gives {outcome}"))
-        }
-        None => ("check:unconfirmed", format!("{said}, which it checks by {}", route.settings[HEALTH_CHECK].value)),
+    let made = made(scene, gateway, route, &subject);
+    let (name, text, source) = if let Some((check, source)) = made.or_else(|| logged(scene, catalog, gateway, route, server)) {
+        let text = format!("{said}; its check fails: {check}");
+        fields.insert("check".to_owned(), check);
+        ("check:fails", text, source)
+    } else {
+        let text = format!("{said}, which it checks by {}{}", route.settings[HEALTH_CHECK].value, wanted(gateway, route));
+        ("check:unconfirmed", text, "probe".to_owned())
     };
     let name = name.to_owned();
-    book.add(Fact { name, subject, now: true, at: scene.now, text, source: "probe".to_owned(), fields });
+    book.add(Fact { name, subject, now: true, at: scene.now, text, source, fields });
+}
+
+/// What the check, made again, came to, and who says so. `None`: it was not made, or passes as far as its status tells.
+fn made(scene: &Scene, gateway: &Gateway, route: &Route, subject: &Subject) -> Option<(String, String)> {
+    scene.probes_about("check", subject).find_map(|history| {
+        let outcome = &history.results.back()?.outcome;
+        let words = route.settings.get(HEALTH_CHECK_EXPECTS).map(|setting| setting.value.as_str());
+        let passes = match outcome {
+            Outcome::Open | Outcome::Skipped(_) => true,
+            Outcome::Status(status) => expects(words, *status).unwrap_or(true),
+            _ => false,
+        };
+        let job = &history.last.job;
+        let method = job.request.as_ref().map_or_else(String::new, |request| format!("{} ", request.method));
+        let check = format!("{method}{} gives {outcome}{}", job.label(), wanted(gateway, route));
+        (!passes).then(|| (check, "probe".to_owned()))
+    })
+}
+
+/// What the check wants, with the place where it is written.
+fn wanted(gateway: &Gateway, route: &Route) -> String {
+    let (expects, body) = (route.settings.get(HEALTH_CHECK_EXPECTS), route.settings.get(HEALTH_CHECK_BODY));
+    let connects = route.settings.get(HEALTH_CHECK).is_none_or(|setting| setting.value == "connect");
+    let status = match (expects, gateway.kind.as_str()) {
+        (Some(status), _) => status.value.as_str(),
+        (None, "caddy") => "2xx",
+        (None, _) => "2xx or 3xx",
+    };
+    let words = match body {
+        _ if connects => String::new(),
+        Some(body) => format!(", and {} wants {status} and a body with `{}`", gateway.kind, body.value),
+        None => format!(", and {} wants {status}", gateway.kind),
+    };
+    let settings = [expects, body, route.settings.get(HEALTH_CHECK)];
+    let place = settings.into_iter().flatten().find_map(|setting| setting.at.as_ref());
+    place.map_or_else(|| words.clone(), |at| format!("{words}, by {at}"))
+}
+
+/// Seconds for which a line about a check tells how it is now: Caddy checks every half minute unless it is told otherwise.
+const LOGGED_S: i64 = 60;
+/// The signature of a log that says that the answer to a check was not the right one.
+const WRONG_ANSWER: &str = "go-health-status";
+
+/// What the gateway's own log says that the check came to.
+fn logged(scene: &Scene, catalog: &Catalog, gateway: &Gateway, route: &Route, server: &Server) -> Option<(String, String)> {
+    let says = |group: &&LogGroup| group.signature(&catalog.signatures).is_some_and(|known| known.id == WRONG_ANSWER);
+    let own = |group: &&LogGroup| wrote(scene, gateway, &group.source);
+    let recent = |group: &&LogGroup| group.last_second().is_some_and(|last| scene.now.wall_s() - last <= LOGGED_S);
+    let of_server = |group: &&LogGroup| upstream_of(scene, group).is_some_and(|address| address == server.address);
+    let all = scene.logs.values().filter(says).filter(own).filter(recent).filter(of_server);
+    let group = all.max_by_key(|group| group.last_second())?;
+    let entry = logline::read(&group.last);
+    let what = entry.message.split_once(": ").map_or(&*entry.message, |(_, what)| what).to_owned();
+    Some((
+        format!("{}, by its own word: {what}{}", route.settings[HEALTH_CHECK].value, wanted(gateway, route)),
+        group.source.clone(),
+    ))
 }
 
 /// What the request through the gateway came to, where that was an answer without a server.

@@ -9,7 +9,7 @@ use std::{
 use super::{FactBook, probes};
 use crate::{
     catalog::Catalog,
-    diagnose::{LogGroup, ProbeHistory, Scene, symptom, upstream::moved, upstream_of},
+    diagnose::{LogGroup, ProbeHistory, Scene, symptom, upstream::moved, upstream_of, wrote},
     model::{Address, Fact, Gateway, LACKS, LACKS_CURE, Route, RunState, SourceKind, Subject, clock_of, text},
 };
 
@@ -197,7 +197,7 @@ fn strays<'a>(scene: &'a Scene, gateway: &Gateway, loaded: i64, edited: i64) -> 
     if !whole(gateway) {
         return None;
     }
-    let log = |source: &str| gateway.logs.iter().any(|log| log.is(source));
+    let log = |source: &str| wrote(scene, gateway, source);
     let stray = |group: &'a LogGroup| {
         let last = group.last_second()?;
         let grace = if group.last.contains("upstream timed out") { TIMEOUT_S } else { grace(gateway) };

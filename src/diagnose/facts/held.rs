@@ -1,13 +1,15 @@
 //! Facts about servers that a gateway does not ask although they serve, where it says no more than that none is left: `held:...`.
 //! Open source nginx counts failures of real requests (`max_fails` within `fail_timeout`), and connections (`max_conns`), for itself;
-//! nothing but its log tells that it does (nginx.org: ngx_http_upstream_module, server).
+//! nothing but its log tells that it does (nginx.org: ngx_http_upstream_module, server). Apache counts failures likewise (`apache`).
+
+mod apache;
 
 use std::collections::BTreeMap;
 
 use super::{FactBook, LOG_WINDOW_S, probes};
 use crate::{
     catalog::Catalog,
-    diagnose::{LogGroup, Scene},
+    diagnose::{LogGroup, Scene, wrote},
     model::{Fact, Gateway, Outcome, Pool, Role, Server, Subject},
 };
 
@@ -21,11 +23,12 @@ pub fn names(_: &Catalog) -> Vec<String> {
 
 /// The facts.
 pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
+    apache::produce(scene, catalog, book);
     let from = scene.now.wall_s() - LOG_WINDOW_S;
     let says = |group: &&LogGroup| group.signature(&catalog.signatures).is_some_and(|signature| signature.id == NONE_LEFT);
     for group in scene.logs.values().filter(|group| group.since(from) > 0).filter(says) {
         let Some(pool) = group.meaning.upstream.as_deref() else { continue };
-        let writes = |gateway: &&Gateway| gateway.logs.iter().any(|log| log.is(&group.source));
+        let writes = |gateway: &&Gateway| wrote(scene, gateway, &group.source);
         for gateway in scene.gateways.iter().filter(writes) {
             for pool in gateway.pools.iter().filter(|known| known.name == pool) {
                 about(scene, gateway, pool, group, book);
@@ -85,8 +88,8 @@ fn about(scene: &Scene, gateway: &Gateway, pool: &Pool, group: &LogGroup, book: 
         let pause = setting(server, "fail_timeout").map_or_else(|| "10s".to_owned(), |setting| setting.value.to_string());
         let text =
             format!("{kind} asks no server of {name}: {address} serves, and is left out for {pause} after {fails} failed requests");
-        let check = format!("max_fails={fails} fail_timeout={pause}");
-        add("held:failed-before", Subject(address.clone()), text, [("server", format!("{name}/{address}")), ("check", check)]);
+        let held = format!("it failed before, and is not asked again for {pause} (max_fails={fails} fail_timeout={pause})");
+        add("held:failed-before", Subject(address.clone()), text, [("server", format!("{name}/{address}")), ("held", held)]);
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use super::{FactBook, probes};
 use crate::{
     catalog::{Catalog, Presence, Rank},
-    diagnose::{LogGroup, ProbeHistory, Scene, symptom, upstream_of},
+    diagnose::{LogGroup, ProbeHistory, Scene, symptom, upstream_of, wrote},
     model::{Address, Fact, Gateway, KeepaliveView, Reuse, Route, Share, Subject, View, text},
 };
 
@@ -50,7 +50,7 @@ pub fn reuse_breaks(scene: &Scene, catalog: &Catalog, upstream: &Subject) -> Opt
     // Texts of addresses lead back to the same address, and to no other.
     let wanted = upstream.0.parse::<Address>().ok().filter(|address| address.to_string() == upstream.0);
     let its = |address: &Address| wanted.as_ref() == Some(address);
-    let of_gateways = |group: &&LogGroup| gateways.iter().any(|gateway| gateway.logs.iter().any(|log| log.is(&group.source)));
+    let of_gateways = |group: &&LogGroup| gateways.iter().any(|gateway| wrote(scene, gateway, &group.source));
     // Looked for when a line tells of one: most hosts have none.
     let gone = LazyCell::new(|| -> BTreeSet<i64> {
         let absent = scene.logs.values().filter(|group| {

@@ -3,14 +3,14 @@
 //! the very server that the gateway sends it to, or many times more often than it was made.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
 };
 
 use super::{FactBook, probes};
 use crate::{
     catalog::Catalog,
-    diagnose::{ProbeHistory, Scene, nested::Map, symptom},
+    diagnose::{ProbeHistory, Scene, nested::Map, symptom, upstream::failed_at},
     model::{Address, Fact, Outcome, logline, text},
 };
 
@@ -32,13 +32,17 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
         return;
     }
     let map = Map::of(scene);
+    let failed = if map.loops.is_empty() { BTreeSet::new() } else { failed_at(scene) };
     for gateway in &scene.gateways {
         book.look("loop", &scene.named(gateway));
     }
     for (subject, found) in map.loops {
         book.look("loop", &subject);
         // The configuration may break the round in a way that is not read here. Then it is served.
-        if !scene.probes_through(&subject).any(runs_out) {
+        let mut through = scene.probes_through(&subject).peekable();
+        // Where the round takes all that the host has, no request of ours ends in time, and the gateway's own log is all that tells.
+        let runs_out = if through.peek().is_some() { through.any(runs_out) } else { failed.contains(&found.server.address) };
+        if !runs_out {
             continue;
         }
         let round = match found.rounds {

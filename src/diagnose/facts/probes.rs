@@ -160,6 +160,7 @@ pub(super) fn mixed_up(used: Protocol, peer: &str) -> &'static str {
     match (used, peer) {
         (_, "proxy-protocol") => "proxy-protocol",
         (Protocol::Http | Protocol::Fastcgi | Protocol::Uwsgi | Protocol::Scgi | Protocol::Grpc, "tls") => "plain-to-tls",
+        (Protocol::Https, "http/1") => "tls-to-plain",
         (Protocol::Http | Protocol::Https, "fastcgi") => "http-to-fastcgi",
         (Protocol::Http | Protocol::Https, "http/2") | (Protocol::Grpc | Protocol::Grpcs, "http/1") => "http-version",
         (Protocol::Http | Protocol::Https, "uwsgi") => "http-to-uwsgi",

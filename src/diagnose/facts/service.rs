@@ -43,6 +43,7 @@ pub fn names(_: &Catalog) -> Vec<String> {
         "service:files-used-up",
         "service:gateway-files-used-up",
         "service:gateway-connections-used-up",
+        "service:gateway-workers-used-up",
         "service:tasks-used-up",
         "service:user-tasks-used-up",
         "service:workers-busy",

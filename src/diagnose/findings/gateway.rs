@@ -1,7 +1,10 @@
 //! Findings about a gateway itself.
 
 use super::{Found, Look, Near};
-use crate::model::{LogFormat, SourceKind};
+use crate::{
+    diagnose::wrote::opened,
+    model::{Gateway, LogFormat, LogPlace, SourceKind},
+};
 
 /// Longer than anybody waits, in milliseconds: nothing is set.
 const NEVER_MS: u64 = 86_400_000;
@@ -15,6 +18,27 @@ pub(super) fn no_timeouts<'a>(look: &Look<'a>) -> Vec<Found<'a>> {
         Found::of(spot, at, format!("{name} waits for an answer without an end: `timeout server` is not set"))
     })
     .collect()
+}
+
+/// A log that was renamed, and that the gateway was not told to open anew: under its name stands what nobody writes to.
+pub(super) fn log_not_reopened<'a>(look: &Look<'a>) -> Vec<Found<'a>> {
+    let of_gateway = |gateway: &'a Gateway| {
+        opened(look.scene, gateway).filter_map(move |log| {
+            let LogPlace::File(path) = &log.place else { return None };
+            let renamed = |known: &std::path::Path| {
+                let name = |path: &std::path::Path| Some(path.file_name()?.to_str()?.to_owned());
+                path != known
+                    && path.parent() == known.parent()
+                    && name(path).zip(name(known)).is_some_and(|(a, b)| a.starts_with(&b))
+            };
+            let written = gateway.logs.iter().find(|known| known.kind == log.kind && renamed(&known.path))?;
+            let (kind, now, before) = (&gateway.kind, path.display(), written.path.display());
+            let text = format!("{kind} still writes to {now}: {before} was renamed, and {kind} was not told to open its logs anew");
+            let (near, fields) = (look.nearness(gateway), Vec::new());
+            Some(Found { near, gateway: Some(gateway), text, at: None, fields, subject: None })
+        })
+    };
+    look.scene.gateways.iter().filter(|gateway| gateway.running()).flat_map(of_gateway).collect()
 }
 
 /// Only while something fails, for that is when it is missed: every distribution's own format is like that.

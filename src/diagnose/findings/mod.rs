@@ -53,6 +53,7 @@ const RULES: &[(&str, Rule)] = &[
     ("files-below-connections", limit::files),
     ("workers-beyond-limit", limit::workers),
     ("no-timeouts", gateway::no_timeouts),
+    ("log-not-reopened", gateway::log_not_reopened),
     ("log-lacks-upstream", gateway::log_lacks_upstream),
 ];
 

@@ -24,6 +24,8 @@ const PASSED_ON: &[&str] = &[
     "healthcheck-failing",
     "invalid-response",
 ];
+/// What a gateway is that has no worker or connection left.
+const FULL: &str = "gateway-limits";
 /// Causes that are listed, at most.
 const LISTED: usize = 12;
 
@@ -71,6 +73,13 @@ pub(super) fn order(causes: &mut Vec<Weighed<'_>>, catalog: &Catalog, map: &Map<
             };
             named.copied().filter(|other| !of_another(&causes[*other])).collect()
         };
+        // A gateway that takes nothing more is seen so by whoever stands before it.
+        if let Some(gateway) = root.scope.gateway.filter(|_| root.spec.id == FULL) {
+            let doors = map.inner.iter().filter(|(_, inner, _)| std::ptr::eq(*inner, gateway));
+            let doors: BTreeSet<Subject> = doors.map(|(server, ..)| Subject(server.address.to_string())).collect();
+            let before = |other: &Subject| doors.iter().any(|door| other == door || map.leads(other, door));
+            others.extend(passed_on.iter().copied().filter(|other| before(&causes[*other].scope.subject)));
+        }
         // What the server behind a gateway of this host does is seen at that gateway, too, in another shape.
         others.extend(passed_on.iter().copied().filter(|other| map.leads(&causes[*other].scope.subject, subject)));
         others.sort_unstable();

@@ -30,7 +30,7 @@ const SETTINGS: &[&str] = &[
     "health_status",
     "health_body",
     "health_method",
-    "health_headers",
+    "health_request_body",
     "health_passes",
     "health_fails",
     "fail_duration",
@@ -120,6 +120,11 @@ impl Read {
             "header_up" if line.arg(0).is_some_and(|name| name.eq_ignore_ascii_case("Host")) => {
                 self.proxy.host = line.arg(1).map_or(HostHeader::Client, HostHeader::parse);
                 self.proxy.set("header_up Host", line.arg(1).unwrap_or_default(), &at);
+            }
+            "health_headers" => {
+                for header in line.children() {
+                    self.proxy.check_header(&header.name, header.arg(0).unwrap_or_default(), &header.place());
+                }
             }
             "transport" => {
                 if line.arg(0) == Some("fastcgi") {

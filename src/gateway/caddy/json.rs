@@ -235,10 +235,20 @@ impl Reader<'_> {
         let (checks, passive) = (handler.at("health_checks").at("active"), handler.at("health_checks").at("passive"));
         let groups = [("lb_", balancing), ("health_", checks), ("", passive)];
         for (prefix, group) in groups {
-            for (name, value) in group.members() {
-                let (name, value) = if name == "selection_policy" { ("policy", policy) } else { (name.as_str(), value) };
+            // Headers may hold secrets.
+            for (name, value) in group.members().iter().filter(|(name, _)| name != "headers") {
+                let (name, value) = match name.as_str() {
+                    "selection_policy" => ("policy", policy),
+                    // The body that a check sends is one of its answer in a Caddyfile.
+                    "body" if prefix == "health_" => ("request_body", value),
+                    name => (name, value),
+                };
                 proxy.set(&format!("{prefix}{name}"), &shown(name, value), &self.place(value));
             }
+        }
+        for (name, values) in checks.at("headers").members() {
+            let value = values.items().first().and_then(Value::text).unwrap_or_default();
+            proxy.check_header(name, value, &self.place(values));
         }
         let set = handler.at("headers").at("request").at("set");
         if let Some((_, host)) = set.members().iter().find(|(name, _)| name.eq_ignore_ascii_case("Host")) {

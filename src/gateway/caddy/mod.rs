@@ -13,6 +13,7 @@
 //! `walk::Walk::directive`, and its place in `walk::ORDER`.
 
 mod certificates;
+mod check;
 mod directive;
 pub(super) mod environment;
 mod instance;

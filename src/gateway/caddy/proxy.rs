@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
-use super::{environment::Environment, matcher::Matcher, units};
+use super::{check, environment::Environment, matcher::Matcher, units};
 use crate::model::{
     Address, LACKS, LACKS_CURE, Place, Protocol, Resolution, Reuse, Role, Route, Server, Setting, TlsVersion, TrustSettings,
     Verifier,
@@ -222,6 +222,11 @@ impl Proxy {
         self.settings.insert(name.to_owned(), Setting { value: value.into(), at: Some(at.clone()) });
     }
 
+    /// A header that the health check sends.
+    pub fn check_header(&mut self, name: &str, value: &str, at: &Place) {
+        self.settings.extend([check::header(name, value, at)]);
+    }
+
     /// TLS is spoken.
     pub fn tls(&mut self) {
         self.protocol = match self.protocol {
@@ -252,6 +257,7 @@ impl Proxy {
             self.settings.insert(LACKS.to_owned(), nothing);
             self.settings.insert(LACKS_CURE.to_owned(), Setting { value: cure.into(), at: None });
         }
+        check::add(&mut self.settings);
         let first = self.servers.first().map(|server| &server.address);
         // Go sends the name of the host that it connects to, and none for an IP address (RFC 6066 section 3).
         let name = first.and_then(|address| match address {

@@ -17,8 +17,8 @@ use super::{
     server::{self, Around, Parameters, Written},
 };
 use crate::model::{
-    HEALTH_CHECK, HEALTH_CHECK_HOST, HEALTH_CHECK_PORT, PathMatch, Place, Pool, Protocol, Reuse, Role, Route, SENDS_PROXY, Setting,
-    Settings,
+    HEALTH_CHECK, HEALTH_CHECK_EXPECTS, HEALTH_CHECK_HOST, HEALTH_CHECK_PORT, PathMatch, Place, Pool, Protocol, Reuse, Role, Route,
+    SENDS_PROXY, Setting, Settings,
 };
 
 /// Milliseconds that stand for "no time-out is set": longer than anybody waits.
@@ -286,6 +286,14 @@ impl Backend<'_> {
                 if let Some(three) = host {
                     set(HEALTH_CHECK_HOST, three[2].to_owned());
                 }
+            }
+            let expected: Vec<&Line> = self.proxy.all("http-check").filter(|line| line.word(1) == "expect").collect();
+            // `http-check expect status 200,300-310`, without `!` (configuration.txt, `http-check expect`).
+            if let [line] = expected.as_slice()
+                && let [.., before, "status", codes] = *line.words().collect::<Vec<_>>().as_slice()
+                && before != "!"
+            {
+                set(HEALTH_CHECK_EXPECTS, codes.to_owned());
             }
         }
         set(HEALTH_CHECK, words);

@@ -12,7 +12,9 @@ use super::{
     read::{Input, Read, address, lines, listen, of_host, options, route, server, set, site},
     vcl::{self, Statement},
 };
-use crate::model::{Address, HEALTH_CHECK, HEALTH_CHECK_HOST, Listen, PathMatch, Place, Protocol, Route, Server};
+use crate::model::{
+    Address, HEALTH_CHECK, HEALTH_CHECK_EXPECTS, HEALTH_CHECK_HOST, Listen, PathMatch, Place, Protocol, Route, Server,
+};
 
 /// Milliseconds of `connect_timeout` and `first_byte_timeout` where none is set.
 const TIMEOUTS: (u64, u64) = (3_500, 60_000);
@@ -221,6 +223,7 @@ fn chosen(found: &Vcl) -> Vec<Route> {
         }
         if let Some(probe) = vcl::probe(&found.statements, &first.name) {
             set(&mut made, HEALTH_CHECK, &probe.request, &first.at);
+            set(&mut made, HEALTH_CHECK_EXPECTS, &probe.expects, &first.at);
             let host = probe.host.as_deref().or_else(|| first.value("host_header")).or_else(|| first.value("host"));
             if let Some(host) = host {
                 set(&mut made, HEALTH_CHECK_HOST, host, &first.at);

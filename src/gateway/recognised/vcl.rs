@@ -87,6 +87,8 @@ pub struct Probe {
     pub request: String,
     /// The Host that is written into the request.
     pub host: Option<String>,
+    /// The status that a server passes by, and no other (vcl-probe(7), `.expected_response`).
+    pub expects: String,
 }
 
 /// The probe of a backend: one of its own, or a `probe` that it names. `None`: it has none.
@@ -104,15 +106,17 @@ pub fn probe(statements: &[Statement], backend: &str) -> Option<Probe> {
     if lines.is_empty() {
         return None;
     }
+    let expects = value(".expected_response").unwrap_or("200").to_owned();
     let Some(request) = value(".request") else {
-        return Some(Probe { request: format!("GET {}", value(".url").map_or("/", |url| url.trim_matches('"'))), host: None });
+        let request = format!("GET {}", value(".url").map_or("/", |url| url.trim_matches('"')));
+        return Some(Probe { request, host: None, expects });
     };
     // `"GET / HTTP/1.1" "Host: shop.test"`.
     let mut parts = request.split('"').skip(1).step_by(2);
     let line = parts.next().unwrap_or_default();
     let host = parts.find_map(|part| part.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("host")));
     let request = line.rsplit_once(' ').map_or(line, |(request, _)| request).to_owned();
-    Some(Probe { request, host: host.map(|(_, host)| host.trim().to_owned()) })
+    Some(Probe { request, host: host.map(|(_, host)| host.trim().to_owned()), expects })
 }
 
 /// The value of `.name = value`.

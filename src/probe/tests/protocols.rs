@@ -136,3 +136,38 @@ async fn second_looks_are_not_made_at_every_repetition() {
     }
     assert_eq!(count.load(std::sync::atomic::Ordering::SeqCst), 5 + 7, "five requests, and one look at each of seven protocols");
 }
+
+/// A server of plain HTTP that works on one connection at a time, and waits for the end of a request line.
+async fn one_at_a_time() -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let at = listener.local_addr().expect("address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut line = Vec::new();
+            while !line.windows(2).any(|two| two == b"\r\n") {
+                let more = read_some(&mut stream).await;
+                if more.is_empty() {
+                    break;
+                }
+                line.extend(more);
+            }
+            let answer = if line.starts_with(b"GET ") { GOOD } else { "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n" };
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    at
+}
+
+#[tokio::test]
+async fn who_waits_for_the_end_of_a_line_is_told_by_ending_it() {
+    let at = one_at_a_time().await;
+    let report = within(at, Protocol::Https, 1_500).await;
+    assert_eq!(report.outcome, Outcome::Tls(TlsFault::NotTls), "{report:?}");
+    assert_eq!(within(at, Protocol::Http, 1_500).await.outcome, Outcome::Status(200), "and it is free again");
+    // Another's handshake has the only worker: nothing is told of whom nobody heard.
+    let other = tokio::net::TcpStream::connect(at).await.expect("connect");
+    other.try_write(b"\x16\x03\x01").expect("the begin of a handshake");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(within(at, Protocol::Https, 1_200).await.outcome, Outcome::Timeout(Phase::Tls));
+    assert_eq!(within(serve(hang).await, Protocol::Https, 1_200).await.outcome, Outcome::Timeout(Phase::Tls));
+}

@@ -24,10 +24,12 @@ use rustls::{
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     super::{
+        patience,
         wire::{Tap, outcome_of},
         x509::Cert,
     },
@@ -210,17 +212,42 @@ fn settings(offer: &Offer) -> Result<(ClientConfig, ServerName<'static>, Arc<Rec
     Ok((config, name.unwrap_or(ServerName::IpAddress(IpAddr::from(Ipv4Addr::LOCALHOST).into())), recorder))
 }
 
+/// How long an answer to the end of a line may take, of the time for the handshake: who waited for nothing else has it at once.
+const ENDED: Duration = Duration::from_millis(150);
+
+/// Ends the line that a ClientHello may be to a server of plain HTTP, and waits for its answer, which the tap keeps: where nobody answers
+/// a handshake, such a server waits for the rest of a request line, and of one that works on a request at a time all workers may, so
+/// that no other connection is taken any more. A server of TLS is told nothing new: the handshake is given up as it is.
+async fn end_line(tap: &mut Tap) {
+    let asked = async {
+        tap.write_all(b"\r\n\r\n").await?;
+        tap.read(&mut [0; 64]).await
+    };
+    let _ = tokio::time::timeout(ENDED, asked).await;
+}
+
 /// Makes the handshake. What was seen is told also where it fails.
 pub(super) async fn handshake(tap: Tap, offer: &Offer, within: Duration) -> (Result<TlsStream<Tap>, Outcome>, Seen) {
     let (config, name, recorder) = match settings(offer) {
         Ok(settings) => settings,
         Err(error) => return (Err(Outcome::Tls(fault(&error))), Seen::default()),
     };
-    let connect = TlsConnector::from(Arc::new(config)).connect(name, tap);
-    let stream = match tokio::time::timeout(within, connect).await {
-        Err(_) => Err(Outcome::Timeout(Phase::Tls)),
-        Ok(Err(error)) => Err(outcome_of(&error, Phase::Tls)),
-        Ok(Ok(stream)) => Ok(stream),
+    let mut connect = TlsConnector::from(Arc::new(config)).connect(name, tap);
+    let long = within >= patience::LEAST;
+    let made = tokio::select! {
+        made = &mut connect => Some(made),
+        () = tokio::time::sleep(if long { within.saturating_sub(ENDED * 2) } else { within }) => None,
+        () = patience::cut() => None,
+    };
+    let stream = match made {
+        None => {
+            if let Some(tap) = connect.get_mut().filter(|_| long) {
+                end_line(tap).await;
+            }
+            Err(Outcome::Timeout(Phase::Tls))
+        }
+        Some(Err(error)) => Err(outcome_of(&error, Phase::Tls)),
+        Some(Ok(stream)) => Ok(stream),
     };
     let (chain, more_certs) = std::mem::take(&mut *recorder.chain.lock().unwrap_or_else(PoisonError::into_inner));
     let unreadable = chain.first().is_some_and(|der| Cert::read(der).is_none());

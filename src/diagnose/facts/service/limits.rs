@@ -1,8 +1,12 @@
 //! Limits that a service is at: descriptors and connections of one of its processes, tasks of its cgroup and of its user.
 
+use super::probes;
 use crate::{
-    diagnose::{Scene, in_flight::worker_connections},
-    model::{OwnerRole, ServiceLoad, text},
+    diagnose::{
+        ProbeHistory, Scene,
+        in_flight::{gateway, worker_connections},
+    },
+    model::{Address, Listen, Outcome, OwnerRole, ServiceLoad, text},
 };
 
 /// Share of a limit of descriptors or connections that is used, for all that matters: connections come in bursts.
@@ -26,7 +30,10 @@ pub(super) struct Reached {
 
 /// All limits that this service is at.
 pub(super) fn reached(scene: &Scene, service: &ServiceLoad) -> Vec<Reached> {
-    [files(service), connections(scene, service), tasks(service), user_tasks(service)].into_iter().flatten().collect()
+    [files(service), connections(scene, service), workers(scene, service), tasks(service), user_tasks(service)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn used_up(used: u64, limit: u64) -> bool {
@@ -63,6 +70,38 @@ fn connections(scene: &Scene, service: &ServiceLoad) -> Option<Reached> {
     let (pid, used) = service.sockets.filter(|(_, used)| takes_no_request(*used, limit))?;
     let text = format!("pid {pid} of {} has {used} of {limit} connections open", service.title());
     Some(of_process("gateway-connections-used-up", "worker_connections", text, used, limit))
+}
+
+/// `MaxRequestWorkers` of Apache bounds the requests that it works on; each waits for the rest of its request, for the server behind, or
+/// for its client. Where all do, nothing more is accepted (server/mpm: `ap_queue_info_wait_for_idler`).
+fn workers(scene: &Scene, service: &ServiceLoad) -> Option<Reached> {
+    /// Connections of our own that it may hold, or that may wait: the request through it, the one straight to it, and their companions.
+    const OURS: u64 = 6;
+    let gateway = gateway(scene, service).filter(|gateway| gateway.kind == "apache")?;
+    let number = |name: &str| gateway.settings.get(name)?.value.parse::<u64>().ok();
+    let limit = number("MaxRequestWorkers").into_iter().chain(number("workers possible")).min()?;
+    let taken = u64::from(service.accepted?);
+    let table = scene.listeners.as_ref()?;
+    let listens = || gateway.sites.iter().flat_map(|site| &site.listens);
+    let queue = |listen: &Listen| Some(u64::from(table.taking(&listen.address)?.queue?.waiting));
+    let waiting = listens().filter_map(queue).max().filter(|waiting| *waiting > 0)?;
+    if taken < limit || taken.saturating_add(waiting) <= OURS {
+        return None;
+    }
+    // Connections that are kept open hold no worker, and those that wait may wait for a moment: a request that nobody answers tells.
+    let door = |at: &Address| table.taking(at).is_some_and(|taker| listens().any(|listen| listen.address == taker.address));
+    let late = |history: &ProbeHistory| {
+        door(history.last.peer.as_ref().unwrap_or(&history.last.job.address))
+            && probes::window(history).iter().any(|result| matches!(result.outcome, Outcome::Timeout(_)))
+    };
+    let asked = ["gateway", "upstream"].into_iter().flat_map(|probe| scene.probes_of(probe));
+    asked.into_iter().any(late).then(|| {
+        let text = format!(
+            "{} holds {taken} connections, as many as its {limit} workers (MaxRequestWorkers) can serve, and {waiting} more wait to be accepted",
+            service.title()
+        );
+        of_process("gateway-workers-used-up", "MaxRequestWorkers", text, taken, limit)
+    })
 }
 
 fn tasks(service: &ServiceLoad) -> Option<Reached> {

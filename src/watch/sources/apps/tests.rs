@@ -54,6 +54,22 @@ fn gunicorn_limits_a_request_only_where_its_workers_are_of_the_class_sync() {
 }
 
 #[test]
+fn whether_gunicorn_speaks_tls_is_known_or_told_to_be_unknown() {
+    let conf = "/srv/app/gunicorn.conf.py";
+    let of = |argv: &[&str], files: &[(&str, &str)]| {
+        let found = known(argv, &["127.0.0.1:8000"], files);
+        let value = |name: &str| found[0].settings.get(name).map_or_else(|| "-".to_owned(), |setting| setting.value.clone());
+        [value("--bind"), value("--certfile"), value("certfile")].join(" ")
+    };
+    assert_eq!(of(&["gunicorn", "a:b"], &[]), "127.0.0.1:8000 - -");
+    assert_eq!(of(&["gunicorn", "-b", ":8000", "--certfile=/x.pem", "a:b"], &[]), ":8000 /x.pem -");
+    assert_eq!(of(&["gunicorn", "-b", ":8000", "a:b"], &[(conf, "certfile = '/x.pem'\n")]), ":8000 - /x.pem");
+    assert_eq!(of(&["gunicorn", "-b", ":8000", "a:b"], &[(conf, "certfile = os.environ['C']\n")]), ":8000 not known -");
+    assert_eq!(of(&["gunicorn", "-b", ":8000", "-c", "/gone.py", "a:b"], &[]), ":8000 not known -");
+    assert_eq!(of(&["gunicorn: master [a:b]"], &[]), "- - -", "its command line is not seen");
+}
+
+#[test]
 fn a_pool_of_php_fpm_by_where_it_listens() {
     let files = [
         ("/etc/php/8.2/fpm/php-fpm.conf", "[global]\ninclude=/etc/php/8.2/fpm/pool.d/*.conf\n"),
