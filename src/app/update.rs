@@ -240,7 +240,7 @@ mod tests {
         app::Options,
         catalog::Catalog,
         diagnose,
-        model::{LogBatch, LogFormat, Stamp},
+        model::{ListenerTable, LogBatch, LogFormat, Stamp},
     };
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
             assert_eq!(tell(at, Msg::Tick), 5_000, "at {at} ms");
         }
         assert_eq!(tell(6_000, Msg::Tick), 6_000, "what came meanwhile does not wait for another line");
-        tell(6_100, Msg::Observed(Observation::Listeners(Default::default())));
+        tell(6_100, Msg::Observed(Observation::Listeners(ListenerTable::default())));
         assert_eq!(tell(6_100, Msg::Tick), 6_100, "what is no log does not wait");
     }
 }
