@@ -32,7 +32,8 @@ pub fn shown_answer(text: &str) -> Option<u16> {
         // A number of more digits, an address, a part of a name, a time.
         let joined = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '%');
         let ends = after.strip_prefix('.').unwrap_or(after);
-        let alone = !before.ends_with(joined) && !ends.starts_with(joined) && !(ends.starts_with(':') && before.ends_with(':'));
+        let timed = ends.starts_with(':') && before.ends_with(':');
+        let alone = !(before.ends_with(joined) || ends.starts_with(joined) || timed);
         (alone && (status_line(before) || field(before, after) || page(before, after))).then_some(status)
     })
 }
@@ -49,24 +50,19 @@ fn field(before: &str, after: &str) -> bool {
     const QUOTES: [char; 5] = ['"', '\'', '\\', ' ', '\t'];
     let counted = [" bytes", " B", " ms", " s ", " requests"].iter().any(|unit| after.starts_with(unit));
     let left = before.trim_end_matches(QUOTES);
-    match left.strip_suffix([':', '=']) {
-        Some(named) => {
-            let named = named.trim_end_matches(QUOTES);
-            let name = named.rsplit(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))).next().unwrap_or_default();
-            let behind = &named[..named.len() - name.len()];
-            let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-            // A client chooses what stands in a query.
-            let queried = behind.ends_with(['?', '&', ';']);
-            let known = FIELDS.iter().any(|field| name.ends_with(field)) || name == "error" && behind.ends_with("returned ");
-            known && !queried && !counted
-        }
-        None => {
-            let words = left.to_ascii_lowercase();
-            let whole =
-                |word: &&&str| words.strip_suffix(**word).is_some_and(|rest| !rest.ends_with(|c: char| c.is_ascii_alphanumeric()));
-            before.len() > left.len() && !counted && WORDS.iter().find(whole).is_some()
-        }
+    if let Some(named) = left.strip_suffix([':', '=']) {
+        let named = named.trim_end_matches(QUOTES);
+        let name = named.rsplit(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))).next().unwrap_or_default();
+        let behind = &named[..named.len() - name.len()];
+        let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+        // A client chooses what stands in a query.
+        let queried = behind.ends_with(['?', '&', ';']);
+        let known = FIELDS.iter().any(|field| name.ends_with(field)) || name == "error" && behind.ends_with("returned ");
+        return known && !queried && !counted;
     }
+    let words = left.to_ascii_lowercase();
+    let whole = |word: &&str| words.strip_suffix(*word).is_some_and(|rest| !rest.ends_with(|c: char| c.is_ascii_alphanumeric()));
+    before.len() > left.len() && !counted && WORDS.iter().any(whole)
 }
 
 /// `502 Bad Gateway` where a line, a value or the text of a tag begins: in the middle of a sentence somebody tells of it.
