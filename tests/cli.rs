@@ -133,6 +133,17 @@ fn an_excerpt_is_explained_anywhere_and_twice_the_same() {
         let said: serde_json::Value = serde_json::from_slice(&explain(noise)).expect("JSON");
         assert_eq!(said["causes"], serde_json::json!([]), "{noise:?}");
     }
+    // An answer is seen, and why is not; a number that is no status is neither.
+    for (shown, verdict) in [
+        ("< HTTP/2 502\n< server: nginx\n<title>502 Bad Gateway</title>\n", "unknown"),
+        ("(4f7c1f6e) Method completed with status: 502\n", "unknown"),
+        ("10.0.0.9 - - [20/Nov/2026:23:36:34 +0000] \"GET /502 HTTP/1.1\" 200 502 \"-\" \"curl\"\n", "ok"),
+        ("    error_page 502 503 504 /50x.html;\n", "ok"),
+        ("yesterday we saw 502 Bad Gateway for two minutes\n", "ok"),
+    ] {
+        let said: serde_json::Value = serde_json::from_slice(&explain(shown)).expect("JSON");
+        assert_eq!((&said["verdict"], &said["causes"]), (&verdict.into(), &serde_json::json!([])), "{shown:?}");
+    }
     let consequence = line.replace(
         "upstream sent too big header while reading response header from upstream",
         "no live upstreams while connecting to upstream",

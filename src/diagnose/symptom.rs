@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{
     ANSWERS, Cause, Confidence, Outcome, ProbeReport, RunState, Share, Stage, Symptom, Verdict, clock_of,
-    logline::{Level, Writer},
+    logline::{Level, Writer, shown_answer},
     text,
 };
 
@@ -259,7 +259,7 @@ pub fn verdict(scene: &Scene, symptom: &View, causes: &[Cause], symptoms: bool) 
         return match causes.first() {
             Some(cause) if cause.evidence_for.iter().all(|evidence| evidence.weight <= SUSPECTED) => Verdict::Unknown,
             Some(_) => Verdict::Critical,
-            None if scene.logs.is_empty() || symptoms || unexplained(scene) => Verdict::Unknown,
+            None if scene.logs.is_empty() || symptoms || unexplained(scene) || shown(scene).is_some() => Verdict::Unknown,
             None => Verdict::Ok,
         };
     }
@@ -285,6 +285,14 @@ fn unexplained(scene: &Scene) -> bool {
     };
     let unknown = |group: &&LogGroup| group.meaning.signature.is_none() && group.meaning.dialect.writer() == Writer::Gateway;
     scene.logs.values().filter(unknown).any(loud)
+}
+
+/// The 502, 503 or 504 that a line of an excerpt shows which nothing here knows.
+fn shown(scene: &Scene) -> Option<u16> {
+    let unknown = scene.logs.values().filter(|group| group.meaning.signature.is_none());
+    unknown
+        .filter_map(|group| group.meaning.status.map_or_else(|| shown_answer(&group.first), Some))
+        .find(|status| matches!(status, 502..=504))
 }
 
 /// Whether the configuration of no gateway passes anything on.
@@ -336,11 +344,13 @@ pub(super) const FOLLOWS: &str = "these lines tell what follows from a fault, an
 fn unknown(scene: &Scene) -> String {
     if scene.excerpt() {
         return match scene.logs.is_empty() {
-            true => "there is no line to read",
-            false if unexplained(scene) => "it has errors of a gateway that none of the known causes explains",
-            false => FOLLOWS,
-        }
-        .to_owned();
+            true => "there is no line to read".to_owned(),
+            false if unexplained(scene) => "it has errors of a gateway that none of the known causes explains".to_owned(),
+            false if let Some(status) = shown(scene) => format!(
+                "it shows an answer {status}, and no line of it says why: paste the error log of the gateway that gave it, of the same seconds"
+            ),
+            false => FOLLOWS.to_owned(),
+        };
     }
     if !scene.done.contains(&Stage::Gateways) {
         return "looking for a gateway".to_owned();

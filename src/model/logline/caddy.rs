@@ -98,11 +98,14 @@ fn console(text: &str) -> Option<Entry<'_>> {
         Some((time, rest)) => (Some(time), rest.strip_prefix(['\t', ' '])?.trim_start()),
         None => (None, text),
     };
+    // Version 2.0 wrote seconds since the epoch as Go prints a float, and the level small: `1.576867456328023e+09<tab>error<tab>`.
+    let float = rest.split_once(['\t', ' ']).filter(|(stamp, _)| stamp.ends_with("e+09") && stamp.parse::<f64>().is_ok());
+    let rest = float.map_or(rest, |(_, rest)| rest.trim_start());
     let (level, rest) = rest.split_once(['\t', ' '])?;
     // In a terminal the level has a colour.
     let level = level.trim_start_matches(|c: char| c == '\u{1b}' || c == '[' || c.is_ascii_digit());
     let level = level.strip_prefix('m').unwrap_or(level).split('\u{1b}').next().unwrap_or_default();
-    let level = Level::parse(level).filter(|_| level.bytes().all(|byte| byte.is_ascii_uppercase()))?;
+    let level = Level::parse(level).filter(|_| float.is_some() || level.bytes().all(|byte| byte.is_ascii_uppercase()))?;
     let rest = rest.trim_start();
     let (word, after) = rest.split_once(['\t', ' ']).unwrap_or((rest, ""));
     // Without a time only the whole name of a logger is Caddy's alone.
@@ -171,7 +174,10 @@ fn record<'a>(record: Record<'a, '_>) -> Option<Entry<'a>> {
             "response body failed expectations" => failed(Failed::HealthCheck, message, host),
             _ => Entry { message: other(logger, message, error.as_deref()).into(), upstream: host, ..entry },
         }
-    } else if matches!(message, "aborting with incomplete response" | "reading from backend") {
+    } else if matches!(message, "aborting with incomplete response" | "reading from backend")
+        // What was written goes to the client (reverseproxy/streaming.go, copyBuffer).
+        && !error.as_deref().is_some_and(|error| error.starts_with("writing: "))
+    {
         failed(Failed::Response, error.as_deref().unwrap_or(message), None)
     } else if let ("upstream roundtrip", Some(error)) = (message, &error) {
         failed(Failed::Request, error, member("upstream"))

@@ -3,7 +3,7 @@
 //! (Server.Serve). The first becomes the form of [`super::go_error`].
 
 use super::{
-    Carried, Dialect, Entry, TimeShape,
+    Carried, Dialect, Entry, Level, LineTime, TimeShape,
     go_error::{self, Failed},
     terse::unheaded,
     trace::first_line,
@@ -56,6 +56,31 @@ fn of_handler<'a>(text: &'a str, entry: &Entry<'a>) -> Option<Entry<'a>> {
     })
 }
 
+/// `[2026/11/20 23:36:34] [http.go:112] Error proxying to upstream server: dial tcp ...` (oauth2-proxy, pkg/upstream/http.go).
+fn of_oauth2_proxy<'a>(text: &'a str, entry: &Entry<'a>) -> Option<Entry<'a>> {
+    let (before, error) = text.split_once("Error proxying to upstream server: ")?;
+    let own = before.is_empty() || before.starts_with('[') && before.trim_end().ends_with(']') && before.len() <= 120;
+    let (message, upstream) = own.then(|| go_error::message(Failed::Request, error, None))?;
+    let time = LineTime::leading(before.strip_prefix('[').unwrap_or(before)).map(|(time, _)| time);
+    Some(Entry { message: message.into(), upstream, time, level: Some(Level::Error), ..entry.clone() })
+}
+
+/// `rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial tcp 10.0.0.5:50051: connect:
+/// connection refused"`, also as the value of a member of a record (grpc-go, internal/transport/http2_client.go): who is called could not
+/// be reached. Cut out of a log it is a gateway's error as in [`bare`], else one of an application about what it depends on.
+fn of_grpc<'a>(carried: &Carried<'a>, entry: &Entry<'a>) -> Option<Entry<'a>> {
+    let (before, rest) = first_line(carried.text).split_once("rpc error: code = Unavailable desc = ")?;
+    let at = rest.find("Error while dialing").and_then(|from| Some(from + rest.get(from..)?.find("dial ")?))?;
+    let error = rest.get(at..)?.split(['"', '\\']).next().filter(|error| is_gos(error))?;
+    let (message, upstream) = go_error::message(Failed::Request, error, None);
+    let cut_out = before.is_empty() && carried.program.is_none() && carried.time.is_none();
+    let level = Some(Level::Error);
+    if cut_out && !upstream.as_deref().is_some_and(is_dependency) {
+        return Some(Entry { message: message.into(), upstream, level, ..entry.clone() });
+    }
+    Some(Entry { message: error.into(), level, ..entry.clone() })
+}
+
 /// An error alone: `dial tcp 127.0.0.1:3000: connect: connection refused`, `Get "http://127.0.0.1:3000/": EOF`. One that nothing carried
 /// and nothing stamped is what somebody cut out of a gateway's line; in a log it is an application's, about what it depends on.
 fn bare<'a>(carried: &Carried<'a>, text: &'a str) -> Option<Entry<'a>> {
@@ -93,6 +118,9 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     if let Some(entry) = time.and_then(|_| of_handler(text, &entry)) {
         return Some(entry);
     }
+    if let Some(entry) = of_oauth2_proxy(carried.text, &entry).or_else(|| of_grpc(carried, &entry)) {
+        return Some(Entry { time: entry.time.or(time), ..entry });
+    }
     if let Some(entry) = bare(carried, text) {
         return Some(Entry { time: entry.time.or(time), ..entry });
     }
@@ -115,6 +143,37 @@ mod tests {
             let entry = logline::read(line);
             assert_eq!((entry.dialect, entry.upstream.as_deref()), (Dialect::Go, Some("127.0.0.1:9099")), "{line}");
             assert_eq!(entry.message, "request failed: dial tcp 127.0.0.1:9099: connect: connection refused");
+        }
+    }
+
+    #[test]
+    fn oauth2_proxy_and_a_call_by_grpc() {
+        const REFUSED: &str = "dial tcp 10.0.0.5:50051: connect: connection refused";
+        let failed = format!("request failed: {REFUSED}");
+        for (line, message, upstream) in [
+            (format!("[2026/11/20 23:36:34] [http.go:112] Error proxying to upstream server: {REFUSED}"), &*failed, true),
+            (
+                format!(
+                    "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing {REFUSED}\""
+                ),
+                &*failed,
+                true,
+            ),
+            (
+                format!(
+                    "2026/11/20 23:36:34 no greeting: rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: {REFUSED}\""
+                ),
+                REFUSED,
+                false,
+            ),
+        ] {
+            let entry = logline::read(&line);
+            let named = upstream.then_some("10.0.0.5:50051");
+            assert_eq!((entry.dialect, &*entry.message, entry.upstream.as_deref()), (Dialect::Go, message, named), "{line}");
+        }
+        for other in ["rpc error: code = Unavailable desc = transport is closing", "I read: Error proxying to upstream server: EOF"]
+        {
+            assert_ne!(logline::read(other).dialect, Dialect::Go, "{other}");
         }
     }
 

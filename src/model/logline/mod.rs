@@ -49,6 +49,7 @@ mod php;
 mod php_fpm;
 mod python;
 mod ruby;
+mod shown;
 mod socket_exception;
 mod squid;
 mod terse;
@@ -73,6 +74,7 @@ pub use key::{LineKey, read_key};
 pub use listening::{Listening, listening};
 pub use nginx_access::{ATTEMPTS, AccessCut, AccessCutter, AccessFormat, AccessLine, AccessTime, COMBINED};
 pub use nginx_error::NginxErrorLine;
+pub use shown::shown_answer;
 pub use time::{LineTime, TimeShape, local};
 
 /// Reads a line of one program; `None`: it is not one of its lines.

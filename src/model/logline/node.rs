@@ -98,8 +98,9 @@ fn proxied(line: &str) -> Option<(String, Option<Cow<'_, str>>)> {
     // The request is of the client's choosing, and stands before the upstream.
     let (_, rest) = said.rsplit_once(" to ")?;
     let (upstream, rest) = rest.split_once([' ', '\t'])?;
-    let code = rest.trim_start_matches(['[', '(']).split([']', ')']).next().filter(|code| code.starts_with('E'))?;
-    is_code(code).then(|| (format!("[HPM] {code}"), authority(upstream)))
+    let code = rest.trim_start_matches(['[', '(']).split([']', ')']).next().filter(|code| !code.is_empty())?;
+    let known = code.starts_with('E') && is_code(code) || UNTRUSTED.contains(&code);
+    known.then(|| (format!("[HPM] {code}"), authority(upstream)))
 }
 
 /// What a program on http-proxy logs of its `error` event, which hands on the error of the system: `http proxy error: /api` of Vite
@@ -165,6 +166,17 @@ fn of_error(line: &str) -> Option<(String, Option<Cow<'_, str>>)> {
         _ => None,
     }
 }
+
+/// Codes of a certificate that did not verify, as Node.js names OpenSSL's (doc/api/tls.md, "X509 certificate error codes").
+const UNTRUSTED: [&str; 7] = [
+    "DEPTH_ZERO_SELF_SIGNED_CERT",
+    "SELF_SIGNED_CERT_IN_CHAIN",
+    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+    "UNABLE_TO_GET_ISSUER_CERT",
+    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+    "CERT_HAS_EXPIRED",
+    "ERR_TLS_CERT_ALTNAME_INVALID",
+];
 
 /// `ECONNREFUSED` (errno(3)).
 fn is_code(word: &str) -> bool {

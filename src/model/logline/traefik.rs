@@ -97,7 +97,11 @@ fn zerolog<'a>(carried: &Carried<'a>, named: bool) -> Option<Entry<'a>> {
     let (message, pairs) = rest.split_at(logfmt::begin(rest));
     let known = named || of_traefik || logfmt::pairs(pairs).any(|(name, _)| NAMES.contains(&name));
     let url = ["targetURL", "originService"].iter().find_map(|name| logfmt::value(pairs, name));
-    let error = logfmt::value(pairs, "error");
+    // `> 502 Bad Gateway | error=...`: zerolog's console writer with a format of its own, which quotes nothing.
+    let parted = message.trim_end().strip_suffix(" |");
+    let unquoted = parted.and_then(|_| pairs.trim_start().strip_prefix("error=")?.split(" | ").next()).map(Cow::Borrowed);
+    let error = unquoted.or_else(|| logfmt::value(pairs, "error"));
+    let message = parted.unwrap_or(message);
     let tunnel = logfmt::pairs(pairs).any(|(name, _)| name == "originService" || name == "cfRay" || name == "connIndex");
     let tunnel = tunnel || of_tunnel(error.as_deref());
     if !(stamped || tunnel) {

@@ -4,7 +4,7 @@
 //! The message of a record is `<tag>: <value>` for tags that tell of trouble, and the tag alone for all others: their values are
 //! requests and headers. `BerespStatus` and `RespStatus` keep the status.
 
-use super::{Carried, Dialect, Entry};
+use super::{Carried, Dialect, Entry, json::Object};
 
 /// Tags whose value tells what happened (vsl(7)).
 const TELLING: &[&str] =
@@ -84,7 +84,7 @@ const OTHERS: &[&str] = &[
 /// Reads a line of varnishlog or varnishd.
 pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
     let text = carried.text.trim_end();
-    record(text).or_else(|| listed(text)).or_else(|| {
+    record(text).or_else(|| of_ncsa(text)).or_else(|| listed(text)).or_else(|| {
         let message = ["Error: ", "Info: ", "Debug: "].iter().find_map(|level| text.strip_prefix(level)).unwrap_or(text);
         (matches!(carried.program, Some("varnishd" | "varnish")) || of_child(message)).then(|| Entry {
             dialect: Dialect::Varnish,
@@ -92,6 +92,16 @@ pub(super) fn read<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
             ..Entry::default()
         })
     })
+}
+
+/// A line that varnishncsa wrote as JSON with `%{VSL:FetchError}x` in it (varnishncsa(1)): what failed, whatever its other members are.
+fn of_ncsa(text: &str) -> Option<Entry<'_>> {
+    let object = Object::of(text)?;
+    let of_varnish = ["Varnish-Side", "Varnish:side", "Handling", "Varnish:handling"].iter().any(|name| object.get(name).is_some());
+    let error = ["Fetch-Error", "FetchError", "fetch_error"].iter().find_map(|name| object.text(name)).filter(|_| of_varnish)?;
+    let said = error.starts_with("backend ").then_some(error)?;
+    let upstream = backend("FetchError", &said).map(|name| name.to_owned().into());
+    Some(Entry { dialect: Dialect::Varnish, message: format!("FetchError: {said}").into(), upstream, ..Entry::default() })
 }
 
 /// `boot.app   probe   3/5   sick   Thu, 26 Nov ...` of `varnishadm backend.list` (bin/varnishd/cache/cache_backend_probe.c,

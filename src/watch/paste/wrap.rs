@@ -15,10 +15,24 @@ const WRAPPED_CHARS: usize = 60;
 /// Bytes of one line that is put together again: nginx cuts its own at 2,048 (`NGX_MAX_ERROR_STR`).
 const JOINED_BYTES: usize = 4096;
 
-/// Puts lines together again that a terminal cut.
+/// How something broke the lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum How {
+    /// It did not.
+    #[default]
+    Whole,
+    /// A terminal cut them at this column.
+    Cut(usize),
+    /// Word by word.
+    Filled(Fill),
+}
+
+/// Puts lines together again that a terminal cut, or somebody filled word by word.
 #[derive(Debug, Default)]
 pub(super) struct Mender {
-    cut: Option<usize>,
+    how: How,
+    /// How the last line ended that came.
+    last: String,
     /// What came of the line that is not whole yet.
     part: Vec<u8>,
     length: u64,
@@ -27,23 +41,44 @@ pub(super) struct Mender {
 impl Mender {
     /// Of a paste that begins so.
     pub(super) fn of(head: &str) -> Self {
-        Self { cut: cut_at(head), ..Self::default() }
+        let how = cut_at(head).map(How::Cut).or_else(|| filled_at(head).map(How::Filled)).unwrap_or_default();
+        Self { how, ..Self::default() }
     }
 
     /// Whether there is anything to mend.
     pub(super) fn mends(&self) -> bool {
-        self.cut.is_some()
+        self.how != How::Whole
     }
 
     /// Takes the next line, and gives those that are whole.
     pub(super) fn line(&mut self, line: &[u8], length: u64, mut whole: impl FnMut(&[u8], u64)) {
         let text = String::from_utf8_lossy(line);
+        if let How::Filled(fill) = self.how {
+            return self.filled(fill, &text, length, whole);
+        }
         if self.part.len() >= JOINED_BYTES || !self.part.is_empty() && begins_anew(&text) {
             self.end(&mut whole);
         }
         self.part.extend_from_slice(line);
         self.length += length;
-        if self.cut.is_none_or(|cut| text.chars().count() < cut) {
+        if !matches!(self.how, How::Cut(cut) if text.chars().count() >= cut) {
+            self.end(whole);
+        }
+    }
+
+    /// As [`Self::line`], of lines that were filled.
+    fn filled(&mut self, fill: Fill, text: &str, length: u64, mut whole: impl FnMut(&[u8], u64)) {
+        let goes_on = !self.part.is_empty() && self.part.len() < JOINED_BYTES && fill.broke(&self.last, text);
+        if !goes_on {
+            self.end(&mut whole);
+        } else if fill.blank_lost(&self.last) {
+            self.part.push(b' ');
+        }
+        self.part.extend_from_slice(text.as_bytes());
+        self.length += length;
+        text.clone_into(&mut self.last);
+        // What does not begin as an entry has none that goes on.
+        if !goes_on && !fill.begins(text) {
             self.end(whole);
         }
     }
@@ -173,6 +208,75 @@ fn sequence(text: &str) -> Option<usize> {
 /// Whether this is no rest of another line: it begins as a known program's does, or with a time.
 fn begins_anew(line: &str) -> bool {
     logline::begins(line) == Some(0) || LineTime::leading(line.trim_start_matches('[')).is_some()
+}
+
+/// How lines were filled: an editor, a mail program, `fold -s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Fill {
+    /// Characters of the longest line.
+    width: usize,
+    /// Each entry has a stamp of its own, so that only those begin anew.
+    stamped: bool,
+    /// The blank at which a line was broken stayed at its end.
+    blanks: bool,
+}
+
+impl Fill {
+    /// Whether a line begins an entry.
+    fn begins(self, line: &str) -> bool {
+        let stamped = LineTime::leading(line.trim_start_matches('[')).is_some();
+        stamped || line.starts_with('{') || !self.stamped && logline::begins(line) == Some(0)
+    }
+
+    /// Whether a line was broken before this one: its first word had no room there.
+    fn broke(self, line: &str, next: &str) -> bool {
+        let ended = line.ends_with('"') && line.contains("host: \"") || line.ends_with('}');
+        let word = next.split(' ').next().unwrap_or_default();
+        // The word before and the one behind it, with a blank between and one behind.
+        let forced = line.trim_end().chars().count() + word.chars().count() + 2 > self.width;
+        forced && !ended && !word.is_empty() && !next.starts_with(['\t', '`', '$', '#']) && !self.begins(next)
+    }
+
+    /// Whether a blank belongs between a line and the rest of it.
+    fn blank_lost(self, line: &str) -> bool {
+        !(line.ends_with(' ') || self.blanks && line.chars().count() == self.width)
+    }
+}
+
+/// How the lines were filled word by word, if they were: wherever one goes on its first word had no room before, and put together
+/// each is the line of a program, with fewer strange ones between. Longer lines than anybody fills are whole.
+fn filled_at(text: &str) -> Option<Fill> {
+    const FILLED: std::ops::RangeInclusive<usize> = 50..=132;
+    let lines: Vec<Cow<'_, str>> = text.lines().map(|line| String::from_utf8_lossy(unquoted(line.as_bytes()))).collect();
+    let width = lines.iter().map(|line| line.chars().count()).max().filter(|width| FILLED.contains(width))?;
+    let first = lines.iter().find(|line| !line.trim().is_empty())?;
+    let stamped = LineTime::leading(first.trim_start_matches('[')).is_some();
+    let fill = Fill { width, stamped, blanks: lines.iter().any(|line| line.ends_with(' ')) };
+    let (mut joined, mut breaks): (Vec<(String, bool)>, usize) = (Vec::new(), 0);
+    let mut last = "";
+    for line in &lines {
+        match joined.last_mut().filter(|(open, _)| fill.begins(open) && fill.broke(last, line)) {
+            Some((open, parts)) => {
+                // What is a line by itself goes on only in the middle of a sentence.
+                let within = open.trim_end().ends_with([':', ',', '(']) || stamped && last.ends_with(' ');
+                if logline::begins(line) == Some(0) && !within {
+                    return None;
+                }
+                if fill.blank_lost(last) {
+                    open.push(' ');
+                }
+                open.push_str(line);
+                (*parts, breaks) = (true, breaks + 1);
+            }
+            None => joined.push((line.clone().into_owned(), false)),
+        }
+        last = line;
+    }
+    let strange = |line: &str| !line.trim().is_empty() && logline::begins(line).is_none();
+    let before = lines.iter().filter(|line| strange(line)).count();
+    let after = joined.iter().filter(|(line, _)| strange(line)).count();
+    let mended = joined.iter().all(|(line, parts)| !parts || !strange(line));
+    (breaks > 1 && mended && (after < before || after == 0)).then_some(fill)
 }
 
 /// The column at which a terminal cut the lines, if it did: the longest lines are then equally long, to the letter; put together
