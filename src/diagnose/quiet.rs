@@ -5,7 +5,7 @@
 use super::{LogGroup, Scene, rank::Held};
 use crate::{
     catalog::{Catalog, Presence, Rank, Signature},
-    model::logline::Writer,
+    model::logline::{Level, Writer, shown_answer},
 };
 
 /// Seconds that a restart may take in which nobody listens, and none calls it an outage.
@@ -83,4 +83,22 @@ pub fn of_symptoms(speaking_for: &[Held<'_>], scene: &Scene, catalog: &Catalog, 
         let tells = |group: &&LogGroup| group.meaning.signature.as_deref() == id;
         symptom && scene.logs.values().find(tells).is_some_and(|group| writers.contains(&group.meaning.dialect.writer()))
     })
+}
+
+/// Whether a gateway tells of errors that nothing here knows, and that are no daily bread: of an upstream, or such as it hardly goes on with.
+pub fn unexplained(scene: &Scene) -> bool {
+    let loud = |group: &LogGroup| {
+        let at_an_upstream = group.meaning.upstream.is_some() && group.level() >= Some(Level::Error);
+        group.meaning.status.is_none() && (at_an_upstream || group.level() >= Some(Level::Alert))
+    };
+    let unknown = |group: &&LogGroup| group.meaning.signature.is_none() && group.meaning.dialect.writer() == Writer::Gateway;
+    scene.logs.values().filter(unknown).any(loud)
+}
+
+/// The 502, 503 or 504 that a line of an excerpt shows which nothing here knows.
+pub fn unknown_answer(scene: &Scene) -> Option<u16> {
+    let unknown = scene.logs.values().filter(|group| group.meaning.signature.is_none());
+    unknown
+        .filter_map(|group| group.meaning.status.map_or_else(|| shown_answer(&group.first), Some))
+        .find(|status| matches!(status, 502..=504))
 }

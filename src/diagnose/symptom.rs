@@ -5,13 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     LogGroup, ProbeHistory, Recovery, Scene, facts, front,
     ongoing::ongoing,
+    quiet::{unexplained, unknown_answer},
     since::{Since, since},
 };
-use crate::model::{
-    ANSWERS, Cause, Confidence, Outcome, ProbeReport, RunState, Share, Stage, Symptom, Verdict, clock_of,
-    logline::{Level, Writer, shown_answer},
-    text,
-};
+use crate::model::{ANSWERS, Cause, Confidence, Outcome, ProbeReport, RunState, Share, Stage, Symptom, Verdict, clock_of, text};
 
 /// A share of failing requests from here on is steady.
 const STEADY: f64 = 0.9;
@@ -259,7 +256,7 @@ pub fn verdict(scene: &Scene, symptom: &View, causes: &[Cause], symptoms: bool) 
         return match causes.first() {
             Some(cause) if cause.evidence_for.iter().all(|evidence| evidence.weight <= SUSPECTED) => Verdict::Unknown,
             Some(_) => Verdict::Critical,
-            None if scene.logs.is_empty() || symptoms || unexplained(scene) || shown(scene).is_some() => Verdict::Unknown,
+            None if scene.logs.is_empty() || symptoms || unexplained(scene) || unknown_answer(scene).is_some() => Verdict::Unknown,
             None => Verdict::Ok,
         };
     }
@@ -275,24 +272,6 @@ pub fn verdict(scene: &Scene, symptom: &View, causes: &[Cause], symptoms: bool) 
         None if running && scene.done.contains(&Stage::Listeners) && nothing_to_try(scene) => Verdict::Ok,
         None => Verdict::Unknown,
     }
-}
-
-/// Whether a gateway tells of errors that nothing here knows, and that are no daily bread: of an upstream, or such as it hardly goes on with.
-fn unexplained(scene: &Scene) -> bool {
-    let loud = |group: &LogGroup| {
-        let at_an_upstream = group.meaning.upstream.is_some() && group.level() >= Some(Level::Error);
-        group.meaning.status.is_none() && (at_an_upstream || group.level() >= Some(Level::Alert))
-    };
-    let unknown = |group: &&LogGroup| group.meaning.signature.is_none() && group.meaning.dialect.writer() == Writer::Gateway;
-    scene.logs.values().filter(unknown).any(loud)
-}
-
-/// The 502, 503 or 504 that a line of an excerpt shows which nothing here knows.
-fn shown(scene: &Scene) -> Option<u16> {
-    let unknown = scene.logs.values().filter(|group| group.meaning.signature.is_none());
-    unknown
-        .filter_map(|group| group.meaning.status.map_or_else(|| shown_answer(&group.first), Some))
-        .find(|status| matches!(status, 502..=504))
 }
 
 /// Whether the configuration of no gateway passes anything on.
@@ -346,7 +325,7 @@ fn unknown(scene: &Scene) -> String {
         return match scene.logs.is_empty() {
             true => "there is no line to read".to_owned(),
             false if unexplained(scene) => "it has errors of a gateway that none of the known causes explains".to_owned(),
-            false if let Some(status) = shown(scene) => format!(
+            false if let Some(status) = unknown_answer(scene) => format!(
                 "it shows an answer {status}, and no line of it says why: paste the error log of the gateway that gave it, of the same seconds"
             ),
             false => FOLLOWS.to_owned(),
