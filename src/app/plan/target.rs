@@ -118,8 +118,10 @@ pub fn targets<'a>(scene: &'a Scene, options: &Options) -> Vec<Target<'a>> {
                 }
             }
         }
-        // Nobody behind is known, be it that there is nobody, or that how the files name him is not understood: what is served shows.
-        let silent = asked_for.get() == 0;
+        // Nobody behind is known, be it that there is nobody, or that how the files name him is not understood: what is served shows. Not what is
+        // served in the place of a gateway with upstreams.
+        let replaced = |gateway: &Gateway| !own_door(&gateway) && gateway.routes().any(|(_, route)| !route.servers.is_empty());
+        let silent = asked_for.get() == 0 && !scene.gateways.iter().any(replaced);
         for (gateway, site) in sites().filter(|(gateway, _)| silent && gateway.running()).take(FIRST_PAGES) {
             if let Some(listen) = entrance(site) {
                 add(first_page(gateway, site, listen));

@@ -2,7 +2,10 @@
 //!
 //! Nothing is weighed here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeSet, HashMap},
+};
 
 use super::Weighed;
 use crate::{
@@ -90,17 +93,33 @@ pub(super) fn order(causes: &mut Vec<Weighed<'_>>, catalog: &Catalog, map: &Map<
                 catalog.cause(&other.spec.id).is_some_and(|spec| spec.explains.contains(&root.spec.id)) && other.score > root.score;
             if !reversed && root.score >= other.score * EXPLAINS && more(root, other) {
                 explained[place] = true;
-                links.push((index, (other.spec.id.clone(), other.scope.subject.clone())));
+                links.push((index, place));
             }
         }
     }
-    for (index, link) in links {
-        causes[index].explains.push(link);
+    // What explains something of the same subject stands where that would stand: two gateways are down, of one it is known why.
+    let mut standing: Vec<f64> = causes.iter().map(|cause| cause.score).collect();
+    for (index, other) in links {
+        let (id, subject) = (causes[other].spec.id.clone(), causes[other].scope.subject.clone());
+        if subject == causes[index].scope.subject {
+            standing[index] = standing[index].max(causes[other].score);
+        }
+        causes[index].explains.push((id, subject));
     }
-    // Stable: within each half the order by score stays.
-    let (consequences, mut first): (Vec<_>, Vec<_>) = causes.drain(..).zip(explained).partition(|(_, explained)| *explained);
-    first.extend(consequences);
-    let (mut contributing, mut first): (Vec<_>, Vec<_>) = first.into_iter().partition(|(cause, _)| cause.spec.contributing);
+    // Stable: of those that stand alike, and within the consequences, the order by score stays.
+    let mut first: Vec<_> = causes.drain(..).zip(explained).zip(standing).collect();
+    first.order_by(|((a, a_explained), a_stands), ((b, b_explained), b_stands)| {
+        let place = |cause: &Weighed<'_>, explained: bool| (explained, behind.contains(&cause.scope.subject));
+        let lifted = |cause: &Weighed<'_>, stands: f64| stands > cause.score;
+        place(a, *a_explained).cmp(&place(b, *b_explained)).then_with(|| {
+            if *a_explained {
+                return Ordering::Equal;
+            }
+            b_stands.total_cmp(a_stands).then_with(|| lifted(b, *b_stands).cmp(&lifted(a, *a_stands)))
+        })
+    });
+    let first = first.into_iter().map(|(cause, _)| cause);
+    let (mut contributing, mut first): (Vec<_>, Vec<_>) = first.partition(|(cause, _)| cause.spec.contributing);
     // What contributes is told once, of what it speaks of most.
     let mut told = BTreeSet::new();
     contributing.retain(|(cause, _)| told.insert(cause.spec.id.as_str()));
