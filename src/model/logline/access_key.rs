@@ -125,7 +125,17 @@ pub(super) fn attempts(line: &AccessLine<'_>, form: &mut String) {
     // nginx writes its own 502 and 504 into $upstream_status too; only an answer has a time at which its header was there.
     let last = line.upstream_header_times.last();
     let passed_on = line.status.is_some() && line.upstream_statuses.last() == Some(&line.status);
-    form.push_str(by(line.status, last.filter(|_| passed_on).map(Option::is_some)));
+    let answered = last.filter(|_| passed_on).map(Option::is_some);
+    let given_up =
+        passed_on && line.status == Some(504) && line.upstream_response_times.last().copied().flatten().is_some_and(waited_out);
+    form.push_str(by(line.status, answered.or_else(|| given_up.then_some(false))));
+}
+
+/// Whether so many seconds are those of a time-out, which people write in whole ones: 60.002.
+fn waited_out(seconds: f64) -> bool {
+    /// What nginx needs to give up and to log, at most, in seconds.
+    const LATE_S: f64 = 0.05;
+    seconds >= 1.0 && seconds.fract() <= LATE_S
 }
 
 /// The methods of RFC 9110, PATCH and WebDAV: an invented one must not make a group of its own.
@@ -190,5 +200,20 @@ mod tests {
         // An error page of the gateway's own replaced the upstream's answer.
         assert_eq!(form("503 GET us=500 uht=0.003"), "503 GET ups=500");
         assert_eq!(form("500 GET us=- uht=-"), "500 GET");
+    }
+
+    #[test]
+    fn a_504_after_whole_seconds_is_the_gateways() {
+        let format = AccessFormat::compile("$status $request_method us=$upstream_status urt=$upstream_response_time");
+        let form = |line: &str| {
+            let mut form = String::new();
+            access_form(&format.parse(line).expect("a line"), &mut form);
+            form
+        };
+        assert_eq!(form("504 GET us=504 urt=60.002"), "504 GET ups=504 by=gateway");
+        assert_eq!(form("504 GET us=502, 504 urt=0.001, 5.000"), "504 GET ups=502,504 by=gateway");
+        // The next hop's, as far as this tells; and a refusal at once.
+        assert_eq!(form("504 GET us=504 urt=60.341"), "504 GET ups=504");
+        assert_eq!(form("502 GET us=502 urt=0.000"), "502 GET ups=502");
     }
 }

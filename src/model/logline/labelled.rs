@@ -1,8 +1,10 @@
 //! What a `log_format` of nginx puts behind a line with the names of its variables before the values, which is how nginx's own
 //! guides log times: `rt=0.004 uct="0.000" uht="0.004" urt="0.004"`, `upstream_addr=10.0.3.80:80 upstream_status=502`.
 //!
-//! Only names that tell one thing are known: `ua` may be the upstream's address or the client's program. To add one: its line in
-//! [`field`].
+//! Only names that tell one thing are known; `ua` may be the upstream's address or the client's program, which is seen by its value. To add
+//! one: its line in [`field`].
+
+use std::net::SocketAddr;
 
 use super::{
     AccessLine, Carried, Dialect, Entry, LineTime,
@@ -22,14 +24,19 @@ enum Field {
     Address,
     Status,
     HeaderTime,
+    ResponseTime,
 }
 
 /// The variable that a name stands for: its own name, or the abbreviation that is usual.
-fn field(name: &str) -> Option<Field> {
+fn field(name: &str, value: &str) -> Option<Field> {
     match name {
         "upstream_addr" | "upstream" | "uaddr" => Some(Field::Address),
+        "ua" if value.starts_with("unix:") || value.split(',').all(|item| item.trim().parse::<SocketAddr>().is_ok()) => {
+            Some(Field::Address)
+        }
         "upstream_status" | "ustatus" | "ups" | "us" => Some(Field::Status),
         "upstream_header_time" | "uht" => Some(Field::HeaderTime),
+        "upstream_response_time" | "urt" => Some(Field::ResponseTime),
         _ => None,
     }
 }
@@ -83,7 +90,7 @@ fn of_fields<'a>(fields: &[(&'a str, &'a str)]) -> Option<Entry<'a>> {
     let status: u16 = find(&["status", "st"])?.parse().ok().filter(|status| (100..=599).contains(status))?;
     // Applications write status and method too: the whole line of the request is a server's, and so is what it tells of an upstream.
     let request = find(&["request", "req"]);
-    let proxied = || fields.iter().any(|(name, _)| field(name) == Some(Field::Status));
+    let proxied = || fields.iter().any(|(name, value)| field(name, value) == Some(Field::Status));
     let method = match request.and_then(request_line) {
         Some((method, _)) => method,
         None => find(&["request_method", "method"]).filter(|_| proxied())?,
@@ -113,12 +120,13 @@ fn of_fields<'a>(fields: &[(&'a str, &'a str)]) -> Option<Entry<'a>> {
 fn take<'a>(name: &str, value: &'a str, line: &mut AccessLine<'a>) {
     // `-`: the request reached none. `a, b : c`: several attempts, and those after an internal redirect.
     let items = value.split([',', ' ']).filter(|item| !matches!(*item, "" | ":")).take(ATTEMPTS);
-    match field(name) {
+    match field(name, value) {
         Some(Field::Address) => line.upstream_addrs = items.filter(|item| *item != "-").collect(),
         Some(Field::Status) => {
             line.upstream_statuses = items.filter(|item| *item != "-").map(|item| item.parse().ok()).collect();
         }
         Some(Field::HeaderTime) => line.upstream_header_times = items.map(|item| item.parse().ok()).collect(),
+        Some(Field::ResponseTime) => line.upstream_response_times = items.map(|item| item.parse().ok()).collect(),
         None => {}
     }
 }
@@ -150,6 +158,8 @@ mod tests {
         assert_eq!(form(passed), "502 GET up=10.0.3.80:80 ups=502 by=upstream");
         let several = "upstream_addr=10.0.3.80:80, 10.0.3.81:80 upstream_status=502, 502 x=1";
         assert_eq!(form(several), "502 GET up=10.0.3.80:80,10.0.3.81:80 ups=502,502");
+        let short = "rt=60.003 uct=0.001 urt=60.002 ua=\"10.0.3.80:80\" us=\"502\"";
+        assert_eq!(form(short), "502 GET up=10.0.3.80:80 ups=502");
     }
 
     #[test]

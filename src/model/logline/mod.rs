@@ -49,6 +49,7 @@ mod php;
 mod php_fpm;
 mod python;
 mod ruby;
+mod rust;
 mod shown;
 mod socket_exception;
 mod squid;
@@ -119,6 +120,7 @@ const READERS: &[Reader] = &[
     node::read,
     ruby::read,
     python::read,
+    rust::read,
     go::read,
     tools::read,
     terse::read,
@@ -130,7 +132,8 @@ const BEHIND_BYTES: usize = 160;
 /// Reads any line. One that no reader knows is [`Dialect::Plain`], with what its carrier told.
 pub fn read(line: &str) -> Entry<'_> {
     let carried = carried(line);
-    let mut entry = known(&carried).or_else(|| haproxy::cut_request(carried.text)).unwrap_or_else(|| plain(&carried));
+    let cut = || haproxy::cut_request(carried.text).or_else(|| nginx_error::cut_message(carried.text));
+    let mut entry = known(&carried).or_else(cut).unwrap_or_else(|| plain(&carried));
     entry.time = entry.time.or(carried.time);
     entry.level = entry.level.or(carried.level);
     entry.program = entry.program.or(carried.program);

@@ -29,6 +29,21 @@ const BEGINS: [&str; 7] = [
     "no resolver defined to resolve ",
     "host not found in upstream ",
 ];
+/// Messages whose beginning may have been cut off when a line was copied out of a terminal, in the order in which an end that fits several
+/// is taken for one of them. Each is of the level `error`.
+const OFTEN: [&str; 9] = [
+    "upstream timed out (110: Connection timed out)",
+    "connect() failed (111: Connection refused)",
+    "connect() failed (113: No route to host)",
+    "connect() failed (113: Host is unreachable)",
+    "recv() failed (104: Connection reset by peer)",
+    "upstream prematurely closed connection",
+    "upstream sent too big header",
+    "upstream sent invalid header",
+    "no live upstreams",
+];
+/// Bytes of a message that must be left to know it by.
+const LEFT_BYTES: usize = 6;
 /// Errors of a connection that are logged as `error`; any other system error is `crit` (`ngx_connection_error` in ngx_connection.c):
 /// Linux's ECONNABORTED, ECONNRESET, ENOTCONN, ETIMEDOUT, ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, and ENETDOWN and ENETUNREACH.
 const OF_CONNECTIONS: [u32; 9] = [103, 104, 107, 110, 111, 112, 113, 100, 101];
@@ -109,6 +124,16 @@ fn spoken<'a>(carried: &Carried<'a>) -> Option<Entry<'a>> {
         None => return None,
     };
     Some(Entry { dialect: Dialect::NginxError, level: Some(level), message, ..Entry::default() })
+}
+
+/// The end of a line whose beginning is missing: `imed out (110: Connection timed out) while reading response header from upstream, client:
+/// ...`. The rest of a line that a terminal wrapped is the same, so that no line is told to begin so.
+pub(super) fn cut_message(text: &str) -> Option<Entry<'_>> {
+    let line = NginxErrorLine::tail(text);
+    let doing = DOING.iter().find(|doing| line.message.ends_with(**doing) && line.client.is_some())?;
+    let left = &line.message[..line.message.len() - doing.len()];
+    let whole = OFTEN.iter().find(|message| left.len() >= LEFT_BYTES && message.ends_with(left))?;
+    Some(Entry { message: format!("[error] {whole}{doing}").into(), ..entry(&NginxErrorLine { level: "error", ..line }) })
 }
 
 impl<'a> NginxErrorLine<'a> {

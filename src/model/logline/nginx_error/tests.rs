@@ -133,3 +133,17 @@ fn what_fails_in_a_mirror_is_no_failure_of_the_request() {
     // The answer of this one decides what the client gets (ngx_http_auth_request_module).
     assert_eq!(line("/auth"), (Some(Level::Error), Some("10.0.0.7:8443".to_owned())));
 }
+
+#[test]
+fn a_line_without_its_beginning_is_known_by_its_end() {
+    const END: &str = " while reading response header from upstream, client: 10.0.0.2, server: shop, request: \"GET /cart HTTP/1.1\", upstream: \"http://10.0.0.9:8080/ca";
+    let cut = format!("imed out (110: Connection timed out){END}");
+    let entry = crate::model::logline::read(&cut);
+    assert_eq!(entry.message, "[error] upstream timed out (110: Connection timed out) while reading response header from upstream");
+    assert_eq!((entry.dialect, entry.upstream.as_deref()), (Dialect::NginxError, Some("10.0.0.9:8080")));
+    for unknown in
+        [format!("out){END}"), format!("it hangs{END}"), END.to_owned(), "ection refused) while connecting to upstream".to_owned()]
+    {
+        assert_eq!(crate::model::logline::read(&unknown).dialect, Dialect::Plain, "{unknown}");
+    }
+}

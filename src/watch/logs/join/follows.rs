@@ -39,6 +39,10 @@ enum State {
     V8,
     /// Go's runtime tells its goroutines.
     Go,
+    /// A panic of Rust: its text on a line of its own.
+    RustText,
+    /// Its frames.
+    Rust,
     /// Ruby's frames, which are not always indented.
     Ruby,
     /// The report of a dying Java machine.
@@ -107,6 +111,8 @@ impl Follows {
             State::V8
         } else if head.starts_with("panic: ") || head.starts_with("fatal error: ") || head.contains(" http: panic serving ") {
             State::Go
+        } else if head.starts_with("thread '") && head.contains(" panicked at ") {
+            if head.ends_with(':') { State::RustText } else { State::Rust }
         } else if head == "#" || head.starts_with("# A fatal error") || head.starts_with("# There is insufficient") {
             State::Jvm
         } else if is_jul(head) {
@@ -130,13 +136,14 @@ impl Follows {
             | State::Php(_)
             | State::PythonFrames
             | State::PythonChain
+            | State::RustText
             | State::Jul
             | State::Jvm
             | State::V8
             | State::Throw(_) => true,
             // What is below it may stand below an empty line, or be indented and look like a line of its own.
             State::Any => self.below,
-            State::PythonEnd | State::Go | State::Ruby | State::Uwsgi | State::Oom | State::Ended => false,
+            State::PythonEnd | State::Go | State::Rust | State::Ruby | State::Uwsgi | State::Oom | State::Ended => false,
         }
     }
 
@@ -183,6 +190,11 @@ impl Follows {
             State::V8 => indented || v8(line),
             // Several threads may find the same fault at once.
             State::Go => indented || go(line) || line == head && head.starts_with("fatal error: "),
+            State::RustText => {
+                self.state = State::Rust;
+                !begins_anew(line)
+            }
+            State::Rust => indented || line.starts_with("note: ") || line == "stack backtrace:",
             State::Ruby => indented || is_ruby(line),
             State::Jvm => line.starts_with('#'),
             State::Jul => {

@@ -47,6 +47,22 @@ const REAL: &[Real] = &[
         ],
     ),
     (
+        "Rust 1.95, one that cannot listen and one without a database",
+        include_str!("../../../../tests/entries/rust.log"),
+        &[
+            (14, "thread 'worker-1' (27234) panicked at main.rs:2:41: index out of bounds: the len is 3 but the index is 99"),
+            (
+                16,
+                "thread 'main' (27233) panicked at main.rs:9:11: called `Result::unwrap()` on an `Err` value: Os { code: 98, kind: AddrInUse, message: \"Address already in use\" }",
+            ),
+            (14, "thread 'worker-1' (27235) panicked at main.rs:2:41: index out of bounds: the len is 3 but the index is 100"),
+            (
+                16,
+                "thread 'main' (27230) panicked at main.rs:8:130: called `Result::unwrap()` on an `Err` value: Custom { kind: Other, error: \"pool timed out while waiting for an open connection\" }",
+            ),
+        ],
+    ),
+    (
         "Node.js",
         include_str!("../../../../tests/entries/node.log"),
         &[
