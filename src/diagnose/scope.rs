@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use super::{FactBook, LogGroup, ProbeHistory, Scene, facts, symptom, upstream::address_of};
 use crate::{
     catalog::About,
-    model::{Address, Gateway, Health, Role, Route, Site, SourceKind, Subject, logline::Writer},
+    model::{Address, Gateway, Health, Outcome, Role, Route, Site, SourceKind, Subject, logline::Writer},
 };
 
 /// Servers that a cause can be about although no probe and no log tells of them, at most: the first of a configuration.
@@ -61,7 +61,7 @@ impl Scope<'_> {
         });
         if !through.is_empty() && alone {
             let met = symptom.failing && (symptom.subject.is_none() || symptom.users) || self.now_and_then(scene);
-            if met || !self.hidden(scene) {
+            if met || !self.hidden(scene) && !(failed.contains(&self.subject) && self.refused(scene)) {
                 return met;
             }
         }
@@ -84,6 +84,14 @@ impl Scope<'_> {
             down.any(|server| address_of(gateway, server).is_some_and(|address| address.to_string() == self.subject.0))
         });
         held || scene.logs.values().any(met)
+    }
+
+    /// Whether nobody takes connections there now. Where the gateway has just met that too, what it serves us is of somebody else: a page of
+    /// its own, or of another site than the one whose requests fail.
+    fn refused(&self, scene: &Scene) -> bool {
+        let mut straight = scene.probes_about("upstream", &self.subject).peekable();
+        let refused = |history: &ProbeHistory| history.results.back().is_some_and(|result| result.outcome == Outcome::Refused);
+        straight.peek().is_some() && straight.all(refused)
     }
 
     /// Whether requests straight to the upstream fail now and then: that is no defect of the probe, which others pass.

@@ -100,7 +100,7 @@ pub use verdict::{
 };
 pub use view::{
     CertView, HostsLine, Icmp, IcmpMeaning, KeepaliveView, KernelRoute, NamesView, Neighbour, PathPart, PathView, PeerSeen,
-    PortUse, ReachView, RoundTrips, RuleHit, SentAgain, ServerAnswer, ServerOf, TlsMisfit, TlsView, TrustFault, TrustFinding,
-    TrustVerdict, View,
+    PortUse, REWRITE, ReachView, RoundTrips, RuleHit, SentAgain, ServerAnswer, ServerOf, TlsMisfit, TlsView, TrustFault,
+    TrustFinding, TrustVerdict, View,
 };
 pub use workers::Workers;

@@ -13,9 +13,9 @@ use crate::{
 
 use super::PlanLimits;
 
-/// Milliseconds that an answer is waited for beyond the gateway's own limit: one that comes then tells that the limit is too
-/// short, and none that the application hangs.
-const BEYOND_MS: u64 = 1_000;
+/// Milliseconds that an answer is waited for beyond the gateway's own limit, at least and at most, and as long as the limit between them: one
+/// that comes then tells that the limit is too short, and none that the application hangs.
+const BEYOND_MS: (u64, u64) = (1_000, 3_000);
 /// Milliseconds that are waited at least: shorter limits are seen with the application still being started.
 const LEAST_MS: u64 = 3_000;
 /// Milliseconds that are waited where a log tells of requests that hang now, and the gateway's limit is no short one: ours only shows
@@ -30,7 +30,8 @@ const SIBLINGS: usize = 8;
 /// For a request straight to a server.
 pub fn upstream(hanging: &BTreeSet<Address>, route: &Route, server: &Address, limits: PlanLimits) -> u64 {
     let told = route.read_ms >= SHORT_MS && hanging.contains(server);
-    let wait = if told { TOLD_MS } else { route.read_ms.saturating_add(BEYOND_MS).max(LEAST_MS) };
+    let wait =
+        if told { TOLD_MS } else { route.read_ms.saturating_add(route.read_ms.clamp(BEYOND_MS.0, BEYOND_MS.1)).max(LEAST_MS) };
     wait.min(limits.total_ms)
 }
 

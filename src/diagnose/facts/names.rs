@@ -33,6 +33,7 @@ pub fn names(_: &Catalog) -> Vec<String> {
         "names:hosts-dead",
         "names:dead-address",
         "names:stale",
+        "names:held",
     ]
     .map(str::to_owned)
     .into()
@@ -55,6 +56,7 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
         name.hosts_file();
         name.dead_address();
         name.stale();
+        name.held();
         name.found.into_iter().for_each(|fact| book.add(fact));
     }
 }
@@ -312,6 +314,22 @@ impl Name<'_> {
             self.add("names:stale", text, &stray.source, &fields);
             return;
         }
+    }
+
+    /// Whether a gateway that runs does not need the name: nginx has its static names resolved before it takes a configuration, so that what
+    /// fails now fails at the addresses that it got then, or as it has another configuration than the files.
+    fn held(&mut self) {
+        let view = self.view;
+        let held = self
+            .gateway()
+            .filter(|gateway| gateway.kind == "nginx" && view.resolution == Resolution::AtStart && view.ips.is_empty());
+        let Some(at) = held.and_then(loaded) else { return };
+        let text = format!(
+            "nginx needs {} to resolve at its start and reload only: it runs what it loaded at {}Z",
+            view.name,
+            clock_of(at)
+        );
+        self.add("names:held", text, "/proc", &[]);
     }
 
     /// How well the name itself serves.

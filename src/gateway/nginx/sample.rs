@@ -1,8 +1,11 @@
-//! A path that a request can have to get into a location.
+//! A path that a request can have to get into a location, and a host that it can have to get into a site.
+
+use std::collections::HashSet;
 
 use regex::{Regex, RegexBuilder};
 
 use super::tree::Directive;
+use crate::model::Site;
 
 /// Bytes that one compiled pattern may take: a location's pattern is a line, and there may be hundreds.
 const REGEX_BYTES: usize = 64 << 10;
@@ -12,6 +15,9 @@ const PATTERN_BYTES: usize = 1024;
 const GROUPS_DEEP: usize = 16;
 /// Locations of one server that samples are tried against; beyond it the time would grow with the square.
 const LOCATIONS: usize = 500;
+
+/// Bytes of a host name (RFC 1035 section 2.3.4).
+const HOST_BYTES: usize = 253;
 
 /// How a location is chosen (ngx_http_core_module, `location`).
 #[derive(Debug, Clone)]
@@ -84,6 +90,46 @@ impl Match {
 /// Paths that a pattern alone takes, likeliest first.
 pub fn of_pattern(pattern: &str) -> Vec<String> {
     Match::Pattern(pattern.to_owned(), compile(pattern, false)).candidates().collect()
+}
+
+/// Gives each site of which only patterns are written (`*.shop.test`, `~^(www\.)?shop\.test$`) a name that they take, so that it can be
+/// asked for. Not one that another site has: that goes before a pattern.
+pub fn name_patterns(sites: &mut [Site]) {
+    let unnamed = |site: &Site| site.host().is_none() && !site.names.is_empty();
+    let made: Vec<(usize, String)> = sites
+        .iter()
+        .enumerate()
+        .filter(|(_, site)| unnamed(site))
+        .filter_map(|(index, site)| Some((index, host(&site.names)?)))
+        .collect();
+    if made.is_empty() {
+        return;
+    }
+    let mut known: HashSet<String> = sites.iter().flat_map(|site| &site.names).map(|name| name.to_ascii_lowercase()).collect();
+    for (index, name) in made {
+        if known.insert(name.clone()) {
+            sites[index].names.push(name);
+        }
+    }
+}
+
+/// A host that one of these patterns takes.
+fn host(patterns: &[String]) -> Option<String> {
+    let is_host = |text: &String| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        !text.is_empty() && text.len() <= HOST_BYTES && text.bytes().all(fits) && !text.starts_with('.')
+    };
+    let of = |pattern: &String| match pattern.strip_prefix('~') {
+        Some(expression) => {
+            let made = generate(expression).to_ascii_lowercase();
+            compile(expression, true).is_some_and(|regex| regex.is_match(&made)).then_some(made)
+        }
+        None => {
+            let under = pattern.strip_prefix("*.").map(|tail| format!("www.{tail}"));
+            under.or_else(|| pattern.strip_suffix(".*").map(|head| format!("{head}.test")))
+        }
+    };
+    patterns.iter().find_map(|pattern| of(pattern).filter(is_host))
 }
 
 fn compile(pattern: &str, ignore_case: bool) -> Option<Regex> {
@@ -264,6 +310,23 @@ mod tests {
     fn samples(text: &str) -> Vec<String> {
         let tree = parse(&Arc::new(PathBuf::from("/x")), text.as_bytes(), 0, &mut 1000, &mut Problems::default());
         Locations::of(&tree).with_samples().into_iter().map(|(_, sample)| sample.unwrap_or_default()).collect()
+    }
+
+    #[test]
+    fn a_host_is_made_of_patterns_where_there_is_no_name() {
+        for (patterns, made) in [
+            (&[r"~^(www\.)?shop\.test$"][..], Some("shop.test")),
+            (&[r"~^(?<sub>.+)\.Shop\.test$"], Some("x.shop.test")),
+            (&["~shop"], Some("shop")),
+            (&["*.shop.test"], Some("www.shop.test")),
+            (&["shop.*"], Some("shop.test")),
+            (&[r"~^(?!www)", "*.a.test"], Some("www.a.test")),
+            (&["_"], None),
+            (&["~^$"], None),
+        ] {
+            let patterns: Vec<String> = patterns.iter().map(|one| (*one).to_owned()).collect();
+            assert_eq!(host(&patterns).as_deref(), made, "{patterns:?}");
+        }
     }
 
     #[test]

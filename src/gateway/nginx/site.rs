@@ -12,7 +12,7 @@ use super::{
     answers,
     listen::{listens, share_flags},
     route::{self, Here},
-    sample::{Locations, Match},
+    sample::{Locations, Match, name_patterns},
     scope::Scope,
     target::{MODULES, STREAM},
     tree::Directive,
@@ -34,6 +34,7 @@ pub fn http<'a>(world: &mut World<'a>, main: &Scope<'a>, block: &'a [Directive],
     }
     share_flags(&mut sites);
     without_ignored(&mut sites);
+    name_patterns(&mut sites);
     sites
 }
 

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::super::nginx::sample::name_patterns;
 use super::read::{Input, Read, listen, of_host, route, server, set, site};
 use crate::model::{Address, Listen, LogFormat, LogSource, Order as _, PathMatch, Place, Protocol, Route, SourceKind};
 
@@ -142,6 +143,7 @@ pub fn read(input: &Input<'_>) -> Read {
         let own = own.into_iter().map(|(_, route)| route.clone()).collect();
         read.sites.push(site(host.into_iter().collect(), listens.clone(), own, at.clone()));
     }
+    name_patterns(&mut read.sites);
     if read.sites.is_empty() {
         read.sites.push(site(Vec::new(), listens, Vec::new(), at));
     }
@@ -217,6 +219,7 @@ impl Reader<'_, '_> {
                 inner.socket = Some((*socket).to_owned());
             }
             (["host", host], Some("==")) => inner.host = Some((*host).to_owned()),
+            (["host", host], Some("=~")) => inner.host = Some(format!("~{host}")),
             (["url", url], Some("==")) => inner.path = Some(PathMatch::Exact((*url).to_owned())),
             (["url", url], Some("=^")) => inner.path = Some(PathMatch::Prefix((*url).to_owned())),
             (["url", url], Some("=~")) => inner.path = Some(PathMatch::Pattern((*url).to_owned())),

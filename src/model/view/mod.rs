@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use keepalive::KeepaliveView;
 pub use names::{HostsLine, NamesView, PeerSeen, ServerAnswer, ServerOf};
 pub use path::{PathPart, PathView};
-pub use reach::{Icmp, IcmpMeaning, KernelRoute, Neighbour, PortUse, ReachView, RoundTrips, RuleHit, SentAgain};
+pub use reach::{Icmp, IcmpMeaning, KernelRoute, Neighbour, PortUse, REWRITE, ReachView, RoundTrips, RuleHit, SentAgain};
 pub use tls::{CertView, TlsMisfit, TlsView, TrustFault, TrustFinding, TrustVerdict};
 
 /// What a probe saw.

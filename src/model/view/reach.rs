@@ -185,7 +185,10 @@ impl Icmp {
     }
 }
 
-/// A local rule that drops or rejects packets of the connection.
+/// [`RuleHit::verdict`] of a rule that sends connections elsewhere (DNAT).
+pub const REWRITE: &str = "rewrite";
+
+/// A local rule that drops or rejects packets of the connection, or sends them elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleHit {
     /// The tool that lists it: `nft`, `iptables`, `ip6tables`.
@@ -194,7 +197,7 @@ pub struct RuleHit {
     pub chain: String,
     /// The rule, as its tool writes it, or nearly. Foreign text: sanitise before showing.
     pub text: String,
-    /// `drop`, or `reject` with its kind: `reject tcp reset`.
+    /// `drop`, [`REWRITE`], or `reject` with its kind: `reject tcp reset`.
     pub verdict: String,
     /// Whether it meets our packets (`false`) or their answers.
     pub answers: bool,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::rules::{Chain, Field, Packet, Rule, Ruleset, Test, Value, Verdict, value_of};
-use crate::model::{Order as _, RuleHit};
+use crate::model::{Order as _, REWRITE, RuleHit};
 
 /// Chains that are entered from chains, at most: the kernel's own bound is 16 (NFT_JUMP_STACK_SIZE).
 const DEPTH: usize = 16;
@@ -166,6 +166,9 @@ impl Walk<'_> {
             }
             Verdict::Jump(_) | Verdict::Goto(_) => End::Through { lost: true },
             Verdict::Rewrite => {
+                if self.packet.destination.is_some() {
+                    self.hit(chain, &rule.key, &rule.text, REWRITE, None, certain, rule.packets);
+                }
                 (self.packet.destination, self.packet.destination_port) = (None, None);
                 End::Through { lost: false }
             }

@@ -1,7 +1,7 @@
 //! Filters: this host's own, whose rules are known, and others', which are told by how they answer.
 
 use super::Told;
-use crate::model::{Outcome, Phase, RuleHit};
+use crate::model::{Outcome, Phase, REWRITE, RuleHit};
 
 /// EPERM, EACCES: connect(2) says so for local rules.
 const FORBIDDEN: [i32; 2] = [1, 13];
@@ -9,8 +9,17 @@ const FORBIDDEN: [i32; 2] = [1, 13];
 impl Told<'_> {
     pub(super) fn filters(&mut self) {
         let view = self.view;
-        let rule =
-            view.rules.iter().find(|hit| (hit.certain || hit.counted.is_some_and(|count| count > 0)) && self.consistent(hit));
+        let met = |hit: &&RuleHit| hit.certain || hit.counted.is_some_and(|count| count > 0);
+        let (rewrites, ends): (Vec<_>, Vec<_>) = view.rules.iter().partition(|hit| hit.verdict == REWRITE);
+        let rule = ends.into_iter().find(|hit| met(hit) && self.consistent(hit));
+        let rewrite = rewrites.into_iter().find(|hit| met(hit) && !hit.answers);
+        if let Some(hit) = rewrite {
+            let text = format!(
+                "this host's own filter sends connections to {} elsewhere: {} {} has \"{}\"",
+                self.subject.0, hit.tool, hit.chain, hit.text
+            );
+            self.add("reach:rewritten", text, "packet filter", [("rewrite", hit.text.clone())]);
+        }
         if let Some(hit) = rule {
             let counted = match hit.counted {
                 Some(count) if count > 0 => format!("; it counted {count} packets while we tried"),
@@ -25,7 +34,7 @@ impl Told<'_> {
             let fields =
                 [("rule", hit.text.clone()), ("chain", format!("{} {}", hit.tool, hit.chain)), ("verdict", verdict.to_owned())];
             self.add("reach:rule", text, "packet filter", fields);
-        } else if view.rules_read {
+        } else if view.rules_read && rewrite.is_none() {
             self.add(
                 "reach:no-rule",
                 format!("no rule of this host's own packet filter meets connections to {}", self.subject.0),

@@ -28,6 +28,7 @@ const NAMES: &[&str] = &[
     "reach:host-answers",
     "reach:passes",
     "reach:rule",
+    "reach:rewritten",
     "reach:no-rule",
     "reach:rejected-here",
     "reach:prohibited",
