@@ -130,9 +130,12 @@ fn by_host<'a>(sites: &[Entrance<'a>], host: &str) -> Option<Entrance<'a>> {
     let exact = |one: &&Entrance<'_>| one.site.names.iter().any(|known| known.eq_ignore_ascii_case(name));
     let wild = |one: &&Entrance<'_>| {
         let under = |tail: &str| name.len() > tail.len() && name.to_ascii_lowercase().ends_with(&tail.to_ascii_lowercase());
-        one.site.names.iter().any(|known| match known.strip_prefix('*') {
-            Some(tail) => under(tail),
-            None => known.starts_with('.') && (under(known) || known[1..].eq_ignore_ascii_case(name)),
+        let before =
+            |head: &str| name.len() > head.len() && name.get(..head.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(head));
+        one.site.names.iter().any(|known| match (known.strip_prefix('*'), known.strip_suffix('*')) {
+            (Some(tail), _) => under(tail),
+            (None, Some(head)) => before(head),
+            (None, None) => known.starts_with('.') && (under(known) || known[1..].eq_ignore_ascii_case(name)),
         })
     };
     let found = sites.iter().find(exact).or_else(|| sites.iter().find(wild));

@@ -134,6 +134,7 @@ pub(in crate::gateway) fn read(text: &str) -> Option<(Vec<LiveServer>, Vec<LiveL
     let mut columns: Option<HashMap<&str, usize>> = None;
     let mut states: Option<HashMap<&str, usize>> = None;
     let (mut servers, mut limits) = (Vec::new(), Vec::new());
+    let mut queued: HashMap<String, u64> = HashMap::new();
     for line in text.lines() {
         if let Some(head) = line.strip_prefix("# pxname,") {
             let names = std::iter::once("pxname").chain(head.split(','));
@@ -157,6 +158,10 @@ pub(in crate::gateway) fn read(text: &str) -> Option<(Vec<LiveServer>, Vec<LiveL
             match cell("type") {
                 Some("2") => servers.extend(server(&cell)),
                 Some("0") if limits.len() < LIMITS => limits.extend(limit(&cell)),
+                Some("1") => {
+                    let waiting = cell("qcur").and_then(|text| text.parse().ok()).filter(|waiting| *waiting > 0);
+                    queued.extend(cell("pxname").map(str::to_owned).zip(waiting));
+                }
                 Some(_) | None => {}
             }
         } else if let Some((key, value)) = line.split_once(": ") {
@@ -165,6 +170,10 @@ pub(in crate::gateway) fn read(text: &str) -> Option<(Vec<LiveServer>, Vec<LiveL
     }
     columns?;
     for server in &mut servers {
+        // Who waits for any server of a backend waits in the backend's own queue (queue.c, pendconn_add): while they are full, for each of them.
+        if server.limit.is_some_and(|limit| limit > 0 && server.busy >= limit) {
+            server.queued += queued.get(&server.pool).copied().unwrap_or_default();
+        }
         let known: Option<&Known> = addresses.get(&(server.pool.as_str(), server.name.as_str()));
         if let Some((address, host, admin)) = known {
             server.address = address.clone();

@@ -19,9 +19,36 @@ enum Key {
 /// request tells, one entry without a backend.
 pub type Entry = (Option<String>, Option<PathMatch>, Option<String>);
 
-/// The backends that a dynamic name can come to.
-pub fn entries(text: &str, root: &Root) -> Vec<Entry> {
-    lookup(text, root).unwrap_or_else(|| vec![(None, None, None)])
+/// The backends that a dynamic name can come to. `known`: all that there are.
+pub fn entries<'a>(text: &str, root: &Root, known: impl Iterator<Item = &'a str>) -> Vec<Entry> {
+    let found = lookup(text, root).or_else(|| made_of_host(text, known));
+    found.unwrap_or_else(|| vec![(None, None, None)])
+}
+
+/// The backends whose names `be-%[req.hdr(host),lower,word(1,.)]` can make, each with the hosts that do. `None`: there are none, or more than
+/// the host makes them.
+fn made_of_host<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<Vec<Entry>> {
+    let (before, rest) = text.split_once("%[")?;
+    let (expression, after) = rest.split_once(']').filter(|(_, after)| !after.contains("%["))?;
+    let mut steps = expression.to_ascii_lowercase();
+    steps.retain(|c| !c.is_whitespace());
+    let steps = steps.strip_prefix("req.hdr(host)").or_else(|| steps.strip_prefix("hdr(host)"))?.replace(",lower", "");
+    // A port behind the name is not sent by who asks at the usual one.
+    let host = |part: &str| match steps.replace(",host_only", "").replace(",field(1,:)", "").replace(",word(1,:)", "").as_str() {
+        "" => Some(part.to_owned()),
+        ",word(1,.)" | ",field(1,.)" => Some(format!("{part}.*")),
+        _ => None,
+    };
+    let part = |name: &&'a str| name.strip_prefix(before)?.strip_suffix(after).filter(|part| !part.is_empty());
+    let mut names: Vec<(&str, &str)> = known.filter_map(|name| Some((name, part(&name)?))).collect();
+    // Where the host alone is the name, others than such are for other rules.
+    names.retain(|(name, part)| name.len() > part.len() || part.contains('.') || steps.contains(".)"));
+    names.sort_unstable();
+    let entries: Vec<Entry> = names
+        .into_iter()
+        .map(|(name, part)| Some((Some(host(part)?.to_ascii_lowercase()), None, Some(name.to_owned()))))
+        .collect::<Option<_>>()?;
+    (!entries.is_empty()).then_some(entries)
 }
 
 fn lookup(text: &str, root: &Root) -> Option<Vec<Entry>> {

@@ -7,6 +7,7 @@ use std::{borrow::Cow, collections::HashMap};
 
 use foldhash::fast::RandomState;
 
+use super::super::nginx::sample::name_patterns;
 use super::{
     acl::{Acls, Condition, Takes, sample},
     answers::{Answer, answers, refusals},
@@ -64,6 +65,7 @@ pub fn sites<'a>(loaded: &'a Loaded, backends: &Backends<'a>, root: &Root) -> Si
             frontend(&proxy, listens, backends, root, &mut out);
         }
     }
+    name_patterns(&mut out.all);
     out
 }
 
@@ -181,7 +183,7 @@ fn rules<'a>(proxy: &Proxy<'a>, acls: &Acls, backends: &Backends<'a>, root: &Roo
         let condition = acls.condition(line);
         let name = line.word(1);
         if name.contains("%[") {
-            for (only, takes, backend) in map::entries(name, root) {
+            for (only, takes, backend) in map::entries(name, root, backends.keys().copied()) {
                 let condition = takes.map(Condition::of_path).or_else(|| condition.clone());
                 let dynamic = backend.is_none().then(|| name.to_owned());
                 let backend = backend.unwrap_or_default();

@@ -160,6 +160,23 @@ fn rules_are_asked_in_their_order() {
 }
 
 #[test]
+fn backends_that_the_host_names_have_sites_of_their_own() {
+    let text = |name: &str| {
+        format!(
+            "defaults\n mode http\nfrontend f\n bind :80\n use_backend {name} if {{ req.hdr(host) -m found }}\nbackend b-shop\n server s 127.0.0.1:1\nbackend b-blog\n server s 127.0.0.1:2\nbackend shop.test\n server s 127.0.0.1:3\n"
+        )
+    };
+    let sites = |name: &str| {
+        let of = |site: &Site| format!("{} {}", site.names.join(" "), told(site).join(" "));
+        conf(&text(name)).sites.iter().map(of).filter(|site| !site.starts_with(' ')).collect::<Vec<_>>()
+    };
+    let first_word = sites("b-%[req.hdr(host),lower,word(1,.)]");
+    assert_eq!(first_word, ["blog.* blog.test ? http 127.0.0.1:2", "shop.* shop.test ? http 127.0.0.1:1"]);
+    assert_eq!(sites("%[req.hdr(host),lower]"), ["shop.test ? http 127.0.0.1:3"]);
+    assert_eq!(sites("b-%[src,map_ip(/x)]"), [""; 0]);
+}
+
+#[test]
 fn what_haproxy_would_refuse_has_its_place() {
     let gateway = conf("frontend f\n bind 80\n default_backend none\nbackend b\n server s 127.0.0.1:99999\n server\n");
     let problems: Vec<String> = gateway.problems.iter().map(|(at, what)| format!("{} {what}", at.line)).collect();

@@ -59,6 +59,15 @@ fn health_checks_limits_and_addresses_are_read() {
 }
 
 #[test]
+fn who_waits_for_any_server_waits_for_those_that_are_full() {
+    let queued = |backend: u32| {
+        let text = ANSWER.replace("b,BACKEND,0,", &format!("b,BACKEND,{backend},"));
+        read(&text).expect("an answer").0.iter().map(|server| server.queued).collect::<Vec<_>>()
+    };
+    assert_eq!((&queued(0)[..3], &queued(4)[..3]), (&[0, 2, 0][..], &[0, 6, 0][..]));
+}
+
+#[test]
 fn what_is_no_answer_is_none_and_half_of_one_is_half() {
     for text in ["", "Permission denied\n", "Unknown command.", "<html>", "# be_id be_name\n1 x"] {
         assert_eq!(read(text), None, "{text}");
