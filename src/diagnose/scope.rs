@@ -61,7 +61,8 @@ impl Scope<'_> {
         });
         if !through.is_empty() && alone {
             let met = symptom.failing && (symptom.subject.is_none() || symptom.users) || self.now_and_then(scene);
-            if met || !self.hidden(scene) && !(failed.contains(&self.subject) && self.refused(scene)) {
+            let meets = self.hidden(scene) || failed.contains(&self.subject) && self.refused(scene);
+            if met || !meets {
                 return met;
             }
         }

@@ -44,7 +44,7 @@ pub fn fields<'a>(
     if let Some((site, route)) = scope.route {
         let server = route.servers.iter().find(|server| server.address.to_string() == scope.subject.0);
         set("place", server.map_or(&route.at, |server| &server.at).to_string());
-        set("scheme", route.protocol.scheme().to_owned());
+        set("scheme", route.protocol.called().to_owned());
         set("module", nginx_module(route.protocol).to_owned());
         if let Some(host) = site.host() {
             set("host", host.to_owned());

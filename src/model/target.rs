@@ -163,6 +163,15 @@ impl Protocol {
         }
     }
 
+    /// What a sentence calls it: of gRPC the HTTP/2 below it is what others may not speak, and HAProxy's `proto h2` is no more.
+    pub fn called(self) -> &'static str {
+        match self {
+            Self::Grpc => "HTTP/2 (as gRPC does)",
+            Self::Grpcs => "HTTP/2 over TLS (as gRPC does)",
+            Self::Http | Self::Https | Self::Fastcgi | Self::Uwsgi | Self::Scgi | Self::Ajp | Self::Stream => self.scheme(),
+        }
+    }
+
     /// Whether the connection begins with a TLS handshake.
     pub fn tls(self) -> bool {
         matches!(self, Self::Https | Self::Grpcs)

@@ -54,6 +54,13 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
         let answering = format!("`{}` ({at})", said.value);
         let mut fields: BTreeMap<String, String> =
             [("explain", explain), ("place", at), ("answering", answering)].map(|(key, value)| (key.to_owned(), value)).into();
+        let by_itself = match how {
+            How::Always => Some(""),
+            How::Sometimes => Some(", as its condition holds"),
+            How::Of(_) | How::OfSome(_) => None,
+        };
+        let by_itself = by_itself.map(|condition| format!("{}{condition}; no upstream is asked", fields["answering"]));
+        fields.extend(by_itself.map(|text| ("by_itself".to_owned(), text)));
         let switched = switch.map_or_else(String::new, |switch| switch.told(scene, gateway, &mut fields));
         let text = format!("{text}{switched}");
         let (name, source) = ("answer:configured".to_owned(), "configuration".to_owned());

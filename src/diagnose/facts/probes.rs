@@ -179,7 +179,7 @@ fn fields(report: &ProbeReport, latest: &ProbeResult, count: usize, tries: usize
         ("outcome", outcome.to_string()),
         ("count", count.to_string()),
         ("tries", tries.to_string()),
-        ("scheme", if job.preamble { "the PROXY protocol" } else { job.protocol.scheme() }.to_owned()),
+        ("scheme", if job.preamble { "the PROXY protocol" } else { job.protocol.called() }.to_owned()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into();

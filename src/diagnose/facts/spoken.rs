@@ -66,7 +66,7 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
                 let fields = [
                     ("peer", format!("{spoken}{clear}")),
                     ("mismatch", probes::mixed_up(used, spoken).to_owned()),
-                    ("scheme", used.scheme().to_owned()),
+                    ("scheme", used.called().to_owned()),
                 ];
                 let fields = BTreeMap::from(fields.map(|(key, value)| (key.to_owned(), value)));
                 let (name, subject, source) = ("spoken:other-protocol".to_owned(), subject.clone(), setting.from.clone());

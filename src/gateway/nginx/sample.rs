@@ -119,15 +119,13 @@ fn host(patterns: &[String]) -> Option<String> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
         !text.is_empty() && text.len() <= HOST_BYTES && text.bytes().all(fits) && !text.starts_with('.')
     };
-    let of = |pattern: &String| match pattern.strip_prefix('~') {
-        Some(expression) => {
+    let of = |pattern: &String| {
+        if let Some(expression) = pattern.strip_prefix('~') {
             let made = generate(expression).to_ascii_lowercase();
-            compile(expression, true).is_some_and(|regex| regex.is_match(&made)).then_some(made)
+            return compile(expression, true).is_some_and(|regex| regex.is_match(&made)).then_some(made);
         }
-        None => {
-            let under = pattern.strip_prefix("*.").map(|tail| format!("www.{tail}"));
-            under.or_else(|| pattern.strip_suffix(".*").map(|head| format!("{head}.test")))
-        }
+        let under = pattern.strip_prefix("*.").map(|tail| format!("www.{tail}"));
+        under.or_else(|| pattern.strip_suffix(".*").map(|head| format!("{head}.test")))
     };
     patterns.iter().find_map(|pattern| of(pattern).filter(is_host))
 }
