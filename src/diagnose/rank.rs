@@ -15,6 +15,7 @@ use std::{
     borrow::Cow,
     cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
 };
 
 use order::order;
@@ -48,6 +49,8 @@ const SERIOUS: f64 = 0.3;
 const NOW_AND_THEN: f64 = 0.3;
 /// Outcomes by which a fault shows now and then. Not those of an application that is gone: it was, or it is.
 const CHANCE: &[&str] = &["closed", "reset", "truncated", "timeout", "bad-gateway", "server-error", "invalid", "connect-timeout"];
+/// What lies between two hosts.
+const BETWEEN: &[&str] = &["firewall-blocked", "upstream-unreachable"];
 /// What tells that something else runs than is written: an upstream that no file names is one of what was loaded before.
 const UNLOADED: &[&str] = &["gateway:test-failed", "gateway:config-problem", "conf:running-differs", "conf:edited-since-load"];
 
@@ -183,6 +186,11 @@ fn lasts(signature: &Signature) -> bool {
     signature.rank == Rank::Root || signature.presence == Some(Presence::Absent)
 }
 
+/// Whether an upstream is at an address of the host's own loopback.
+fn is_loopback(subject: &Subject) -> bool {
+    subject.0.parse::<SocketAddr>().is_ok_and(|at| at.ip().is_loopback())
+}
+
 /// How much a fact counts now: a live look counts whole, a log line the less the older it is. `newest`: the second of the newest line
 /// of an excerpt that tells of a failure.
 fn freshness(scene: &Scene, fact: &Fact, newest: Option<i64>) -> f64 {
@@ -198,8 +206,9 @@ fn freshness(scene: &Scene, fact: &Fact, newest: Option<i64>) -> f64 {
 
 /// What the signatures themselves say they speak for, where the cause does not weigh them: a new signature needs no edit here
 /// or there. The first cause that a signature names is what its line means to an expert who sees nothing else. Given with the
-/// cause's place among those that the signature names.
-fn implied_by_signatures(spec: &CauseSpec, bearing: &Bearing<'_>, speaks: Speaks) -> Vec<(usize, EvidenceSpec)> {
+/// cause's place among those that the signature names. `beside`: the upstream is beside the gateway, so that nothing lies between them
+/// which is not the last that one would look for.
+fn implied_by_signatures(spec: &CauseSpec, bearing: &Bearing<'_>, speaks: Speaks, beside: bool) -> Vec<(usize, EvidenceSpec)> {
     if speaks == Speaks::ForSuspects {
         let suspected = bearing.logged.iter().filter(|(_, signature)| signature.suspects.contains(&spec.id));
         let evidence = |fact: &Fact| EvidenceSpec { fact: fact.name.clone(), weight: SUSPECTED, proof: false, reason: None };
@@ -207,7 +216,9 @@ fn implied_by_signatures(spec: &CauseSpec, bearing: &Bearing<'_>, speaks: Speaks
     }
     let weighed = |name: &str| spec.evidence_for.iter().chain(&spec.against).any(|known| known.fact == name);
     let implied = |(fact, signature): &(&Fact, &Signature)| {
-        let place = signature.causes.iter().position(|id| *id == spec.id)?;
+        let between = |id: &&String| BETWEEN.contains(&id.as_str());
+        let beside = beside && !signature.causes.iter().all(|id| between(&id));
+        let place = signature.causes.iter().filter(|id| !beside || !between(id)).position(|id| *id == spec.id)?;
         let weight = match (signature.rank, place) {
             (Rank::Context, _) => return None,
             (Rank::Root, 0) => 0.6,
@@ -248,7 +259,8 @@ fn weigh<'a>(
     (speaks, newest): (Speaks, Option<i64>),
 ) -> Option<Weighed<'a>> {
     let &Sight { scene, book, symptom, .. } = sight;
-    let implied = implied_by_signatures(spec, bearing, speaks);
+    let beside = scene.excerpt() && is_loopback(&scope.subject);
+    let implied = implied_by_signatures(spec, bearing, speaks, beside);
     // What a line means first of all is as good as what the cause lists.
     let meant = |(_, signature): &(&Fact, &Signature)| signature.causes.first() == Some(&spec.id);
     // In an excerpt, where nothing else can be looked at, also when the cause weighs it.

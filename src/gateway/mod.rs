@@ -28,6 +28,7 @@ mod left_out;
 mod missed;
 mod nginx;
 mod packages;
+mod pattern;
 mod reading;
 mod recognised;
 mod scope;

@@ -146,8 +146,8 @@ pub struct Candidates<'a> {
     scene: &'a Scene,
     /// Listeners that may be an application by all that does not depend on the upstream, with whether they surely serve one.
     possible: Vec<(&'a Listener, bool)>,
-    /// The configured servers' addresses by the listener that takes them.
-    claimed: HashMap<*const Listener, BTreeSet<Address>>,
+    /// The configured servers by the listener that takes them, each with all addresses that it stands for.
+    claimed: HashMap<*const Listener, Vec<Vec<Address>>>,
 }
 
 impl<'a> Candidates<'a> {
@@ -176,14 +176,16 @@ impl<'a> Candidates<'a> {
             };
             possible.then_some((listener, serves))
         };
-        let mut claimed: HashMap<*const Listener, BTreeSet<Address>> = HashMap::new();
+        let mut claimed: HashMap<*const Listener, Vec<Vec<Address>>> = HashMap::new();
         let mut seen: HashSet<&Address, RandomState> = HashSet::default();
         let picked = scene.all_gateways().flat_map(|gateway| gateway.pools.iter());
         let picked = picked.filter(|pool| pool.settings.contains_key(PICKED)).flat_map(|pool| &pool.servers);
         for server in upstreams(scene.all_gateways()).chain(picked).filter(|server| seen.insert(&server.address)) {
-            for address in resolved(scene, &server.address) {
-                if let Some(listener) = table.taking(&address) {
-                    claimed.entry(std::ptr::from_ref(listener)).or_default().insert(address);
+            let addresses = resolved(scene, &server.address);
+            for listener in addresses.iter().filter_map(|address| table.taking(address)) {
+                let claims = claimed.entry(std::ptr::from_ref(listener)).or_default();
+                if !claims.contains(&addresses) {
+                    claims.push(addresses.clone());
                 }
             }
         }
@@ -196,7 +198,9 @@ impl<'a> Candidates<'a> {
         let kinship = |listener: &Address| own.iter().map(|address| kinship(address, listener)).fold(0.0, f64::max);
         let taken = |listener: &'a Listener| {
             let claims = self.claimed.get(&std::ptr::from_ref(listener));
-            claims.is_some_and(|addresses| addresses.iter().any(|address| !own.contains(address)))
+            // `localhost` stands for addresses of both families: where one of them is ours, it is the same application that is meant.
+            let another = |claim: &Vec<Address>| !claim.iter().any(|address| own.contains(address));
+            claims.is_some_and(|claims| claims.iter().any(another))
         };
         // In other namespaces thousands listen on the same few ports: there only the same port, or a socket of the same name, says
         // anything, and only where it is the only one.

@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 use super::{FactBook, probes};
 use crate::{
     catalog::Catalog,
-    diagnose::{Scene, upstream::address_of},
-    model::{Address, Fact, Gateway, Health, LiveServer, LiveState, Subject, text},
+    diagnose::{ProbeResult, Scene, upstream::address_of},
+    model::{Address, Fact, Gateway, Health, LiveServer, LiveState, Outcome, Subject, text},
 };
 
 /// A limit is reached, for all that matters, when this share of it is used: one moment's figure misses the peaks.
 const REACHED: f64 = 0.9;
+
+/// Milliseconds from which on an answer of 503 was waited for in a queue.
+const QUEUED_MS: f64 = 500.0;
 
 /// The names.
 pub fn names(_: &Catalog) -> Vec<String> {
@@ -37,7 +40,7 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
         let Some(live) = scene.lives.iter().find(|live| live.is_of(gateway)) else { continue };
         let subject = scene.named(gateway);
         book.look("live", &subject);
-        limits(scene, live, &subject, book);
+        limits(scene, gateway, live, &subject, book);
         for server in &live.servers {
             about(scene, gateway, live, server, book);
         }
@@ -130,7 +133,7 @@ fn served_directly(scene: &Scene, subject: &Subject) -> Option<String> {
     label
 }
 
-fn limits(scene: &Scene, live: &LiveState, subject: &Subject, book: &mut FactBook) {
+fn limits(scene: &Scene, gateway: &Gateway, live: &LiveState, subject: &Subject, book: &mut FactBook) {
     let mut add = |name: &str, text: String, fields: BTreeMap<String, String>| {
         let (name, source) = (format!("live:{name}"), live.source.clone());
         book.add(Fact { name, subject: subject.clone(), now: true, at: scene.now, text, source, fields });
@@ -151,12 +154,32 @@ fn limits(scene: &Scene, live: &LiveState, subject: &Subject, book: &mut FactBoo
         }
         None => {}
     }
-    let full = |server: &&LiveServer| server.limit.is_some_and(|limit| server.busy >= limit && limit > 0) && server.queued > 0;
-    if let Some(server) = live.servers.iter().find(full) {
+    let full = |server: &LiveServer| server.limit.is_some_and(|limit| server.busy >= limit && limit > 0);
+    let mut waited_for = live.servers.iter().filter(|server| full(server)).filter_map(|server| {
+        let waiting = if server.queued > 0 {
+            format!("{} wait", server.queued)
+        } else {
+            format!("one of ours was given up after {:.1} s", given_up_after(scene, gateway, server)? / 1000.0)
+        };
+        Some((server, waiting))
+    });
+    if let Some((server, waiting)) = waited_for.next() {
         let (name, limit) = (format!("{}/{}", server.pool, server.name), server.limit.unwrap_or_default());
-        let text = format!("{name} has {} of {limit} requests that it may have, and {} wait", server.busy, server.queued);
+        let text = format!("{name} has {} of {limit} requests that it may have, and {waiting}", server.busy);
         add("server-full", text, fields(&format!("maxconn of {name}"), server.busy, limit));
     }
+}
+
+/// After how many milliseconds a request of ours to this server was answered 503, where that is no refusal at once: at the moment of a look
+/// the queue may be empty, as all who were in it were given up.
+fn given_up_after(scene: &Scene, gateway: &Gateway, server: &LiveServer) -> Option<f64> {
+    let subject = Subject(address_of(gateway, server)?.to_string());
+    let given_up = |result: &ProbeResult| result.outcome == Outcome::Status(503) && result.ms >= QUEUED_MS;
+    scene
+        .probes_through(&subject)
+        .filter_map(|history| history.results.back())
+        .find(|result| given_up(result))
+        .map(|result| result.ms)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::FactBook;
 use crate::{
     catalog::Catalog,
     diagnose::{ProbeHistory, ProbeResult, Scene},
-    model::{Address, Fact, Outcome, ProbeJob, ProbeReport, Protocol, Share},
+    model::{Address, Fact, Outcome, ProbeJob, ProbeReport, Protocol, Share, View},
 };
 
 /// Probes by id. The planner plans these; `probe::ALL` makes them; a test holds the two together.
@@ -186,6 +186,12 @@ fn fields(report: &ProbeReport, latest: &ProbeResult, count: usize, tries: usize
     let mut set = |key: &str, value: String| fields.insert(key.to_owned(), value);
     if !report.detail.is_empty() {
         set("detail", report.detail.clone());
+    }
+    if let Some(View::Path(way)) = &report.view
+        && let Some(closed) = way.parts.last().filter(|_| way.lacks == Some('x'))
+    {
+        set("closed_dir", closed.path.display().to_string());
+        set("closed_mode", format!("{} {}", closed.mode, closed.owner));
     }
     match job.address.bare() {
         Address::Inside(..) => {}

@@ -1,6 +1,6 @@
 //! Paths and patterns of sections: what they take, and a path that they take.
 
-use super::super::nginx::sample::of_pattern;
+use super::super::pattern::of_pattern;
 use crate::model::PathMatch;
 
 /// What `ProxyPass /app` and `<Location "/app">` take: the path itself and what is below it, and not `/apple` (`alias_match`,

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::HashMap};
 
 use foldhash::fast::RandomState;
 
-use super::super::nginx::sample::name_patterns;
+use super::super::pattern::name_patterns;
 use super::{
     acl::{Acls, Condition, Takes, sample},
     answers::{Answer, answers, refusals},

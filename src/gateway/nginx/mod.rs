@@ -22,7 +22,7 @@ mod logs;
 mod names;
 mod reuse;
 mod route;
-pub(super) mod sample;
+mod sample;
 mod scope;
 mod site;
 mod target;

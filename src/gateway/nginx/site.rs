@@ -9,10 +9,11 @@ use compact_str::CompactString;
 use foldhash::fast::RandomState;
 
 use super::{
+    super::pattern::name_patterns,
     answers,
     listen::{listens, share_flags},
     route::{self, Here},
-    sample::{Locations, Match, name_patterns},
+    sample::{Locations, Match},
     scope::Scope,
     target::{MODULES, STREAM},
     tree::Directive,

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::super::nginx::sample::name_patterns;
+use super::super::pattern::name_patterns;
 use super::read::{Input, Read, listen, of_host, route, server, set, site};
 use crate::model::{Address, Listen, LogFormat, LogSource, Order as _, PathMatch, Place, Protocol, Route, SourceKind};
 

@@ -16,6 +16,7 @@ mod opened;
 pub(in crate::watch) mod service;
 pub(in crate::watch) mod settings;
 pub(in crate::watch) mod units;
+mod usual;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -128,11 +129,13 @@ async fn look(sys: &Sys, wish: &SourceWish, age: Duration, teller: &Teller) -> L
     let written = sys.rights.written(pids.into_iter().collect()).await.unwrap_or_default();
     let leads: Vec<u32> = services.iter().map(|service| service.lead.pid).collect();
     let (root, wish, before) = (sys.root.clone(), wish.clone(), teller.told.clone().unwrap_or_default());
+    let now_s = sys.clock.now().wall_s();
     let mut look = blocking(LOOK, move || {
         let mut finder = Finder {
             root: &root,
             wish: &wish,
             written: &written,
+            now_s,
             journal: has_journal(&root),
             known: Vec::new(),
             out: Look::default(),
@@ -208,6 +211,8 @@ struct Finder<'a> {
     root: &'a Root,
     wish: &'a SourceWish,
     written: &'a [WrittenFiles],
+    /// Now, in seconds since the Unix epoch.
+    now_s: i64,
     /// Whether a journal is kept.
     journal: bool,
     /// Device and inode of what is found or followed already.
@@ -242,6 +247,10 @@ impl Finder<'_> {
                 let pools = settings::php_fpm::by_address(&Settings { root: self.root, service: &nobody, dialled });
                 self.named(&nobody, pools);
             }
+            // Of several that are down it may be any's.
+            let only = self.wish.ownerless.iter().filter(|_| self.wish.ownerless.len() == 1);
+            let nobody = nobody.service(OwnerRole::Upstream, only.map(|address| Subject(address.to_string())).collect());
+            self.named(&nobody, usual::logs(self.root, self.now_s));
         }
         let (wish, journal) = (self.wish, self.journal);
         for (unit, gateway) in wish.units.iter().filter(|(unit, _)| journal && journal_of(unit)) {

@@ -108,8 +108,15 @@ async fn what_is_down_is_found_by_its_unit_and_its_pool_and_by_what_it_would_wri
     let ownerless = ["127.0.0.1:8000", "unix:/run/php.sock"].map(|address| address.parse().expect("address")).to_vec();
     let units = ["nginx.service", "ssh.service"].map(|unit| (unit.to_owned(), Subject("nginx".into()))).to_vec();
     let wish = SourceWish { ownerless, units, ..SourceWish::default() };
-    let mut finder =
-        Finder { root: &root, wish: &wish, written: &[], journal: has_journal(&root), known: Vec::new(), out: Look::default() };
+    let mut finder = Finder {
+        root: &root,
+        wish: &wish,
+        written: &[],
+        now_s: 0,
+        journal: has_journal(&root),
+        known: Vec::new(),
+        out: Look::default(),
+    };
     finder.all(&[], Vec::new());
     let shown: Vec<_> =
         finder.out.found.iter().map(|log| (log.file().map_or_else(String::new, |file| file.id()), log.why.as_str())).collect();

@@ -145,3 +145,29 @@ fn a_line_of_pool_and_server_is_about_an_address() {
     scene.observe(at, Observation::Gateways(Vec::new()));
     assert_eq!(told(&scene), None);
 }
+
+#[test]
+fn a_queue_that_is_empty_when_we_look_is_told_by_a_request_that_was_given_up() {
+    let full = |ms: f64| {
+        let mut scene = Scene::default();
+        let at = Stamp { run_ms: 10, wall_ms: 1_795_217_794_000 };
+        scene.observe(at, Observation::Gateways(vec![gateway(&[("a1", "127.0.0.1:8000")])]));
+        let server = LiveServer { busy: 1, limit: Some(1), ..server("a1", "127.0.0.1:8000", Health::Unchecked) };
+        scene.observe(at, Observation::Live(Box::new(live(vec![server]))));
+        let report = json!({
+            "job": {
+                "probe": "gateway", "subject": "http://shop.test/", "address": "127.0.0.1:80", "protocol": "http", "connect_ms": 1,
+                "total_ms": 1, "upstreams": ["127.0.0.1:8000"],
+            },
+            "outcome": {"status": 503}, "phases": {"total": ms},
+        });
+        let report: ProbeReport = serde_json::from_value(report).expect("a report");
+        scene.observe(at, Observation::Probe(Box::new(report)));
+        let mut book = FactBook::default();
+        produce(&scene, &Catalog::embedded().expect("the catalogue"), &mut book);
+        book.facts().iter().filter(|fact| fact.name == "live:server-full").map(|fact| fact.text.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(full(1004.0), ["shop/a1 has 1 of 1 requests that it may have, and one of ours was given up after 1.0 s"]);
+    // At once: it is refused for another reason.
+    assert_eq!(full(2.0), [""; 0]);
+}
