@@ -24,6 +24,15 @@ wait_for() {
 
 gone() { ! kill -0 "$@"; }
 
+# hold PID: stops a process and its children by a signal, itself first: what has been stopped has no child more. What listens need not
+# have one yet.
+hold() {
+    wait_for "children of $1" pgrep -P "$1"
+    kill -STOP "$1"
+    # shellcheck disable=SC2046 # a list of process ids
+    kill -STOP $(pgrep -P "$1")
+}
+
 # at_least TIMES PATTERN FILE: as for the end of who is started again and again.
 at_least() { [ "$(grep -c -- "$2" "$3")" -ge "$1" ]; }
 
@@ -100,6 +109,8 @@ CONF
 app_stop() { kill "$APP"; wait_for "the app to end" gone "$APP"; }
 app_kill() {
     local all
+    # None of its children may be born behind our back.
+    kill -STOP "$APP"
     all="$APP $(pgrep -P "$APP" || true)"
     # shellcheck disable=SC2086 # a list of process ids
     kill -9 $all

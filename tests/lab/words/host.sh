@@ -65,6 +65,7 @@ nginx_with_descriptors() {
     local worker
     sed -i 's/^worker_processes .*/worker_processes 1; worker_rlimit_nofile 512;/' /etc/nginx/nginx.conf
     nginx_start
+    wait_for "its worker" pgrep -P "$(cat /run/nginx.pid)"
     worker=$(pgrep -P "$(cat /run/nginx.pid)")
     sed -i "s/worker_rlimit_nofile 512;/worker_rlimit_nofile $(($(find "/proc/$worker/fd" -type l | wc -l) + $1));/" /etc/nginx/nginx.conf
     nginx_stop
