@@ -24,9 +24,9 @@ wait_for() {
 
 gone() { ! kill -0 "$@"; }
 
-# hold PID: stops a process and its children by a signal, itself first: what has been stopped has no child more. What listens need not
+# suspend PID: stops a process and its children by a signal, itself first: what has been stopped has no child more. What listens need not
 # have one yet.
-hold() {
+suspend() {
     wait_for "children of $1" pgrep -P "$1"
     kill -STOP "$1"
     # shellcheck disable=SC2046 # a list of process ids
