@@ -4,19 +4,27 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
-    os::unix::fs::PermissionsExt as _,
+    io::{BufRead as _, BufReader, IoSlice, IoSliceMut, Read as _, Write as _},
+    mem::MaybeUninit,
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::{fs::PermissionsExt as _, net::UnixStream},
+    },
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
 
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    SocketFlags, SocketType, recvmsg, send, sendmsg, socketpair,
+};
 use why502::sys::{Keep, confine};
 
 /// How long anything may take here; far more than it needs, for the sake of a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// CAP_DAC_READ_SEARCH, CAP_NET_RAW, CAP_SYS_PTRACE, CAP_SYSLOG (linux/capability.h).
-const KEPT: u64 = 1 << 2 | 1 << 13 | 1 << 19 | 1 << 34;
+/// CAP_DAC_READ_SEARCH, CAP_NET_RAW, CAP_SYSLOG (linux/capability.h).
+const KEPT: u64 = 1 << 2 | 1 << 13 | 1 << 34;
 
 /// Whether we are root.
 fn root() -> bool {
@@ -84,7 +92,7 @@ fn runs(pid: u32) -> bool {
 }
 
 #[test]
-fn the_console_runs_with_four_capabilities_and_gets_no_more() {
+fn the_console_runs_with_three_capabilities_and_gets_no_more() {
     if !root() {
         return;
     }
@@ -154,6 +162,32 @@ fn the_recording_is_written_and_the_editor_may_write() {
     console.child.wait().expect("it ends");
     let kept = fs::read_dir(home.path().join(".local/state/why502")).expect("recordings").count();
     assert_eq!(kept, 1);
+}
+
+/// The directory of its own leads elsewhere by now: by that nobody gets it to write there.
+#[test]
+fn the_console_writes_nowhere_but_in_its_own_directory() {
+    let (home, other) = (tempfile::tempdir().expect("directory"), tempfile::tempdir().expect("directory"));
+    let own = home.path().join(".local/state/why502");
+    let mut console = Console::start(home.path(), &[], &[]);
+    console.wait_for("verdict");
+    console.say("export\n");
+    console.wait_for("status.txt");
+    let papers = |dir: &Path| {
+        fs::read_dir(dir)
+            .expect("a directory")
+            .filter(|entry| {
+                let name = entry.as_ref().expect("an entry").file_name();
+                !name.to_string_lossy().ends_with(".w502")
+            })
+            .count()
+    };
+    assert!(papers(&own) > 0, "its own");
+    fs::rename(&own, home.path().join("moved")).expect("moved");
+    std::os::unix::fs::symlink(other.path(), &own).expect("a link");
+    console.say("export\n");
+    console.wait_for("not exported");
+    assert_eq!(papers(other.path()), 0);
 }
 
 /// Runs this in a thread that has given up what the program gives up, with a directory in which it may write.
@@ -237,15 +271,86 @@ fn a_program_that_is_started_gains_nothing() {
     });
 }
 
+/// A broker without a program that it serves.
+struct Broker {
+    process: Child,
+    control: OwnedFd,
+}
+
+impl Broker {
+    fn start() -> Self {
+        let (control, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).expect("sockets");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_why502"));
+        let process = command.arg("__broker").stdin(Stdio::from(theirs)).spawn().expect("it starts");
+        Self { process, control }
+    }
+
+    /// Asks for something; what comes back is its leash.
+    fn ask(&self, request: &str) -> UnixStream {
+        let (leash, its) = UnixStream::pair().expect("sockets");
+        leash.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let descriptors = [its.as_fd()];
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)));
+        let bytes = [IoSlice::new(request.as_bytes())];
+        sendmsg(&self.control, &bytes, &mut ancillary, SendFlags::NOSIGNAL).expect("it reads");
+        leash
+    }
+
+    /// What a look at a process shows: what came, and the descriptor with it.
+    fn look(&self, peek: &str) -> (Vec<u8>, Option<OwnedFd>) {
+        let mut leash = self.ask(&format!(r#"{{"task":{{"Peek":{peek}}},"pipes":[false,false,false]}}"#));
+        let mut piece = [0; 4096];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let came = recvmsg(&leash, &mut [IoSliceMut::new(&mut piece)], &mut ancillary, RecvFlags::CMSG_CLOEXEC).expect("an answer");
+        let opened = ancillary.drain().find_map(|one| match one {
+            RecvAncillaryMessage::ScmRights(mut rights) => rights.next(),
+            _ => None,
+        });
+        let mut told = piece[..came.bytes].to_vec();
+        leash.read_to_end(&mut told).expect("an end");
+        (told, opened)
+    }
+
+    fn end(mut self) {
+        drop(self.control);
+        assert!(self.process.wait().expect("it ends").success());
+    }
+}
+
+#[test]
+fn the_broker_shows_of_a_process_what_is_asked_for_and_no_more() {
+    let mut other = Command::new("/bin/sleep").arg("60").env("SECRET", "x").stdin(Stdio::null()).spawn().expect("a process");
+    let pid = other.id();
+    let broker = Broker::start();
+    let exe = fs::canonicalize("/bin/sleep").expect("its program");
+    let (links, _) = broker.look(&format!(r#"{{"Links":[[{pid},["Exe",{{"d":0}},{{"d":9999}}]]]}}"#));
+    let none = u8::try_from(rustix::io::Errno::NOENT.raw_os_error()).expect("small");
+    let expected = [&[0, 0][..], exe.as_os_str().as_encoded_bytes(), &[0, 0], b"/dev/null", &[0, none, 0]].concat();
+    assert_eq!(String::from_utf8_lossy(&links), String::from_utf8_lossy(&expected));
+    let (told, environment) = broker.look(&format!(r#"{{"Open":[{pid},"Environ"]}}"#));
+    let mut text = String::new();
+    fs::File::from(environment.expect("a descriptor")).read_to_string(&mut text).expect("it may be read");
+    assert!(told == [0] && text.split('\0').any(|one| one == "SECRET=x"), "{text:?}");
+    // To read, and nothing else.
+    let (_, input) = broker.look(&format!(r#"{{"Open":[{pid},{{"d":0}}]}}"#));
+    assert!(fs::File::from(input.expect("a descriptor")).write_all(b"x").is_err());
+    // A process that has ended, and what is no entry.
+    assert_eq!(broker.look(r#"{"Open":[4294967295,"Exe"]}"#).0, [none]);
+    for nothing in [format!(r#"{{"Open":[{pid},"Mem"]}}"#), format!(r#"{{"Text":[{pid},{{"d":"../mem"}}]}}"#)] {
+        assert_eq!(broker.look(&nothing).0, b"", "{nothing}");
+    }
+    broker.end();
+    other.kill().and_then(|()| other.wait()).expect("killed");
+}
+
 /// What is no request is answered by nothing, and changes nothing for who asks next.
 #[test]
 fn the_broker_answers_no_nonsense() {
-    use std::os::unix::net::UnixStream;
-
-    use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
-    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).expect("sockets");
-    let mut broker =
-        Command::new(env!("CARGO_BIN_EXE_why502")).arg("__broker").stdin(Stdio::from(theirs)).spawn().expect("it starts");
+    let broker = Broker::start();
     for nonsense in [
         &b"{"[..],
         b"\0\0\0\0",
@@ -253,22 +358,14 @@ fn the_broker_answers_no_nonsense() {
         br#"{"task":{"Any":["/bin/sh",["-c","touch /tmp/x"]]},"pipes":[false,false,false]}"#,
         br#"{"task":{"Filter":99},"pipes":[false,true,false]}"#,
     ] {
-        send(&ours, nonsense, SendFlags::NOSIGNAL).expect("it reads");
+        send(&broker.control, nonsense, SendFlags::NOSIGNAL).expect("it reads");
     }
     // It is there all the same, and answers the next one.
-    let (leash, its) = UnixStream::pair().expect("sockets");
-    let request = br#"{"task":{"Filter":99},"pipes":[false,false,false]}"#;
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
-    let descriptors = [std::os::fd::AsFd::as_fd(&its)];
-    assert!(control.push(rustix::net::SendAncillaryMessage::ScmRights(&descriptors)));
-    rustix::net::sendmsg(&ours, &[std::io::IoSlice::new(request)], &mut control, SendFlags::NOSIGNAL).expect("it reads");
-    drop(its);
+    let leash = broker.ask(r#"{"task":{"Filter":99},"pipes":[false,false,false]}"#);
     let mut word = String::new();
     BufReader::new(leash).read_line(&mut word).expect("a word");
     assert!(word.contains("Failed"), "{word}");
-    drop(ours);
-    assert!(broker.wait().expect("it ends").success());
+    broker.end();
 }
 
 /// The tests that the threat model names are there.

@@ -3,9 +3,10 @@
 //!
 //! - No program that it executes may gain rights (prctl(2), PR_SET_NO_NEW_PRIVS).
 //! - Of root's capabilities those stay by which it reads and listens ([`Keep`]); they are taken from the bounding set as well.
-//! - What reads no host but a file that it is given may write below the given directories and on terminals, and nowhere else, where the
-//!   kernel has Landlock (landlock(7), Linux 5.13). That holds for root, too. It may then look into no other process, either, which is
-//!   why `check` and the console are not confined so: /proc tells them where a gateway's program, files and sockets are.
+//! - It may write below the given directories and on terminals, and nowhere else, where the kernel has Landlock (landlock(7), Linux
+//!   5.13). That holds for root, too. It may then look into no other process, either: where a gateway's program, files and sockets are
+//!   is looked at by the broker ([`peek`](super::peek)). Only where /proc shows no process but to those who may trace it (proc(5),
+//!   hidepid) neither is given up, for then it is the whole of a process that would not be seen.
 //!
 //! What must not be here: an end of the program where something of this is not to be had. It is told, and the run goes on.
 
@@ -36,8 +37,7 @@ const DEVICES: [&str; 3] = ["/dev/tty", "/dev/pts", "/dev/null"];
 pub enum Keep {
     /// To read files that are named on the command line, whoever owns them: CAP_DAC_READ_SEARCH.
     Files,
-    /// To read the host besides: foreign /proc entries (CAP_SYS_PTRACE), the kernel's log (CAP_SYSLOG), raw answers of the network
-    /// (CAP_NET_RAW).
+    /// To read the host besides: the kernel's log (CAP_SYSLOG), raw answers of the network (CAP_NET_RAW).
     Host,
     /// To write files that belong to somebody else besides: CAP_DAC_OVERRIDE, CAP_CHOWN. Under sudo the recording is the operator's.
     HostAndForeignFiles,
@@ -45,7 +45,7 @@ pub enum Keep {
 
 impl Keep {
     fn set(self) -> CapabilitySet {
-        let host = CapabilitySet::DAC_READ_SEARCH | CapabilitySet::SYS_PTRACE | CapabilitySet::SYSLOG | CapabilitySet::NET_RAW;
+        let host = CapabilitySet::DAC_READ_SEARCH | CapabilitySet::SYSLOG | CapabilitySet::NET_RAW;
         match self {
             Self::Files => CapabilitySet::DAC_READ_SEARCH,
             Self::Host => host,
@@ -61,11 +61,13 @@ pub struct Confined {
     pub writing: bool,
 }
 
-/// Gives up all but this. `writes`: the directories and files in which it may write; `None`: anywhere, as its user may,
-/// for what has to look into other processes. Only for a process with one thread: all this is a thread's own, and those that it starts get it from it.
+/// Gives up all but this. `writes`: the directories and files in which it may write; `None`: anywhere, as its user may, for what has to
+/// trace other processes itself (CAP_SYS_PTRACE). Only for a process with one thread: all this is a thread's own, and those that it starts
+/// get it from it.
 pub fn confine(keep: Keep, writes: Option<&[PathBuf]>) -> io::Result<Confined> {
+    let traces = if writes.is_none() { CapabilitySet::SYS_PTRACE } else { CapabilitySet::empty() };
     rustix::thread::set_no_new_privs(true)?;
-    capabilities(keep.set())?;
+    capabilities(keep.set() | traces)?;
     let writing = match writes {
         Some(writes) => landlock(writes).map_err(io::Error::other)?,
         None => false,

@@ -4,6 +4,7 @@
 //! lead back into it, never out. The walk is made by hand with one directory descriptor per component, because openat2's
 //! RESOLVE_IN_ROOT needs Linux 5.6, and because a walk over descriptors cannot be raced by whoever owns the tree.
 
+mod info;
 mod walk;
 
 use std::{
@@ -22,8 +23,13 @@ use rustix::{
 };
 use thiserror::Error;
 
-use super::acl::{ACL_BYTES, Acl};
+use super::{
+    acl::{ACL_BYTES, Acl},
+    peek::{self, Entry},
+    written::Opened,
+};
 
+pub use info::FileInfo;
 pub use rustix::fs::FileType as FileKind;
 
 /// Bytes of a file that is read whole at most: a configuration is far below, and a 10 MB line must not cost more.
@@ -50,6 +56,11 @@ impl FileError {
         Self { operation, path: path.display().to_string(), source: source.into() }
     }
 
+    /// Links there are not shown.
+    pub(super) fn denied_to(path: &str) -> Self {
+        Self::new("readlink", Path::new(path), io::ErrorKind::PermissionDenied)
+    }
+
     /// Whether it is not there at all.
     pub fn not_found(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
@@ -58,55 +69,6 @@ impl FileError {
     /// Whether rights are missing.
     pub fn denied(&self) -> bool {
         self.source.kind() == io::ErrorKind::PermissionDenied
-    }
-}
-
-/// What stat tells of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileInfo {
-    /// What it is.
-    pub kind: FileType,
-    /// Size in bytes.
-    pub size: u64,
-    /// Modification, in seconds since the Unix epoch.
-    pub modified: i64,
-    /// Nanoseconds of the modification: tells two writes of one second apart.
-    pub modified_ns: u32,
-    /// Change of the inode: what was moved or copied with its times kept is told by this, in seconds since the Unix epoch.
-    pub changed: i64,
-    /// Permission bits.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// It has no name any more: it was deleted while it is open.
-    pub deleted: bool,
-    /// Device and inode: the file's identity across renames.
-    pub id: (u64, u64),
-}
-
-impl FileInfo {
-    /// The modification in nanoseconds since the Unix epoch: orders what was written within one second.
-    pub fn modified_order(&self) -> Option<u64> {
-        u64::try_from(self.modified).ok()?.checked_mul(1_000_000_000)?.checked_add(u64::from(self.modified_ns))
-    }
-}
-
-impl From<fs::Stat> for FileInfo {
-    fn from(stat: fs::Stat) -> Self {
-        Self {
-            kind: FileType::from_raw_mode(stat.st_mode),
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            modified: stat.st_mtime,
-            modified_ns: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
-            changed: stat.st_ctime,
-            mode: stat.st_mode & 0o7777,
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            deleted: stat.st_nlink == 0,
-            id: (stat.st_dev, stat.st_ino),
-        }
     }
 }
 
@@ -170,6 +132,50 @@ impl Root {
         }
     }
 
+    /// The process and its entry that a path leads to, where that is not shown to everybody.
+    fn foreign(&self, path: &Path) -> Option<(u32, Entry)> {
+        if self.is_host() { peek::at(path) } else { None }
+    }
+
+    /// Where links of processes lead, in their order. `None`: it may not be told, or there is none.
+    pub(super) fn links(&self, wanted: &[(u32, Vec<Entry>)]) -> Vec<Option<PathBuf>> {
+        if self.is_host() {
+            return peek::links(wanted).into_iter().map(Result::ok).collect();
+        }
+        let all = wanted.iter().flat_map(|(pid, entries)| entries.iter().map(|entry| entry.path(*pid)));
+        all.map(|path| self.readlink(Path::new(&path)).ok()).collect()
+    }
+
+    /// How descriptors of processes were opened, in their order. `None`: it may not be told, or there is none.
+    pub(super) fn opened(&self, wanted: &[(u32, Vec<u32>)]) -> Vec<Option<Opened>> {
+        if self.is_host() {
+            return peek::opened(wanted);
+        }
+        let all = wanted.iter().flat_map(|(pid, numbers)| numbers.iter().map(|number| (*pid, *number)));
+        all.map(|(pid, number)| Opened::of(self, pid, number)).collect()
+    }
+
+    /// What is there, links followed, opened for no more than to be told of it.
+    pub(super) fn handle(&self, path: &Path) -> Result<OwnedFd, FileError> {
+        let wrong = |error: io::Error| FileError::new("open", path, error);
+        if let Some((root, path)) = self.elsewhere(path) {
+            return root.handle(&path);
+        }
+        if let Some((pid, entry)) = self.foreign(path) {
+            return peek::place(pid, entry).map_err(wrong);
+        }
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        if self.is_host() {
+            return fs::open(path, flags, Mode::empty()).map_err(|e| wrong(e.into()));
+        }
+        match self.walk(path, true) {
+            Ok((parent, Some(name))) => fs::openat(&parent, &*name, flags | OFlags::NOFOLLOW, Mode::empty()),
+            Ok((dir, None)) => Ok(dir),
+            Err(error) => Err(error),
+        }
+        .map_err(|e| wrong(e.into()))
+    }
+
     /// Where it is on the host: only for programs that have a root of their own to be told.
     pub(super) fn place(&self) -> &Path {
         &self.path
@@ -207,6 +213,9 @@ impl Root {
 
     /// The directory of a path with the last name in it, links followed: for calls that take a path, by `/proc/self/fd/N/NAME`.
     pub(super) fn entry(&self, path: &Path) -> Result<(OwnedFd, std::ffi::OsString), FileError> {
+        if let Some((root, path)) = self.elsewhere(path) {
+            return root.entry(&path);
+        }
         let found = self.walk(path, true).and_then(|(dir, name)| name.map(|name| (dir, name)).ok_or(Errno::ISDIR));
         found.map_err(|error| FileError::new("open", path, error))
     }
@@ -238,6 +247,9 @@ impl Root {
         if let Some((root, path)) = self.elsewhere(path) {
             return root.open_any(&path);
         }
+        if let Some((pid, entry)) = self.foreign(path) {
+            return peek::open(pid, entry).map(File::from).map_err(|e| FileError::new("open", path, e));
+        }
         if self.is_host() {
             return fs::open(path, flags, Mode::empty()).map(File::from).map_err(|e| FileError::new("open", path, e));
         }
@@ -256,6 +268,9 @@ impl Root {
 
     /// Reads at most `limit` bytes of a file; `true`: there was more.
     pub fn read_at_most(&self, path: &Path, limit: u64) -> Result<(Vec<u8>, bool), FileError> {
+        if let Some(text) = self.foreign(path).and_then(|(pid, entry)| peek::text(pid, entry)) {
+            return text.map(|text| (text, false)).map_err(|e| FileError::new("read", path, e));
+        }
         let (file, size) = self.open_sized(path)?;
         let size = size.min(limit);
         // Files of /proc tell no size, and are made anew for each read that goes on: a page is enough for most of them.
@@ -318,6 +333,9 @@ impl Root {
         if let Some((root, path)) = self.elsewhere(path) {
             return root.readlink(&path);
         }
+        if let Some((pid, entry)) = self.foreign(path) {
+            return peek::link(pid, entry).map_err(|e| FileError::new("readlink", path, e));
+        }
         let target = if self.is_host() {
             fs::readlink(path, Vec::new())
         } else {
@@ -357,6 +375,10 @@ impl Root {
     fn stat_with(&self, path: &Path, follow: bool) -> Result<FileInfo, FileError> {
         if let Some((root, path)) = self.elsewhere(path) {
             return root.stat_with(&path, follow);
+        }
+        if let Some((pid, entry)) = self.foreign(path).filter(|_| follow) {
+            let seen = peek::place(pid, entry).and_then(|place| Ok(fs::fstat(&place)?));
+            return seen.map(FileInfo::from).map_err(|e| FileError::new("stat", path, e));
         }
         let stat = if self.is_host() {
             if follow { fs::stat(path) } else { fs::lstat(path) }

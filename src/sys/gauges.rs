@@ -39,20 +39,21 @@ pub async fn disk_use(root: &Root, paths: &'static [&'static str]) -> Option<Vec
                 found.push(mount.point.clone());
             }
         }
-        found.iter().filter_map(|mount| one(mount)).collect()
+        found.iter().filter_map(|mount| one(&root, mount)).collect()
     });
     tokio::time::timeout(DEADLINE, look).await.ok()?
 }
 
 /// How full the file systems at these paths are, in their order; the caller has made sure that they are local ones. `None`: no answer
 /// in time.
-pub async fn space(paths: Vec<PathBuf>) -> Option<Vec<Option<DiskUse>>> {
-    let look = aside::aside(move || paths.iter().map(|path| one(path)).collect());
+pub async fn space(root: &Root, paths: Vec<PathBuf>) -> Option<Vec<Option<DiskUse>>> {
+    let root = root.clone();
+    let look = aside::aside(move || paths.iter().map(|path| one(&root, path)).collect());
     tokio::time::timeout(DEADLINE, look).await.ok()?
 }
 
-fn one(mount: &Path) -> Option<DiskUse> {
-    let stat = rustix::fs::statvfs(mount).ok()?;
+fn one(root: &Root, mount: &Path) -> Option<DiskUse> {
+    let stat = rustix::fs::fstatvfs(root.handle(mount).ok()?).ok()?;
     let used = stat.f_blocks.saturating_sub(stat.f_bfree);
     let share = |used: u64, all: u64| (all > 0).then(|| used as f32 * 100.0 / all as f32);
     Some(DiskUse {
@@ -72,7 +73,7 @@ mod tests {
         let found = disk_use(&Root::host(), &["/dev/shm", "/", "/tmp"]).await.expect("an answer");
         assert!(found.iter().all(|disk| (0.0..=100.0).contains(&disk.used)), "{found:?}");
         assert!(!found.is_empty());
-        let same = space(vec![PathBuf::from("/nowhere"), PathBuf::from(&found[0].mount)]).await.expect("an answer");
+        let same = space(&Root::host(), vec![PathBuf::from("/nowhere"), PathBuf::from(&found[0].mount)]).await.expect("an answer");
         assert_eq!((same.len(), &same[0], same[1].is_some()), (2, &None, true));
     }
 }

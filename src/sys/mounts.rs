@@ -61,6 +61,12 @@ pub fn mounts(root: &Root, pid: Option<u32>) -> Vec<Mount> {
     parse(&text.unwrap_or_default())
 }
 
+/// Whether /proc shows a process only to those who may trace it (proc(5), hidepid=).
+pub fn processes_are_hidden() -> bool {
+    let hides = |mount: &Mount| mount.options.split(',').any(|option| option.starts_with("hidepid="));
+    holder(&mounts(&Root::host(), None), Path::new("/proc")).is_some_and(hides)
+}
+
 /// `id parent major:minor root mount options [tags] - type source super-options`.
 fn parse(text: &str) -> Vec<Mount> {
     let line = |line: &str| {

@@ -14,13 +14,14 @@ use std::{
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use nix::sched::{CloneFlags, setns};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
-use super::Root;
+use super::{Clock, Root};
 use crate::model::ProcessInfo;
 
 mod name;
@@ -29,6 +30,8 @@ use name::Named;
 
 /// Network namespaces that are told apart, at most: a node of a large cluster has some hundred pods.
 const SPACES: usize = 256;
+/// Processes of which it is known whose root they have, at most.
+const ROOTS: usize = 1_024;
 /// Processes of one network namespace that are looked at for one of its own, the lowest first.
 const FOUNDERS: usize = 4;
 /// Bytes of /proc/PID/stat: one line.
@@ -72,6 +75,21 @@ struct Known {
     nets: BTreeMap<u64, Named>,
     /// Ways in, by name.
     ways: BTreeMap<String, Way>,
+    /// Processes with whether their root is another than ours.
+    roots: BTreeMap<u32, KnownRoot>,
+}
+
+/// How long it is believed of a process that it has the root that it had, once it has run for so many seconds: a service takes another
+/// one when it starts (chroot(2)).
+const ROOT_HOLDS: Duration = Duration::from_mins(1);
+const SETTLED_S: i64 = 30;
+
+#[derive(Debug, Clone, Copy)]
+struct KnownRoot {
+    /// When the process started: its number may be another's by now.
+    started: Option<u64>,
+    at: Instant,
+    another: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -101,8 +119,7 @@ impl Namespaces {
             return None;
         }
         let own = self.own(root);
-        let theirs = root.stat(Path::new(&format!("/proc/{}/root", process.pid))).ok().map(|info| info.id);
-        let files = theirs.is_some() && theirs != own.root;
+        let files = self.root_is_another(root, process, own);
         let net = process.net_ns.filter(|net| own.net.is_some_and(|own| own != *net));
         if net.is_none() && !files {
             return None;
@@ -114,6 +131,25 @@ impl Namespaces {
         let container = files || pid_spaces(root, process.pid) > 1;
         let enter = if of_process.given { of_process.enter(&way) } else { named.enter(&way) };
         Some(Space { enter, place: named.place, way, container })
+    }
+
+    /// Whether a process has another root than we have.
+    fn root_is_another(&self, root: &Root, process: &ProcessInfo, own: Own) -> bool {
+        let same = |known: &&KnownRoot| known.started == process.start_ticks && known.at.elapsed() < ROOT_HOLDS;
+        if let Some(known) = self.known().roots.get(&process.pid).filter(same) {
+            return known.another;
+        }
+        let theirs = root.stat(Path::new(&format!("/proc/{}/root", process.pid))).ok().map(|info| info.id);
+        let another = theirs.is_some() && theirs != own.root;
+        let now_s = Clock::system().now().wall_s();
+        if theirs.is_some() && process.started.is_some_and(|started| now_s.saturating_sub(started) >= SETTLED_S) {
+            let mut known = self.known();
+            if known.roots.len() >= ROOTS {
+                known.roots.clear();
+            }
+            known.roots.insert(process.pid, KnownRoot { started: process.start_ticks, at: Instant::now(), another });
+        }
+        another
     }
 
     /// One way into each other network namespace that a process here is in, by the lowest process that has files or process ids of its

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{FileError, Root, acting};
+use super::{FileError, Root, acting, peek::Entry};
 use crate::model::{Identity, ProcessInfo};
 
 /// Processes looked at in one scan, at most: beyond it the host has another problem, and we must not be a second one.
@@ -70,7 +70,11 @@ impl Users {
 pub(super) fn all(root: &Root) -> Result<Vec<ProcessInfo>, FileError> {
     let users = Users::read(root);
     let boot = boot_time(root);
-    Ok(pids(root)?.into_iter().filter_map(|pid| one(root, pid, &users, boot)).collect())
+    let mut found = Vec::new();
+    for pids in pids(root)?.chunks(TOGETHER) {
+        whole(root, pids, &users, boot, &mut found);
+    }
+    Ok(found)
 }
 
 /// These processes and their children. An error: the kernel does not list children.
@@ -83,39 +87,53 @@ pub(super) fn family(root: &Root, pids: &[u32]) -> Result<Vec<ProcessInfo>, File
         all.insert(*pid);
         all.extend(children.split_ascii_whitespace().filter_map(|child| child.parse::<u32>().ok()).take(PROCESSES));
     }
-    Ok(all.into_iter().filter_map(|pid| one(root, pid, &users, boot)).collect())
+    let (all, mut found) = (Vec::from_iter(all), Vec::new());
+    whole(root, &all, &users, boot, &mut found);
+    Ok(found)
 }
 
 /// Which process holds which socket.
 pub(super) fn socket_owners(root: &Root) -> Result<SocketOwners, FileError> {
     let mut owners = SocketOwners { complete: true, ..SocketOwners::default() };
-    for pid in pids(root)? {
-        match descriptors(root, pid) {
-            Ok(list) => {
-                for (_, target) in list {
-                    if let Some(inode) = target.to_str().and_then(|t| t.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()) {
-                        owners.by_inode.entry(inode).or_insert(pid);
+    for pids in pids(root)?.chunks(TOGETHER) {
+        for (pid, list) in pids.iter().zip(descriptors(root, pids, usize::MAX)) {
+            match list {
+                Ok(list) => {
+                    for (_, target) in list {
+                        if let Some(inode) =
+                            target.to_str().and_then(|t| t.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
+                        {
+                            owners.by_inode.entry(inode).or_insert(*pid);
+                        }
                     }
                 }
+                // A process that ended meanwhile hides nothing.
+                Err(error) if error.not_found() => {}
+                Err(_) => owners.complete = false,
             }
-            // A process that ended meanwhile hides nothing.
-            Err(error) if error.not_found() => {}
-            Err(_) => owners.complete = false,
         }
     }
     Ok(owners)
 }
 
-/// The descriptors of a process and what they point to.
-pub(super) fn descriptors(root: &Root, pid: u32) -> Result<Vec<(i32, PathBuf)>, FileError> {
-    let dir = PathBuf::from(format!("/proc/{pid}/fd"));
-    let mut list = Vec::new();
-    for name in root.list(&dir)? {
-        if let (Some(fd), Ok(target)) = (name.to_str().and_then(|n| n.parse().ok()), root.readlink(&dir.join(&name))) {
-            list.push((fd, target));
-        }
-    }
-    Ok(list)
+/// The descriptors of these processes, at most so many of each, and what they point to.
+pub fn descriptors(root: &Root, pids: &[u32], most: usize) -> Vec<Result<Vec<(u32, PathBuf)>, FileError>> {
+    let numbers = |pid: &u32| -> Result<Vec<u32>, FileError> {
+        let names = root.list(Path::new(&format!("/proc/{pid}/fd")))?;
+        Ok(names.iter().filter_map(|name| name.to_str()?.parse().ok()).take(most).collect())
+    };
+    let lists: Vec<_> = pids.iter().map(numbers).collect();
+    let entries = |list: &[u32]| list.iter().copied().map(Entry::Descriptor).collect();
+    let wanted: Vec<_> = pids.iter().zip(&lists).filter_map(|(pid, list)| Some((*pid, entries(list.as_ref().ok()?)))).collect();
+    let mut links = root.links(&wanted).into_iter();
+    let mut led = |pid: u32, list: Vec<u32>| {
+        let count = list.len();
+        let led: Vec<_> = list.into_iter().zip(links.by_ref()).filter_map(|(number, link)| Some((number, link?))).collect();
+        // Who may list them need not be shown where they lead.
+        let denied = count > 0 && led.is_empty();
+        if denied { Err(FileError::denied_to(&format!("/proc/{pid}/fd"))) } else { Ok(led) }
+    };
+    pids.iter().zip(lists).map(|(pid, list)| list.and_then(|list| led(*pid, list))).collect()
 }
 
 /// Process ids, lowest first.
@@ -131,6 +149,8 @@ fn boot_time(root: &Root) -> Option<u64> {
     root.text("/proc/stat").ok()?.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())
 }
 
+/// Processes that are looked into by one request.
+const TOGETHER: usize = 256;
 /// Processes from which on even their command lines are as they were: those that show their state there tell it late. And how old in
 /// seconds one must be to be known: by then it has become the user, and has executed the program, that it is to be.
 const MANY: usize = 500;
@@ -158,10 +178,21 @@ pub(super) fn again(root: &Root, before: Arc<Vec<ProcessInfo>>, scan: u32, now_s
     let mut now = Vec::with_capacity(pids.len());
     // Both in the order of the ids. A list that nobody else holds is taken apart, so that there are never two of it.
     let mut known = Arc::unwrap_or_clone(before).into_iter().peekable();
-    for pid in pids {
-        while known.next_if(|known| known.pid < pid).is_some() {}
-        let known = known.next_if(|known| known.pid == pid);
-        now.extend(known.and_then(same).or_else(|| one(root, pid, &users, boot)));
+    let mut fresh = Vec::new();
+    for pids in pids.chunks(TOGETHER) {
+        let from = now.len();
+        for pid in pids {
+            while known.next_if(|known| known.pid < *pid).is_some() {}
+            match known.next_if(|known| known.pid == *pid).and_then(same) {
+                Some(known) => now.push(known),
+                None => fresh.push(*pid),
+            }
+        }
+        if !fresh.is_empty() {
+            whole(root, &fresh, &users, boot, &mut now);
+            fresh.clear();
+            now.get_mut(from..).unwrap_or_default().sort_unstable_by_key(|process| process.pid);
+        }
     }
     Ok(now)
 }
@@ -196,27 +227,38 @@ impl Line {
     }
 }
 
-/// One process. `None`: it ended meanwhile, or its files make no sense.
-fn one(root: &Root, pid: u32, users: &Users, boot: Option<u64>) -> Option<ProcessInfo> {
+/// The links of a process that are read, in this order.
+const LINKS: [Entry; 3] = [Entry::Exe, Entry::Cwd, Entry::Net];
+
+/// These processes, read whole. Those that have ended meanwhile, or whose files make no sense, are left out.
+fn whole(root: &Root, pids: &[u32], users: &Users, boot: Option<u64>, found: &mut Vec<ProcessInfo>) {
+    let wanted: Vec<_> = pids.iter().map(|pid| (*pid, LINKS.to_vec())).collect();
+    let mut links = root.links(&wanted).into_iter();
+    for pid in pids {
+        let links = [links.next().flatten(), links.next().flatten(), links.next().flatten()];
+        found.extend(one(root, *pid, links, users, boot));
+    }
+}
+
+fn one(root: &Root, pid: u32, [exe, cwd, net_ns]: [Option<PathBuf>; 3], users: &Users, boot: Option<u64>) -> Option<ProcessInfo> {
     let dir = PathBuf::from(format!("/proc/{pid}"));
     let line = Line::read(root, pid)?;
     let started = line.started_s(boot);
     let status = root.text(dir.join("status")).unwrap_or_default();
     let identity = acting(&status)?;
     let argv = arguments(root, &dir);
-    let net_ns = root.readlink(&dir.join("ns/net")).ok();
     Some(ProcessInfo {
         pid,
         ppid: line.ppid,
         name: line.name,
         argv,
-        exe: root.readlink(&dir.join("exe")).ok(),
+        exe,
         identity: Identity { name: users.name(identity.uid), ..identity },
         start_ticks: line.started,
         started,
         state: line.state,
         cgroup: root.text(dir.join("cgroup")).ok().and_then(|text| cgroup(&text)),
-        cwd: root.readlink(&dir.join("cwd")).ok(),
+        cwd,
         net_ns: net_ns.and_then(|link| link.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()),
         threads: line.threads,
     })

@@ -1,6 +1,8 @@
 //! The files that a process has open for writing, of /proc/PID/fd and /proc/PID/fdinfo (proc(5)).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use super::{FileInfo, FileKind, Root, processes::descriptors};
 use crate::model::Order as _;
@@ -43,47 +45,62 @@ pub struct WrittenFiles {
 
 /// Of these processes, in this order.
 pub(super) fn of(root: &Root, pids: &[u32]) -> Vec<WrittenFiles> {
-    pids.iter().filter_map(|pid| one(root, *pid)).collect()
-}
-
-fn one(root: &Root, pid: u32) -> Option<WrittenFiles> {
-    let mut out = WrittenFiles { pid, ..WrittenFiles::default() };
-    let mut list = match descriptors(root, pid) {
-        Ok(list) => list,
-        Err(error) if error.not_found() => return None,
-        Err(_) => {
-            out.denied = true;
-            return Some(out);
-        }
-    };
-    list.order_by_key(|(fd, _)| *fd);
-    for (fd, target) in list.into_iter().take(DESCRIPTORS) {
-        let Ok(fd) = u32::try_from(fd) else { continue };
-        let shown = target.to_string_lossy();
-        if !shown.starts_with('/') {
-            if fd == 1 || fd == 2 {
-                out.streams.push((fd, shown.into_owned()));
+    let (mut found, mut wanted) = (Vec::new(), Vec::new());
+    for (pid, list) in pids.iter().zip(descriptors(root, pids, usize::MAX)) {
+        let mut list = match list {
+            Ok(list) => list,
+            Err(error) if error.not_found() => continue,
+            Err(_) => {
+                found.push((WrittenFiles { pid: *pid, denied: true, ..WrittenFiles::default() }, Vec::new()));
+                continue;
             }
-            continue;
-        }
-        let Some(flags) = flags(root, pid, fd).filter(|flags| flags & ACCESS_MODE != 0) else { continue };
-        let info = root.stat(&PathBuf::from(format!("/proc/{pid}/fd/{fd}"))).ok();
-        // Memory files and sockets by name are no place for a log.
-        if info.is_some_and(|info| !matches!(info.kind, FileKind::RegularFile | FileKind::CharacterDevice | FileKind::Fifo)) {
-            continue;
-        }
-        let deleted = shown.ends_with(DELETED);
-        let path = shown.strip_suffix(DELETED).map_or_else(|| target.clone(), PathBuf::from);
-        out.files.push(WrittenFile { fd, path, deleted, append: flags & APPEND != 0, info });
+        };
+        list.order_by_key(|(fd, _)| *fd);
+        list.truncate(DESCRIPTORS);
+        let (files, mut other): (Vec<_>, Vec<_>) = list.into_iter().partition(|(_, target)| target.is_absolute());
+        other.retain(|(fd, _)| *fd == 1 || *fd == 2);
+        let streams = other.into_iter().map(|(fd, target)| (fd, target.to_string_lossy().into_owned())).collect();
+        wanted.push((*pid, files.iter().map(|(fd, _)| *fd).collect()));
+        found.push((WrittenFiles { pid: *pid, streams, ..WrittenFiles::default() }, files));
     }
-    Some(out)
+    let mut opened = root.opened(&wanted).into_iter();
+    for (process, files) in &mut found {
+        let files = std::mem::take(files).into_iter().zip(opened.by_ref());
+        process.files = files.filter_map(|((fd, target), opened)| written(fd, target, opened?)).collect();
+    }
+    found.into_iter().map(|(process, _)| process).collect()
 }
 
-/// The flags with which it was opened, and what was set since.
-fn flags(root: &Root, pid: u32, fd: u32) -> Option<u32> {
-    let text = root.text(PathBuf::from(format!("/proc/{pid}/fdinfo/{fd}"))).ok()?;
-    let octal = text.lines().find_map(|line| line.strip_prefix("flags:"))?;
-    u32::from_str_radix(octal.trim(), 8).ok()
+/// A descriptor that leads to a file, where that may be written to.
+fn written(fd: u32, target: PathBuf, opened: Opened) -> Option<WrittenFile> {
+    let Opened { flags, info } = opened;
+    // Memory files and sockets by name are no place for a log.
+    let place = info.is_none_or(|info| matches!(info.kind, FileKind::RegularFile | FileKind::CharacterDevice | FileKind::Fifo));
+    if flags & ACCESS_MODE == 0 || !place {
+        return None;
+    }
+    let gone = target.to_str().and_then(|shown| shown.strip_suffix(DELETED)).map(PathBuf::from);
+    Some(WrittenFile { fd, deleted: gone.is_some(), path: gone.unwrap_or(target), append: flags & APPEND != 0, info })
+}
+
+/// How a descriptor was opened, and what it leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Opened {
+    /// The flags with which it was opened, and what was set since (open(2)).
+    flags: u32,
+    /// `None`: it is only read from, or may not be told.
+    info: Option<FileInfo>,
+}
+
+impl Opened {
+    /// Of this descriptor of a process.
+    pub(super) fn of(root: &Root, pid: u32, fd: u32) -> Option<Self> {
+        let text = root.text(format!("/proc/{pid}/fdinfo/{fd}")).ok()?;
+        let octal = text.lines().find_map(|line| line.strip_prefix("flags:"))?;
+        let flags = u32::from_str_radix(octal.trim(), 8).ok()?;
+        let info = || root.stat(Path::new(&format!("/proc/{pid}/fd/{fd}"))).ok();
+        Some(Self { flags, info: if flags & ACCESS_MODE == 0 { None } else { info() } })
+    }
 }
 
 #[cfg(test)]

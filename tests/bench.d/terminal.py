@@ -10,6 +10,16 @@ def say(*words):
     print(*words, file=sys.stderr, flush=True)
 
 
+def kilobytes(pid, name):
+    """A figure of a process's memory; 0 where it has ended meanwhile."""
+    try:
+        with open(f"/proc/{pid}/status") as status:
+            found = re.search(rf"^{name}:\s+(\d+)", status.read(), re.M)
+    except OSError:
+        found = None
+    return int(found[1]) / 1024 if found else 0
+
+
 class Terminal:
     """A program on a terminal, of 80x24 unless told otherwise."""
 
@@ -44,7 +54,6 @@ class Terminal:
             got = self.read(until - time.monotonic())
             size, writes = size + len(got), writes + bool(got)
         passed, after = time.monotonic() - began, self.figures()
-        kilobytes = lambda pid, name: int(re.search(rf"^{name}:\s+(\d+)", open(f"/proc/{pid}/status").read(), re.M)[1]) / 1024
         anonymous = {pid: kilobytes(pid, "RssAnon") for pid in self.own()}
         return {
             "cpu": (after["cpu"] - before["cpu"]) / passed * 100,

@@ -4,7 +4,8 @@
 //!
 //! One message to it is one task, as JSON with the ends of those pipes (unix(7), SCM_RIGHTS), on a socket of whole messages. The first
 //! descriptor is a task's own *leash*: a word comes back on it when the task has ended, and when it is let go the task is ended. So
-//! whatever happens to this process, nothing that was started for it stays, and the broker goes with its socket.
+//! whatever happens to this process, nothing that was started for it stays, and the broker goes with its socket. What a look at another
+//! process shows comes back on the leash itself: the number of the error, or 0, with what was opened, and the text.
 //!
 //! What must not be here: a parser of what a program, gateway or file says; a request that names a program or its options.
 //!
@@ -14,7 +15,7 @@ mod serve;
 mod task;
 
 use std::{
-    io::{self, IoSlice},
+    io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     process::{Child, Command, Stdio},
@@ -26,11 +27,14 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::{
-        AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, sendmsg, socketpair,
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+        Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
     },
 };
 use serde::{Deserialize, Serialize};
 use tokio::{io::AsyncReadExt as _, net::UnixStream};
+
+use super::peek::{Peek, Seen};
 
 pub use serve::serve as serve_broker;
 pub(super) use task::{Running, Task, first_of, start};
@@ -44,6 +48,12 @@ const REQUEST_BYTES: usize = 64 << 10;
 const DESCRIPTORS: usize = 4;
 /// Bytes of the word that comes back.
 const WORD_BYTES: u64 = 4 << 10;
+/// How long a look at another process may take: one that hangs is waited for no longer by whoever asks.
+const PEEK: Duration = Duration::from_secs(2);
+/// Bytes of what it shows that are taken at a time.
+const PIECE_BYTES: usize = 16 << 10;
+/// What is said where it has gone.
+const GONE: &str = "the process that keeps the rights has ended";
 /// How long the end of the run waits for the broker's: it only ends what it has started.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -133,7 +143,6 @@ impl Broker {
     /// Hands a task over; what comes back is its leash.
     fn hand(&self, task: Task, pipes: [Option<BorrowedFd<'_>>; 3]) -> io::Result<std::os::unix::net::UnixStream> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
         let request = serde_json::to_vec(&Request { task, pipes: pipes.map(|pipe| pipe.is_some()) })?;
         if request.len() > REQUEST_BYTES {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -151,12 +160,47 @@ impl Broker {
     }
 }
 
+/// Has the broker look at a process. `dir`: what comes along. It is waited for, so this is for whoever is aside.
+pub(super) fn peek(peek: Peek, dir: Option<BorrowedFd<'_>>) -> io::Result<Seen> {
+    let gone = || io::Error::new(io::ErrorKind::BrokenPipe, GONE);
+    let leash = BROKER.get().ok_or_else(gone)?.hand(Task::Peek(peek), [dir, None, None])?;
+    leash.set_read_timeout(Some(PEEK))?;
+    let (mut told, mut opened) = (Vec::new(), None);
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let length = match recvmsg(&leash, &mut [IoSliceMut::new(&mut piece)], &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Ok(message) => message.bytes,
+            Err(Errno::INTR) => continue,
+            // socket(7): what SO_RCVTIMEO ends.
+            Err(Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
+            Err(error) => return Err(error.into()),
+        };
+        for one in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = one {
+                opened = opened.or(rights.last());
+            }
+        }
+        if length == 0 {
+            break;
+        }
+        told.extend_from_slice(piece.get(..length).unwrap_or_default());
+    }
+    match told.first() {
+        Some(0) => Ok(Seen { text: told.split_off(1), opened }),
+        Some(error) => Err(io::Error::from_raw_os_error(i32::from(*error))),
+        None => Err(gone()),
+    }
+}
+
 /// Holds a task that the broker carries out: it is ended when this is dropped.
 #[derive(Debug)]
 pub(super) struct Leash(UnixStream);
 
 impl Leash {
     fn new(leash: std::os::unix::net::UnixStream) -> io::Result<Self> {
+        leash.set_nonblocking(true)?;
         UnixStream::from_std(leash).map(Self)
     }
 
@@ -175,7 +219,7 @@ impl Leash {
                     None => io::Error::other(why),
                 })
             }
-            Err(_) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the process that keeps the rights has ended")),
+            Err(_) => Err(io::Error::new(io::ErrorKind::BrokenPipe, GONE)),
         }
     }
 }

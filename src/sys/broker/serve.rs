@@ -1,14 +1,16 @@
 //! The broker's own process: one thread, which waits for requests and for the ends of what it has started.
 
 use std::{
-    io::{self, IoSliceMut},
+    io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     os::fd::{AsFd as _, OwnedFd},
     process::ExitCode,
     sync::Arc,
 };
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, Interest, unix::AsyncFd},
     net::{UnixStream, unix::pipe},
@@ -17,7 +19,11 @@ use tokio::{
 };
 
 use super::{DESCRIPTORS, REQUEST_BYTES, Request, Task, Word, task::Program};
-use crate::sys::{admin, sockets};
+use crate::sys::{
+    admin,
+    peek::{Peek, Seen},
+    sockets,
+};
 
 /// Tasks under way at once, at most: each takes some descriptors, of which a process has 1,024 as a rule. Further requests wait.
 const TASKS: usize = 128;
@@ -105,6 +111,12 @@ async fn carry_out(request: Request, descriptors: Vec<OwnedFd>) {
         return;
     };
     let streams = request.pipes.map(|there| if there { descriptors.next() } else { None });
+    if let Task::Peek(peek) = request.task {
+        let [dir, ..] = streams;
+        // Who has gone meanwhile wants to see nothing.
+        let _ = show(look(peek, dir).await, leash).await;
+        return;
+    }
     let ended = async {
         match request.task {
             Task::Ask(at, question, way) => {
@@ -133,6 +145,36 @@ async fn carry_out(request: Request, descriptors: Vec<OwnedFd>) {
         // Who has gone meanwhile wants no word.
         let _ = leash.write_all(&text).await;
     }
+}
+
+/// Looks at a process: here at once, where nothing of it can wait for a file system.
+async fn look(peek: Peek, dir: Option<OwnedFd>) -> io::Result<Seen> {
+    let hangs = peek.may_hang();
+    let look = move || peek.look(dir.as_ref().map(OwnedFd::as_fd));
+    if hangs { tokio::task::spawn_blocking(look).await.unwrap_or_else(|broke| Err(io::Error::other(broke))) } else { look() }
+}
+
+/// Gives what was seen to whoever asked.
+async fn show(seen: io::Result<Seen>, mut leash: UnixStream) -> io::Result<()> {
+    let (number, seen) = match seen {
+        Ok(seen) => (0, seen),
+        Err(error) => {
+            let number = error.raw_os_error().and_then(|number| u8::try_from(number).ok()).filter(|number| *number > 0);
+            (number.unwrap_or(u8::MAX), Seen::default())
+        }
+    };
+    let bytes = [&[number], &seen.text[..]].concat();
+    let first = || {
+        let opened = seen.opened.as_ref().map(OwnedFd::as_fd);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if opened.is_some() && !ancillary.push(SendAncillaryMessage::ScmRights(opened.as_slice())) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Ok(sendmsg(&leash, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
+    };
+    let sent = leash.async_io(Interest::WRITABLE, first).await?;
+    leash.write_all(bytes.get(sent..).unwrap_or_default()).await
 }
 
 /// The pipe for an answer.

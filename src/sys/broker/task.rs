@@ -21,7 +21,9 @@ use tokio::{
 use super::{BROKER, Leash};
 use crate::{
     model::Address,
-    sys::{AdminQuestion, CONFIG_TEST_MODE, JournalQuery, PROBE_AS_MODE, Way, editor, journal, packet_filters, services},
+    sys::{
+        AdminQuestion, CONFIG_TEST_MODE, JournalQuery, PROBE_AS_MODE, Way, editor, journal, packet_filters, peek::Peek, services,
+    },
 };
 
 /// A task.
@@ -43,6 +45,8 @@ pub(in crate::sys) enum Task {
     Ask(Address, AdminQuestion, Option<Way>),
     /// The listening sockets of the network namespace of a process, as JSON.
     Listening(Way),
+    /// A look at another process.
+    Peek(Peek),
     /// Any program, for tests of what is done with its words.
     #[cfg(test)]
     Any(PathBuf, Vec<String>),
@@ -77,7 +81,7 @@ impl Task {
             Self::Filter(tool) => packet_filters::command(*tool),
             Self::Units(units) => services::command(units),
             Self::Edit(file, line) => editor::command(file, *line),
-            Self::Ask(..) | Self::Listening(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Ask(..) | Self::Listening(_) | Self::Peek(_) => Err(io::ErrorKind::Unsupported.into()),
             #[cfg(test)]
             Self::Any(program, arguments) => {
                 let mut command = Command::new(program);

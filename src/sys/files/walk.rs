@@ -12,6 +12,7 @@ use rustix::{
 };
 
 use super::Root;
+use crate::sys::peek;
 
 /// Symlinks followed in one path at most: Linux's own limit (path_resolution(7)).
 const SYMLINKS: u32 = 40;
@@ -21,7 +22,7 @@ impl Root {
     pub(super) fn walk(&self, path: &Path, follow_last: bool) -> Result<(OwnedFd, Option<std::ffi::OsString>), Errno> {
         let dir_flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let start = match &self.process {
-            Some(process) => fs::openat(&process.dir, "root", dir_flags, Mode::empty())?,
+            Some(process) => peek::root(&process.dir).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?,
             None => fs::open(self.path.as_path(), dir_flags, Mode::empty())?,
         };
         let mut dirs = vec![start];

@@ -1,6 +1,9 @@
 //! Who belongs to a service, who shares its cgroup, and who else wants processors.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use super::{
     LOOK,
@@ -9,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{Address, Identity, Order as _, ProcessInfo},
-    sys::{Root, blocking, listening},
+    sys::{Root, blocking, descriptors, listening},
     watch::sources::service::Service,
 };
 
@@ -71,17 +74,13 @@ pub(super) async fn doors(root: &Root, masters: Vec<u32>) -> BTreeMap<u32, Vec<A
     let Ok(sockets) = listening(root).await else { return BTreeMap::new() };
     let root = root.clone();
     let look = move || {
-        let held = |pid: u32| {
-            let dir = std::path::PathBuf::from(format!("/proc/{pid}/fd"));
-            let names = root.list_at_most(&dir, DOORS).unwrap_or_default();
-            let inode = |name: &std::ffi::OsString| {
-                let link = root.readlink(&dir.join(name)).ok()?;
-                link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse::<u64>().ok()
-            };
-            let inodes: BTreeSet<u64> = names.iter().filter_map(inode).collect();
+        let inode = |(_, link): &(u32, PathBuf)| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse::<u64>().ok();
+        let of = |list: Vec<(u32, PathBuf)>| {
+            let inodes: BTreeSet<u64> = list.iter().filter_map(inode).collect();
             sockets.iter().filter(|socket| inodes.contains(&socket.inode)).map(|socket| socket.address.clone()).collect()
         };
-        masters.into_iter().map(|pid| (pid, held(pid))).collect()
+        let all = descriptors(&root, &masters, DOORS);
+        masters.into_iter().zip(all).map(|(pid, list)| (pid, of(list.unwrap_or_default()))).collect()
     };
     blocking(LOOK, look).await.unwrap_or_default()
 }

@@ -152,6 +152,9 @@ struct Before {
     /// The user of its workers, and the limit of his tasks.
     user: Option<(Identity, u64)>,
     places: Vec<ServicePlace>,
+    /// Whether it sees other mounts than we do.
+    foreign: bool,
+    sockets: tasks::Sockets,
 }
 
 struct Sampler {
@@ -226,7 +229,8 @@ impl Sampler {
                     before.seldom_ms = Some(now);
                     before.limits = limits(&root, service);
                     before.user = members::bound_user(&root, service);
-                    before.places = places::of(&root, service, &written);
+                    before.foreign = places::foreign(&root, service.lead.pid);
+                    before.places = places::of(&root, service, before.foreign, &written);
                 }
                 loads.push(one(
                     &Look { root: &root, trees: &trees, service, now, page, contended, shared: &shared, users: &users },
@@ -251,7 +255,8 @@ impl Sampler {
             let of = |held: &BTreeMap<Address, u32>| listens.iter().filter_map(|address| held.get(address)).sum();
             load.accepted = held.as_ref().filter(|_| !listens.is_empty()).map(of);
         }
-        places::fill(&self.sys.root, &mut loads).await;
+        let foreign = self.before.iter().filter(|(_, before)| before.foreign).map(|((pid, _), _)| *pid).collect();
+        places::fill(&self.sys.root, &foreign, &mut loads).await;
         Some(loads)
     }
 }
@@ -330,7 +335,7 @@ fn one(look: &Look<'_>, before: &mut Before) -> ServiceLoad {
         }
     }
     if service.role == OwnerRole::Gateway {
-        load.sockets = pids.iter().filter_map(|pid| Some((*pid, tasks::sockets(root, *pid)?))).max_by_key(|(_, count)| *count);
+        load.sockets = tasks::sockets(root, &pids, &mut before.sockets).into_iter().max_by_key(|(_, count)| *count);
     }
     load.user_tasks = before.user.as_ref().map(|(user, limit)| UserTasks {
         user: user.name.clone(),

@@ -1,7 +1,10 @@
 //! Where a service writes to: the files that it has open for writing, where programs of its kind keep temporary files, where it works, and
 //! what else it may write to. Each file system comes once, with the strongest reason.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     model::{OwnerRole, PlaceUse, ServiceLoad, ServicePlace},
@@ -44,12 +47,15 @@ const USUAL: &[(&str, &[&str])] = &[
     ("java", &["/tmp"]),
 ];
 
-/// The places of a service, as far as its process may be looked into. Nothing is asked how full it is here.
-pub(super) fn of(root: &Root, service: &Service, written: &[WrittenFiles]) -> Vec<ServicePlace> {
-    // It may see other mounts than we do.
-    let same = |name: &str| root.readlink(Path::new(&format!("/proc/{name}/ns/mnt"))).ok();
-    let own = same(&service.lead.pid.to_string());
-    let foreign = own.is_some() && own != same("self");
+/// Whether a process sees other mounts than we do.
+pub(super) fn foreign(root: &Root, pid: u32) -> bool {
+    let mounts = |who: &str| root.readlink(Path::new(&format!("/proc/{who}/ns/mnt"))).ok();
+    let theirs = mounts(&pid.to_string());
+    theirs.is_some() && theirs != mounts("self")
+}
+
+/// The places of a service, as far as its process may be looked into. `foreign`: it sees other mounts. Nothing is asked how full it is here.
+pub(super) fn of(root: &Root, service: &Service, foreign: bool, written: &[WrittenFiles]) -> Vec<ServicePlace> {
     let all = mounts(root, Some(service.lead.pid));
     let inside = |path: &Path| {
         let below = path.strip_prefix("/").unwrap_or(path);
@@ -116,7 +122,7 @@ fn may_write(root: &Root, dir: &Path, service: &Service) -> bool {
 }
 
 /// Where to ask how full a place is. `None`: it may hang, or nobody can write there anyway.
-pub(super) fn asked(root: &Root, pid: u32, place: &ServicePlace) -> Option<PathBuf> {
+fn asked(root: &Root, pid: u32, foreign: &BTreeSet<u32>, place: &ServicePlace) -> Option<PathBuf> {
     let mount = Mount {
         point: place.mount.clone(),
         root: PathBuf::from("/"),
@@ -127,28 +133,26 @@ pub(super) fn asked(root: &Root, pid: u32, place: &ServicePlace) -> Option<PathB
     if !root.is_host() || place.read_only || !mount.local() {
         return None;
     }
-    let own = root.readlink(Path::new(&format!("/proc/{pid}/ns/mnt"))).ok();
     let below = place.mount.strip_prefix("/").unwrap_or(&place.mount);
-    let foreign = own.is_some() && own != root.readlink(Path::new("/proc/self/ns/mnt")).ok();
-    Some(if foreign { PathBuf::from(format!("/proc/{pid}/root")).join(below) } else { place.mount.clone() })
+    Some(if foreign.contains(&pid) { PathBuf::from(format!("/proc/{pid}/root")).join(below) } else { place.mount.clone() })
 }
-/// How full the places are: each file system is asked once.
-pub(super) async fn fill(root: &Root, loads: &mut [ServiceLoad]) {
+/// How full the places are: each file system is asked once. `foreign`: the services that see other mounts.
+pub(super) async fn fill(root: &Root, foreign: &BTreeSet<u32>, loads: &mut [ServiceLoad]) {
     let mut paths = Vec::new();
     for load in loads.iter() {
         for place in &load.places {
-            if let Some(path) = asked(root, load.pid, place)
+            if let Some(path) = asked(root, load.pid, foreign, place)
                 && !paths.contains(&path)
             {
                 paths.push(path);
             }
         }
     }
-    let Some(found) = space(paths.clone()).await else { return };
+    let Some(found) = space(root, paths.clone()).await else { return };
     for load in loads {
         let pid = load.pid;
         for place in &mut load.places {
-            let Some(path) = asked(root, pid, place) else { continue };
+            let Some(path) = asked(root, pid, foreign, place) else { continue };
             let told = paths.iter().position(|known| *known == path).and_then(|at| found.get(at)).and_then(Option::as_ref);
             if let Some(told) = told {
                 (place.used, place.free, place.inodes) = (Some(told.used), Some(told.free), told.inodes);

@@ -1,8 +1,11 @@
 //! What /proc/PID tells of the processes of a service (proc(5), Documentation/scheduler/sched-stats.rst).
 
-use std::{collections::BTreeMap, ffi::OsString, os::unix::ffi::OsStrExt as _, path::PathBuf};
+use std::{collections::BTreeMap, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
-use crate::{model::ProcessInfo, sys::Root};
+use crate::{
+    model::ProcessInfo,
+    sys::{Root, descriptors},
+};
 
 /// Threads of one service whose waiting for a processor is followed, at most.
 pub(super) const THREADS: usize = 256;
@@ -119,18 +122,28 @@ pub(super) fn of_users(processes: &[ProcessInfo]) -> BTreeMap<u32, u64> {
     found
 }
 
-/// How many sockets a process has open. `None`: it may not be looked into. More descriptors than are counted one by one count as sockets:
-/// of a process that has so many, hardly any is something else.
-pub(super) fn sockets(root: &Root, pid: u32) -> Option<u64> {
-    let open = open_files(root, pid)?;
-    if open > SOCKETS {
-        return Some(open);
+/// Descriptors of processes with how many of them are sockets, as they were when that was counted.
+pub(super) type Sockets = BTreeMap<u32, (u64, u64)>;
+
+/// How many sockets these processes have open. Those that may not be looked into are left out. One with as many descriptors as `before` is
+/// not counted again: they come and go with its connections. More of them than are counted one by one count as sockets: of a process that has
+/// so many, hardly any is something else.
+pub(super) fn sockets(root: &Root, pids: &[u32], before: &mut Sockets) -> Vec<(u32, u64)> {
+    let (mut found, mut unknown) = (Sockets::new(), Vec::new());
+    for (pid, open) in pids.iter().filter_map(|pid| Some((*pid, open_files(root, *pid)?))) {
+        match before.get(&pid).filter(|(before, _)| *before == open) {
+            Some(known) => drop(found.insert(pid, *known)),
+            None if open > SOCKETS => drop(found.insert(pid, (open, open))),
+            None => unknown.push((pid, open)),
+        }
     }
-    let dir = PathBuf::from(format!("/proc/{pid}/fd"));
-    let names = root.list(&dir).ok()?;
-    let socket =
-        |name: &OsString| root.readlink(&dir.join(name)).is_ok_and(|link| link.as_os_str().as_bytes().starts_with(b"socket:"));
-    Some(names.iter().filter(|name| socket(name)).count() as u64)
+    let socket = |(_, link): &&(u32, PathBuf)| link.as_os_str().as_bytes().starts_with(b"socket:");
+    let pids: Vec<u32> = unknown.iter().map(|(pid, _)| *pid).collect();
+    let lists = descriptors(root, &pids, NAMES).into_iter();
+    let counts = unknown.iter().zip(lists).filter_map(|((pid, open), list)| Some((*pid, (*open, list.ok()?))));
+    found.extend(counts.map(|(pid, (open, list))| (pid, (open, list.iter().filter(socket).count() as u64))));
+    *before = found;
+    before.iter().map(|(pid, (_, sockets))| (*pid, *sockets)).collect()
 }
 
 /// How many descriptors a process has open. `None`: it may not be looked into.

@@ -204,11 +204,11 @@ fn a_place_is_told_by_its_strongest_reason() {
     std::fs::set_permissions(host.dir.path().join("data"), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("mode");
     let root = Root::below(host.dir.path());
     let mut service = crate::watch::sources::service::tests::service(&["nginx"]);
-    let places = places::of(&root, &service, &[]);
+    let places = places::of(&root, &service, false, &[]);
     let told: Vec<_> = places.iter().map(|place| (place.mount.to_str().expect("path"), place.how, place.read_only)).collect();
     assert_eq!(told, [("/var/lib", Usual, true), ("/data", May, false)]);
     service.lead.cwd = Some(Path::new("/data/releases/7").into());
-    let places = places::of(&root, &service, &[]);
+    let places = places::of(&root, &service, false, &[]);
     assert_eq!(places.iter().find(|place| place.mount == Path::new("/data")).map(|place| place.how), Some(Usual));
 }
 
@@ -262,7 +262,11 @@ async fn tasks_of_the_user_and_sockets_of_a_gateway_are_counted() {
     for (fd, to) in [("7", "socket:[811]"), ("8", "socket:[812]"), ("9", "/var/log/x")] {
         std::os::unix::fs::symlink(to, host.dir.path().join("proc/811/fd").join(fd)).expect("link");
     }
-    assert_eq!(tasks::sockets(&host.sys().root, 811), Some(2));
+    let (root, mut before) = (host.sys().root, BTreeMap::new());
+    assert_eq!(tasks::sockets(&root, &[811, 812], &mut before), [(811, 2)]);
+    assert_eq!(tasks::sockets(&root, &[811, 812], &mut before), [(811, 2)], "nothing came or went");
+    std::os::unix::fs::symlink("socket:[813]", host.dir.path().join("proc/811/fd/10")).expect("link");
+    assert_eq!(tasks::sockets(&root, &[811, 812], &mut before), [(811, 3)]);
     // As an old kernel writes it, and as none does.
     assert_eq!(tasks::user_tasks_limit("Max processes             unlimited            unlimited            processes"), None);
     assert_eq!((tasks::user_tasks_limit("Max processes"), tasks::user_tasks_limit("")), (None, None));
