@@ -23,11 +23,7 @@ static NOT: OnceLock<String> = OnceLock::new();
 /// Gives up what the mode does not need. Whatever of it is not to be had, the run goes on.
 pub fn begin(cli: &Cli) {
     let confined = match &cli.command {
-        None => {
-            let named = [cli.record.as_deref(), cli.resume.as_ref().and_then(Option::as_deref)];
-            let recorded = !cli.no_record && named.iter().all(Option::is_none);
-            on_host(&named, if recorded { Own::Made } else { Own::OrAbove })
-        }
+        None => on_host(&[cli.record.as_deref(), cli.resume.as_ref().and_then(Option::as_deref)], Own::OrAbove),
         Some(Command::Check(check)) => on_host(&[check.record.as_deref(), check.textfile.as_deref()], Own::AsItIs),
         // It starts a gateway, and breaks it: on a stage of its own, for nobody but whoever looks.
         Some(Command::Demo(_)) => return,
@@ -74,11 +70,9 @@ fn parent(file: &Path) -> PathBuf {
 /// What becomes of the directory of what is kept for the operator, where it is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Own {
-    /// It is made: there will be a recording.
-    Made,
     /// Nothing: without it nothing is kept.
     AsItIs,
-    /// The nearest above it stands for it: something may be exported.
+    /// The nearest above it stands for it: it is made when something is recorded or exported.
     OrAbove,
 }
 
@@ -86,12 +80,7 @@ enum Own {
 fn own(missing: Own) -> Option<PathBuf> {
     // This thread keeps what is given up after it: it looks for one directory, and ends.
     let look = move || {
-        let keeper = Keeper::of_operator().ok()?;
-        if missing == Own::Made {
-            // Whoever is to write there says why it cannot.
-            let _ = keeper.make();
-        }
-        let dir = keeper.dir();
+        let dir = Keeper::of_operator().ok()?.dir();
         let above = if missing == Own::AsItIs { 1 } else { usize::MAX };
         dir.ancestors().take(above).find(|dir| dir.is_dir()).map(Path::to_owned)
     };

@@ -55,11 +55,6 @@ impl Keeper {
         self.below.iter().fold(self.home.clone(), |path, name| path.join(name))
     }
 
-    /// Makes the directory, where it is missing.
-    pub fn make(&self) -> io::Result<()> {
-        self.open().map(drop)
-    }
-
     /// Opens the directory; makes it where it is missing.
     fn open(&self) -> io::Result<OwnedFd> {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;

@@ -100,8 +100,12 @@ impl Told<'_> {
             again => format!(", {again} of them by the gateway"),
         };
         let text = format!(
-            "{} of {} segments on {} open connections to {} had to be sent again{gateways}",
-            sockets.again, sockets.segments, sockets.connections, self.subject.0
+            "{} of {} segments ({:.0} %) on {} open connections to {} had to be sent again{gateways}",
+            sockets.again,
+            sockets.segments,
+            sockets.again as f64 * 100.0 / sockets.segments.max(1) as f64,
+            sockets.connections,
+            self.subject.0
         );
         self.add("reach:sent-again", text, "socket table (TCP_INFO)", [("loss", range(low, high))]);
     }
