@@ -2,7 +2,7 @@
 
 use super::{Effect, Event, Msg, State, act::act, plan, sources, told, tries};
 use crate::{
-    diagnose::{assess, edited_since_load},
+    diagnose::{self, assess, edited_since_load},
     model::{Gateway, Observation, ProbePlan, SourceKind, Stage, Verdict},
 };
 
@@ -155,6 +155,8 @@ pub(super) fn wanted(state: &State) -> ProbePlan {
         plan.jobs.retain(|job| !tries::made(state, job));
     }
     plan.cut = plan::hopeless(&state.scene, &plan.jobs);
+    // A log may be read only when the first probes are under way.
+    plan.served = plan.jobs.iter().any(|job| job.siblings.is_some()) && diagnose::told_to_serve(&state.scene);
     plan
 }
 

@@ -238,4 +238,7 @@ pub struct ProbePlan {
     /// Subjects of jobs of which it is known otherwise that no answer will come: those under way end soon, as what they have come to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<Subject>,
+    /// Whether a gateway's log tells that users are served now: that others wait tells nothing then, as some wait on purpose.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub served: bool,
 }

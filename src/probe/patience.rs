@@ -6,7 +6,10 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,17 +37,24 @@ const GRACE: Duration = Duration::from_millis(200);
 
 tokio::task_local! {
     static CUT: CancellationToken;
+    static SERVED: Arc<AtomicBool>;
 }
 
-/// Makes a probe that may be cut short. One that does not end by itself then was waiting for an answer.
-pub(super) async fn until_cut(cut: CancellationToken, job: &ProbeJob, made: impl Future<Output = ProbeReport>) -> ProbeReport {
+/// Makes a probe that may be cut short. One that does not end by itself then was waiting for an answer. `served`: whether users are known
+/// to be served, which may turn out meanwhile.
+pub(super) async fn until_cut(
+    cut: CancellationToken,
+    served: Arc<AtomicBool>,
+    job: &ProbeJob,
+    made: impl Future<Output = ProbeReport>,
+) -> ProbeReport {
     let watch = Stopwatch::start();
     let late = async {
         cut.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
-        report = CUT.scope(cut.clone(), made) => report,
+        report = CUT.scope(cut.clone(), SERVED.scope(served, made)) => report,
         () = late => {
             let mut report = super::report(job, Outcome::Timeout(Phase::Head));
             report.phases.total = watch.ms();
@@ -99,7 +109,9 @@ pub(super) async fn others_hang(siblings: Option<&Siblings>) -> String {
                 u64::from(one.waited_ms) >= siblings.waited_ms && !(one.given_up && one.waited_ms > FORGOTTEN_MS)
             };
             let long: Vec<u32> = waiting.iter().filter(counts).map(|one| one.waited_ms).collect();
-            if let Some(oldest) = long.iter().max() {
+            // Where users are served, those who wait may do so on purpose.
+            let served = SERVED.try_with(|served| served.load(Ordering::Relaxed)).unwrap_or(false);
+            if let Some(oldest) = long.iter().max().filter(|_| !served) {
                 let (count, seconds) = (long.len(), oldest / 1_000);
                 let (requests, wait) = if count == 1 { ("another request", "waits") } else { ("other requests", "wait") };
                 let many = if count == 1 { String::new() } else { format!("{count} ") };

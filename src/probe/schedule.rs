@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -132,8 +135,8 @@ pub async fn run(
         let (ready, wait_ms) = schedule.ready();
         for (job, end) in ready {
             let sys = sys.clone();
-            let started = Arc::clone(&job);
-            let task = running.spawn(async move { until_cut(end, &started, bounded(&sys, &started)).await });
+            let (started, served) = (Arc::clone(&job), Arc::clone(&schedule.served));
+            let task = running.spawn(async move { until_cut(end, served, &started, bounded(&sys, &started)).await });
             jobs.insert(task.id(), job);
         }
         tokio::select! {
@@ -203,6 +206,8 @@ struct Schedule {
     leaving: HashSet<Arc<ProbeJob>>,
     /// Subjects of which the plan says that no answer will come.
     hopeless: HashSet<Subject>,
+    /// Whether users are known to be served.
+    served: Arc<AtomicBool>,
     /// Rounds of this plan that were told.
     told: u32,
     /// When the next round of an empty plan is complete.
@@ -221,6 +226,7 @@ impl Schedule {
             jobs: Vec::new(),
             leaving: HashSet::new(),
             hopeless: HashSet::new(),
+            served: Arc::default(),
             told: 0,
             empty_due_ms: 0,
         }
@@ -249,6 +255,7 @@ impl Schedule {
         let mut before: HashMap<Arc<ProbeJob>, Job> = self.jobs.drain(..).map(|job| (Arc::clone(&job.what), job)).collect();
         let mut seen: HashSet<ProbeJob> = HashSet::new();
         self.hopeless = plan.cut.into_iter().collect();
+        self.served.store(plan.served, Ordering::Relaxed);
         for wanted in plan.jobs {
             // The same job twice is one job.
             if !seen.insert(wanted.clone()) {

@@ -214,7 +214,7 @@ pub fn plan(scene: &Scene, options: &Options, catalog: &Catalog) -> ProbePlan {
         .filter(often)
         .any(|history| diagnose::window(history).iter().any(|result| diagnose::failed(&result.outcome)));
     let period = options.limits.period_ms.unwrap_or(if failing { FAILING_PERIOD_MS } else { CALM_PERIOD_MS });
-    ProbePlan { number: 0, jobs, period_ms: period, asked: 0, cut: Vec::new() }
+    ProbePlan { number: 0, jobs, period_ms: period, asked: 0, cut: Vec::new(), served: false }
 }
 
 /// Whether nothing takes connections there.

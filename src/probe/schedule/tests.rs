@@ -23,8 +23,14 @@ impl Bench {
         let mut sys = Sys::new(Root::host(), probing);
         sys.clock = Clock::starting_at(0);
         let outbox = Outbox::new("probes", sys.clock, sender);
-        let (plans, receiver) =
-            watch::channel(ProbePlan { number: 0, jobs: Vec::new(), period_ms: 1_000_000, asked: 0, cut: Vec::new() });
+        let (plans, receiver) = watch::channel(ProbePlan {
+            number: 0,
+            jobs: Vec::new(),
+            period_ms: 1_000_000,
+            asked: 0,
+            cut: Vec::new(),
+            served: false,
+        });
         let cancel = CancellationToken::new();
         let task = tokio::spawn(run(Rate::default(), sys, receiver, watch::channel(0).1, outbox, cancel.clone()));
         Self { plans, seen, cancel, task }
@@ -32,7 +38,7 @@ impl Bench {
 
     fn plan(&self, number: u64, jobs: &[ProbeJob], period_ms: u64) {
         self.plans
-            .send(ProbePlan { number, jobs: jobs.to_vec(), period_ms, asked: 0, cut: Vec::new() })
+            .send(ProbePlan { number, jobs: jobs.to_vec(), period_ms, asked: 0, cut: Vec::new(), served: false })
             .expect("the schedule runs");
     }
 
@@ -113,7 +119,7 @@ async fn what_has_no_hope_ends_soon_and_the_rest_goes_on() {
     bench.plan(1, &jobs, 1_000_000);
     // The plan learns of it while both are under way.
     let cut = vec![lost.subject.clone()];
-    bench.plans.send(ProbePlan { number: 1, jobs, period_ms: 1_000_000, asked: 0, cut }).expect("the schedule runs");
+    bench.plans.send(ProbePlan { number: 1, jobs, period_ms: 1_000_000, asked: 0, cut, served: false }).expect("the schedule runs");
     let Observation::Probe(report) = bench.next().await.observation else { panic!("a report comes first") };
     assert_eq!((&report.job, &report.outcome), (&lost, &Outcome::Timeout(crate::model::Phase::Head)));
     assert!((1_000.0..30_000.0).contains(&report.phases.total), "{:?}", report.phases);
@@ -200,7 +206,7 @@ async fn an_hour_keeps_cadence_and_caps() {
     let mut schedule = Schedule::new(Rate::default(), sys);
     let addresses: Vec<SocketAddr> = (1..=4).map(|n| SocketAddr::from(([127, 0, 0, 1], n))).collect();
     let jobs: Vec<ProbeJob> = addresses.iter().flat_map(|at| [get(*at, "/a"), get(*at, "/b")]).collect();
-    schedule.replan(ProbePlan { number: 1, jobs, period_ms: 2000, asked: 0, cut: Vec::new() });
+    schedule.replan(ProbePlan { number: 1, jobs, period_ms: 2000, asked: 0, cut: Vec::new(), served: false });
     let mut starts: Vec<(u64, Arc<ProbeJob>)> = Vec::new();
     while schedule.now_ms() < 3_600_000 {
         let (ready, wait_ms) = schedule.ready();

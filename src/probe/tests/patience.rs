@@ -1,6 +1,6 @@
 //! When an answer is no longer waited for before the deadline, and when it is.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
@@ -54,11 +54,29 @@ async fn an_answer_that_comes_counts_whatever_others_wait_for() {
     assert_eq!(report.outcome, Outcome::Status(200));
 }
 
+/// A log may be read while the probe is under way: what users are told counts for more than that others wait.
+#[tokio::test]
+async fn where_users_are_served_those_who_wait_tell_nothing() {
+    let at = serve(|mut stream| async move {
+        let asked = read_some(&mut stream).await;
+        // Long polling, and a page that takes longer than any answer is waited for where others hang.
+        let wait = if asked.starts_with(b"GET /other") { LONG_MS } else { 2_500 };
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    })
+    .await;
+    let mut other = tokio::net::TcpStream::connect(at).await.expect("connect");
+    other.write_all(b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("write");
+    let (job, sys) = (waiting("upstream", at, LONG_MS, Some(0)), host());
+    let report = until_cut(CancellationToken::new(), Arc::new(true.into()), &job, make(&sys, &job)).await;
+    assert_eq!(report.outcome, Outcome::Status(200));
+}
+
 /// Makes a probe that is cut short at once.
 async fn cut(job: &ProbeJob) -> ProbeReport {
     let end = CancellationToken::new();
     end.cancel();
-    until_cut(end, job, make(&host(), job)).await
+    until_cut(end, Arc::default(), job, make(&host(), job)).await
 }
 
 #[tokio::test]

@@ -168,7 +168,7 @@ async fn the_second_look_comes_soon_and_then_by_the_pace_of_the_probes() {
     let (outbox, mut inbox) = channel();
     let (wishes, wishes_in) = watch::channel(SourceWish::default());
     let (_plans, plans_in) =
-        watch::channel(ProbePlan { number: 1, jobs: Vec::new(), period_ms: 10_000, asked: 0, cut: Vec::new() });
+        watch::channel(ProbePlan { number: 1, jobs: Vec::new(), period_ms: 10_000, asked: 0, cut: Vec::new(), served: false });
     let cancel = CancellationToken::new();
     tokio::spawn(run(host.sys(), wishes_in, plans_in, outbox, cancel.clone()));
     wishes.send(wish(&[811])).expect("it listens");
