@@ -157,23 +157,31 @@ impl Root {
 
     /// What is there, links followed, opened for no more than to be told of it.
     pub(super) fn handle(&self, path: &Path) -> Result<OwnedFd, FileError> {
-        let wrong = |error: io::Error| FileError::new("open", path, error);
+        self.open_with(path, OFlags::PATH | OFlags::CLOEXEC, peek::place)
+    }
+
+    /// Opens whatever is there, links followed. `of_process`: does it where that is not shown to everybody.
+    fn open_with(
+        &self,
+        path: &Path,
+        flags: OFlags,
+        of_process: fn(u32, Entry) -> io::Result<OwnedFd>,
+    ) -> Result<OwnedFd, FileError> {
         if let Some((root, path)) = self.elsewhere(path) {
-            return root.handle(&path);
+            return root.open_with(&path, flags, of_process);
         }
-        if let Some((pid, entry)) = self.foreign(path) {
-            return peek::place(pid, entry).map_err(wrong);
-        }
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
-        if self.is_host() {
-            return fs::open(path, flags, Mode::empty()).map_err(|e| wrong(e.into()));
-        }
-        match self.walk(path, true) {
-            Ok((parent, Some(name))) => fs::openat(&parent, &*name, flags | OFlags::NOFOLLOW, Mode::empty()),
-            Ok((dir, None)) => Ok(dir),
-            Err(error) => Err(error),
-        }
-        .map_err(|e| wrong(e.into()))
+        let opened = if let Some((pid, entry)) = self.foreign(path) {
+            of_process(pid, entry)
+        } else if self.is_host() {
+            fs::open(path, flags, Mode::empty()).map_err(io::Error::from)
+        } else {
+            let found = self.walk(path, true).and_then(|(parent, name)| match name {
+                Some(name) => fs::openat(&parent, &*name, flags | OFlags::NOFOLLOW, Mode::empty()),
+                None => fs::openat(&parent, ".", flags, Mode::empty()),
+            });
+            found.map_err(io::Error::from)
+        };
+        opened.map_err(|error| FileError::new("open", path, error))
     }
 
     /// Where it is on the host: only for programs that have a root of their own to be told.
@@ -242,23 +250,7 @@ impl Root {
 
     /// Opens whatever is there, without blocking: for kernel files that are no regular files, such as `/dev/kmsg`.
     pub fn open_any(&self, path: &Path) -> Result<File, FileError> {
-        // NONBLOCK: a FIFO without writer must not hold us up. NOCTTY: a terminal must not become ours.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        if let Some((root, path)) = self.elsewhere(path) {
-            return root.open_any(&path);
-        }
-        if let Some((pid, entry)) = self.foreign(path) {
-            return peek::open(pid, entry).map(File::from).map_err(|e| FileError::new("open", path, e));
-        }
-        if self.is_host() {
-            return fs::open(path, flags, Mode::empty()).map(File::from).map_err(|e| FileError::new("open", path, e));
-        }
-        let (parent, name) = self.walk(path, true).map_err(|e| FileError::new("open", path, e))?;
-        let fd = match name {
-            Some(name) => fs::openat(&parent, &*name, flags | OFlags::NOFOLLOW, Mode::empty()),
-            None => fs::openat(&parent, ".", flags, Mode::empty()),
-        };
-        fd.map(File::from).map_err(|e| FileError::new("open", path, e))
+        self.open_with(path, peek::READING, peek::open).map(File::from)
     }
 
     /// Reads a file whole, up to [`FILE_BYTES`]; `true`: there was more.

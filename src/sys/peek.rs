@@ -166,7 +166,7 @@ impl Peek {
 }
 
 /// NONBLOCK: a FIFO without writer must not hold us up. NOCTTY: a terminal must not become ours.
-const READING: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+pub(super) const READING: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// A link as it is handed on: the number of the error, or none, its text, and the byte that no path holds.
 struct Told(Vec<u8>);

@@ -38,35 +38,32 @@ async fn who_hangs_as_long_as_others_is_not_waited_for() {
     assert!(!report.detail.contains("without a byte"), "{:?}", report.detail);
 }
 
-#[tokio::test]
-async fn an_answer_that_comes_counts_whatever_others_wait_for() {
-    let at = serve(|mut stream| async move {
+/// A server whose pages take so many milliseconds, with somebody who waits there on purpose (long polling).
+async fn polled(page_ms: u64) -> (std::net::SocketAddr, tokio::net::TcpStream) {
+    let at = serve(move |mut stream| async move {
         let asked = read_some(&mut stream).await;
-        // Long polling, and a page that takes its time.
-        let wait = if asked.starts_with(b"GET /other") { LONG_MS } else { 700 };
+        let wait = if asked.starts_with(b"GET /other") { LONG_MS } else { page_ms };
         tokio::time::sleep(Duration::from_millis(wait)).await;
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     })
     .await;
     let mut other = tokio::net::TcpStream::connect(at).await.expect("connect");
     other.write_all(b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("write");
+    (at, other)
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_counts_whatever_others_wait_for() {
+    let (at, _other) = polled(700).await;
     let report = make(&host(), &waiting("upstream", at, LONG_MS, Some(0))).await;
     assert_eq!(report.outcome, Outcome::Status(200));
 }
 
-/// A log may be read while the probe is under way: what users are told counts for more than that others wait.
+/// A log may be read while the probe is under way: what users are told counts for more than that others wait. The page takes longer than
+/// any answer is waited for where others hang.
 #[tokio::test]
 async fn where_users_are_served_those_who_wait_tell_nothing() {
-    let at = serve(|mut stream| async move {
-        let asked = read_some(&mut stream).await;
-        // Long polling, and a page that takes longer than any answer is waited for where others hang.
-        let wait = if asked.starts_with(b"GET /other") { LONG_MS } else { 2_500 };
-        tokio::time::sleep(Duration::from_millis(wait)).await;
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-    })
-    .await;
-    let mut other = tokio::net::TcpStream::connect(at).await.expect("connect");
-    other.write_all(b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("write");
+    let (at, _other) = polled(2_500).await;
     let (job, sys) = (waiting("upstream", at, LONG_MS, Some(0)), host());
     let report = until_cut(CancellationToken::new(), Arc::new(true.into()), &job, make(&sys, &job)).await;
     assert_eq!(report.outcome, Outcome::Status(200));
