@@ -9,6 +9,7 @@
 mod cause;
 mod finding;
 mod own;
+mod patterns;
 mod services;
 mod setting;
 mod signature;

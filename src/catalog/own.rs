@@ -147,18 +147,15 @@ mod tests {
         (catalog, errors.iter().map(ToString::to_string).collect())
     }
 
-    const SIGNATURE: &str = "dialects = [\"app\"]\n[[signature]]\nid = \"shop-licence\"\norigin = \"ours\"\nabout = \"upstream\"\nrank = \"root\"\n\
+    const SIGNATURE: &str = "dialects = [\"node\"]\n[[signature]]\nid = \"shop-licence\"\norigin = \"ours\"\nabout = \"upstream\"\nrank = \"root\"\n\
                              pattern = 'licence expired'\nexplain = \"the shop's licence has expired\"\ncauses = [\"upstream-app-error\"]\n";
     const STEP: &str = "[[step]]\nid = \"licence\"\nphase = \"server status\"\ntitle = \"licence\"\nquestion = \"Is it paid?\"\nwhy = \"It was not once.\"\n\
                         fail = [\"log:shop-licence\"]\ncheck = { text = \"Ask the shop\" }\non-fail = \"Pay.\"\n";
 
     #[test]
     fn own_blocks_are_added_or_stand_in() {
-        let dialect = Catalog::embedded().expect("sound").signatures.with_dialects().next().expect("one").0[0];
-        let signature = SIGNATURE
-            .replace("app\"]", &format!("{}\"]", serde_json::to_value(dialect).expect("a word").as_str().expect("a word")));
         let title = "[[step]]\nid = \"repeat\"\nphase = \"is it real, and where\"\ntitle = \"ours\"\nquestion = \"Q?\"\nwhy = \"w\"\ncheck = { text = \"t\" }\non-fail = \"o\"\n";
-        let (catalog, errors) = load(&[file("playbook", STEP), file("signatures", &signature), file("playbook", title)]);
+        let (catalog, errors) = load(&[file("playbook", STEP), file("signatures", SIGNATURE), file("playbook", title)]);
         assert_eq!(errors, <[String; 0]>::default());
         assert_eq!(catalog.step("repeat").expect("known").title, "ours");
         assert!(catalog.signatures.by_id("shop-licence").is_some());
@@ -175,7 +172,11 @@ mod tests {
         assert!(errors[0].starts_with("/etc/why502/playbook/shop.toml: line 6: unknown field `whi`"), "{errors:?}");
         assert_eq!(errors[1], "/etc/why502/playbook/shop.toml: line 7: nothing makes the fact log:x");
         assert_eq!(catalog.steps.len(), plain);
-        let (_, errors) = load(&[file("signatures", &SIGNATURE.replace("'licence", "'(licence")), file("other", "")]);
+        let broken = SIGNATURE.replace("'licence", "'(licence");
+        let second = format!("{}{}", SIGNATURE.replace("shop-licence", "shop-lease"), &broken[broken.find("[[").expect("one")..]);
+        let (_, errors) = load(&[file("signatures", &second), file("other", "")]);
+        assert!(errors[0].starts_with("/etc/why502/signatures/shop.toml: shop-licence: regex parse error"), "{errors:?}");
+        assert!(errors[0].contains("unclosed group"), "{errors:?}");
         assert_eq!(errors.len(), 2, "{errors:?}");
     }
 }

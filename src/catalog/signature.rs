@@ -9,10 +9,10 @@ use std::{
     sync::OnceLock,
 };
 
-use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 
-use super::CatalogError;
+use super::{CatalogError, patterns::Patterns};
 use crate::model::{
     Order as _,
     logline::{Dialect, Entry, Writer},
@@ -20,12 +20,6 @@ use crate::model::{
 
 /// Bytes of one field that a pattern names, at most.
 const FIELD_BYTES: usize = 200;
-/// Bytes that the compiled patterns of one file may take: the default of the regex crate is too little for a hundred of them.
-const SET_BYTES: usize = 32 << 20;
-
-/// Bytes of states that a set keeps while it matches: a group is classified once, so speed is not what it is for.
-const DFA_BYTES: usize = 128 << 10;
-
 /// How messages begin that are a form of ours, and no program's words.
 const FORMS: [&str; 3] = ["[HPM] ", "[netty] ", "[YARP] "];
 
@@ -137,9 +131,9 @@ impl File {
 #[derive(Debug)]
 struct Family {
     dialects: Vec<Dialect>,
-    /// The patterns of the file, compiled when a line of its dialects is seen: most hosts run few of these programs, and each
-    /// set costs milliseconds and hundreds of kilobytes. `None`: they do not compile.
-    set: OnceLock<Option<RegexSet>>,
+    /// Compiled when a line of the file's dialects is seen: most hosts run few of these programs, and each set costs milliseconds and
+    /// hundreds of kilobytes. `None`: they do not compile.
+    patterns: OnceLock<Option<Patterns>>,
     /// Where the list of all signatures has those of the file.
     range: Range<usize>,
 }
@@ -161,7 +155,7 @@ impl Signatures {
             let first = signatures.all.len();
             signatures.all.extend(file.signature);
             let range = first..signatures.all.len();
-            signatures.families.push(Family { dialects: file.dialects, set: OnceLock::new(), range });
+            signatures.families.push(Family { dialects: file.dialects, patterns: OnceLock::new(), range });
         }
         signatures.index = signatures.all.iter().enumerate().map(|(at, signature)| (signature.id.clone(), at)).collect();
         signatures
@@ -181,21 +175,27 @@ impl Signatures {
     pub fn place(&self, entry: &Entry<'_>) -> Option<usize> {
         let families = self.families.iter().filter(|family| family.dialects.contains(&entry.dialect));
         let mut places = families.filter_map(|family| {
-            let set = family.set.get_or_init(|| self.compile(family).ok()).as_ref()?;
-            Some(family.range.start + set.matches(entry.message.as_bytes()).iter().next()?)
+            let patterns = family.patterns.get_or_init(|| self.compile(family)).as_ref()?;
+            let text = entry.message.as_bytes();
+            let of_family = &self.all[family.range.clone()];
+            let exact = |at: usize| of_family[at].compile().is_ok_and(|pattern| pattern.is_match(text));
+            Some(family.range.start + patterns.first(text, exact)?)
         });
         places.next()
     }
 
-    /// Compiles all patterns, to see that they are sound. An error names the file by its first signature.
+    /// Compiles all patterns, to see that they are sound. An error names the signature.
     pub fn check(&self) -> Result<(), CatalogError> {
-        let of = |family: &Family| self.all.get(family.range.start).map_or("", |signature| signature.id.as_str());
-        self.families.iter().try_for_each(|family| self.compile(family).map(|_| ()).map_err(|e| CatalogError::new(of(family), e)))
+        for signature in &self.all {
+            signature.compile().map_err(|e| CatalogError::new(&signature.id, e))?;
+        }
+        let broken = self.families.iter().find(|family| self.compile(family).is_none());
+        let first = broken.and_then(|family| self.at(family.range.start));
+        first.map_or(Ok(()), |first| Err(CatalogError::new(&first.id, "its pattern and those after it are too much together")))
     }
 
-    fn compile(&self, family: &Family) -> Result<RegexSet, regex::Error> {
-        let patterns = self.all[family.range.clone()].iter().map(|signature| &signature.pattern);
-        RegexSetBuilder::new(patterns).unicode(false).size_limit(SET_BYTES).dfa_size_limit(DFA_BYTES).build()
+    fn compile(&self, family: &Family) -> Option<Patterns> {
+        Patterns::new(self.all[family.range.clone()].iter().map(|signature| signature.pattern.as_str()))
     }
 
     /// The signature with this id.
@@ -230,7 +230,8 @@ impl Signature {
             fields.insert("said".to_owned(), bounded(said));
         }
         // Compiled when needed: a group of lines is classified once.
-        let pattern = Some(self).filter(|signature| signature.pattern.contains("(?P<")).and_then(Self::compile);
+        let pattern =
+            Some(self).filter(|signature| signature.pattern.contains("(?P<")).and_then(|signature| signature.compile().ok());
         if let Some((pattern, found)) =
             pattern.as_ref().and_then(|pattern| Some((pattern, pattern.captures(entry.message.as_bytes())?)))
         {
@@ -245,7 +246,7 @@ impl Signature {
         fields
     }
 
-    fn compile(&self) -> Option<Regex> {
-        RegexBuilder::new(&self.pattern).unicode(false).build().ok()
+    fn compile(&self) -> Result<Regex, regex::Error> {
+        RegexBuilder::new(&self.pattern).unicode(false).build()
     }
 }
