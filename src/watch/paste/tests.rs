@@ -30,6 +30,17 @@ fn a_cut_that_hides_the_format_is_mended_too() {
 }
 
 #[test]
+fn what_begins_with_its_level_or_as_another_file_goes_on_with_no_line() {
+    let crashed =
+        "WARNING: [pool www] child 2663814 exited on signal 11 (SIGSEGV - core dumped) after 1109.895754 seconds from start";
+    for next in ["NOTICE: [pool www] child 2690905 started", "==> /var/log/nginx/error.log <=="] {
+        let batches = read(&format!("{crashed}\n{next}\n"), &TimeZone::UTC, 2_000_000_000);
+        let firsts: Vec<String> = batches.into_iter().flat_map(|batch| batch.counts).map(|count| count.first).collect();
+        assert!(firsts.iter().any(|first| first == crashed), "{firsts:?}");
+    }
+}
+
+#[test]
 fn a_quotation_is_read_without_its_marks() {
     let words: Vec<&str> = LINE.split(' ').collect();
     let filled = words.chunks(9).fold(String::new(), |filled, words| filled + "> " + &words.join(" ") + "\n");

@@ -98,7 +98,15 @@ pub(super) fn continues(line: &str, next: &str) -> bool {
     let ended = line.ends_with('"') && line.contains(", host: \"");
     // The fence around a paste belongs to no line of it (CommonMark, section 4.5).
     let fence = ["```", "~~~"].iter().any(|fence| next.trim_start().starts_with(fence));
-    line.chars().count() >= WRAPPED_CHARS && line.len() < JOINED_BYTES && !ended && !fence && !next.trim().is_empty()
+    let open = line.chars().count() >= WRAPPED_CHARS && line.len() < JOINED_BYTES && !ended;
+    open && !fence && !headed(next) && !next.trim().is_empty()
+}
+
+/// Whether a line begins as no rest of another does: with its level, or with the name of one of several files (tail(1)).
+fn headed(line: &str) -> bool {
+    const LEVEL_CHARS: usize = 4;
+    let level = line.bytes().take_while(u8::is_ascii_uppercase).count();
+    line.starts_with("==> ") || level >= LEVEL_CHARS && line[level..].starts_with(": ")
 }
 
 /// Bytes of a paste of one line that are looked through for others within it.
