@@ -6,6 +6,8 @@ mod config;
 #[path = "screens/logs.rs"]
 mod logs;
 
+use std::borrow::Cow;
+
 use common::{
     hostile::hostile,
     incident::{Incident, error_log},
@@ -159,7 +161,7 @@ fn looking_at(mut incident: Incident, pane: &'static str, overlay: Option<Overla
 
 /// The keys of a pane's rows.
 fn rows(state: &State, id: &str) -> Vec<String> {
-    pane::by_id(id).expect("a pane").rows(state)
+    pane::by_id(id).expect("a pane").rows(state).into_iter().map(Cow::into_owned).collect()
 }
 
 #[test]

@@ -2,9 +2,14 @@
 //!
 //! crossterm's reader is asked only on a thread of its own, only when the kernel says that there is something to read, and never for
 //! long: at the end of a terminal it reads nothing again and again until its time is up (crossterm 0.29, event/source/unix/tty.rs), and
-//! a thread that draws must not be caught in that.
+//! a thread that draws must not be caught in that. Nor does it sleep while it waits: it asks for whole milliseconds, which are none in
+//! the last of them, so that each key would cost a processor as long as it is let look.
 
-use std::{io, os::unix::net::UnixStream, time::Duration};
+use std::{
+    io,
+    os::unix::net::UnixStream,
+    time::{Duration, Instant},
+};
 
 use crossterm::event::{self, Event as TerminalEvent, KeyEventKind};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -14,8 +19,10 @@ use super::Input;
 
 /// Events that wait to be taken in: more than a hand types, less than a flood.
 const EVENTS: usize = 256;
-/// How long crossterm is let look for the rest of what was typed. (It looks for nothing at all when it is given no time.)
-const GLANCE: Duration = Duration::from_millis(1);
+/// How long crossterm is let look for more of what was typed together. (It looks for nothing at all when it is given no time.)
+const GLANCE: Duration = Duration::from_micros(50);
+/// Looks at most, where one was held up: it may have been given back before it had looked.
+const GLANCES: u32 = 20;
 
 /// A thread that reads the terminal until this is dropped or the terminal goes.
 #[derive(Debug)]
@@ -55,12 +62,27 @@ fn read(stopped: &UnixStream, send: &mpsc::Sender<TerminalEvent>) -> io::Result<
         if !both[1].revents().is_empty() || both[0].revents().intersects(gone) {
             return Ok(());
         }
-        while event::poll(GLANCE)? {
+        while more()? {
             if send.blocking_send(event::read()?).is_err() {
                 return Ok(());
             }
         }
     }
+}
+
+/// Whether crossterm has an event, of those that it read together or that the terminal still has.
+fn more() -> io::Result<bool> {
+    for _ in 0..GLANCES {
+        let began = Instant::now();
+        if event::poll(GLANCE)? {
+            return Ok(true);
+        }
+        // It looked for all of its time, and no other thread had the processor meanwhile.
+        if began.elapsed() < GLANCE * 5 / 4 {
+            break;
+        }
+    }
+    Ok(false)
 }
 
 /// The keys, and whatever else a terminal sends.

@@ -113,25 +113,27 @@ impl Pen {
             text.push_str("\u{1b}[m");
             return;
         }
-        let mut codes = String::new();
+        text.push_str("\u{1b}[");
         // What one attribute's end ends as well differs; all begin anew instead.
         let kept = if from.modifier.difference(to.modifier).is_empty() {
             from
         } else {
-            codes.push_str("0;");
+            text.push_str("0;");
             Self::default()
         };
         let begin = to.modifier.difference(kept.modifier);
         for (_, code) in ATTRIBUTES.iter().filter(|(attribute, _)| begin.contains(*attribute)) {
-            let _ = write!(codes, "{code};");
+            let _ = write!(text, "{code};");
         }
         if to.fg != kept.fg {
-            colour(to.fg, 30, &mut codes);
+            colour(to.fg, 30, text);
         }
         if to.bg != kept.bg {
-            colour(to.bg, 40, &mut codes);
+            colour(to.bg, 40, text);
         }
-        let _ = write!(text, "\u{1b}[{}m", codes.trim_end_matches(';'));
+        // Something differs: a code was written, and it ends in a semicolon.
+        text.pop();
+        text.push('m');
     }
 }
 

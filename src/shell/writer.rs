@@ -20,8 +20,8 @@ use std::{
 /// How often it is looked whether the last frame of a run is out.
 const GLANCE: Duration = Duration::from_millis(5);
 
-/// Bytes of a frame that may go straight to the terminal: a clock and some figures.
-const SHORT: usize = 2 << 10;
+/// Bytes of a frame that may go straight to the terminal: a screen of most. What of it finds no room there is for the thread.
+const SHORT: usize = 16 << 10;
 
 /// What the thread and its owner share.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use ratatui::text::Line;
 
 use super::{
     Ui,
-    text::{clean, fit, line, span},
+    text::{clean, fit, fixed, line, span},
 };
 use crate::{
     app::State,
@@ -22,7 +22,7 @@ pub fn lines(state: &State, ui: &Ui) -> Vec<Line<'static>> {
     let url = assessment.url.as_deref().unwrap_or("URL");
     let command = Command::new(["ssh", "HOST", "why502", "check", url, "--json"]);
     let mut out = vec![
-        line([span("Run this where it fails, or anywhere else, and paste what it prints here:", styles.text)]),
+        line([fixed("Run this where it fails, or anywhere else, and paste what it prints here:", styles.text)]),
         line([span(
             format!("  {}", command.map_or_else(|| "why502 check URL --json".to_owned(), |command| command.to_string())),
             styles.key,

@@ -4,7 +4,7 @@ use ratatui::{style::Style, text::Line};
 
 use super::{
     Ui,
-    text::{fit, line, span},
+    text::{fit, fixed, line, span},
 };
 use crate::model::Advice;
 
@@ -43,7 +43,7 @@ impl<'a> Doc<'a> {
 
     /// A sentence in a style.
     pub fn styled(&mut self, text: &str, style: Style) {
-        self.lines.extend(text.lines().map(|part| line([span("  ", Style::new()), span(part, style)])));
+        self.lines.extend(text.lines().map(|part| line([fixed("  ", Style::new()), span(part, style)])));
     }
 
     /// `+ text`: a sentence with its sign.
@@ -88,6 +88,6 @@ impl<'a> Doc<'a> {
 
     /// A command, quoted for the shell already.
     pub fn command(&mut self, command: &str) {
-        self.lines.push(line([span("    $ ", self.ui.styles.quiet), span(command, self.ui.styles.command)]));
+        self.lines.push(line([fixed("    $ ", self.ui.styles.quiet), span(command, self.ui.styles.command)]));
     }
 }

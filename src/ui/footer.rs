@@ -12,8 +12,9 @@ use ratatui::{
 use super::{
     MESSAGE_S, Ui, focus,
     keymap::{self, Hint},
+    overlay::Extent,
     pane,
-    text::{clean, line, span, width},
+    text::{clean, fixed, line, span, width},
 };
 use crate::{
     app::{Ask, Prompt, State},
@@ -54,7 +55,7 @@ fn asked(state: &State, ui: &Ui, prompt: &Prompt, columns: usize) -> Line<'stati
     }
     let text = &text[from..];
     let bad = if prompt.bad() { styles.bad } else { styles.text };
-    let mut spans = vec![span(sign, styles.key), span(text, bad), span(" ", styles.select)];
+    let mut spans = vec![span(sign, styles.key), span(text, bad), fixed(" ", styles.select)];
     let rest = columns.saturating_sub(width(sign) + width(text) + 1);
     if width(&end) <= rest {
         spans.push(span(end, if prompt.bad() { styles.bad } else { styles.quiet }));
@@ -62,8 +63,8 @@ fn asked(state: &State, ui: &Ui, prompt: &Prompt, columns: usize) -> Line<'stati
     line(spans)
 }
 
-/// Draws it.
-pub fn draw(state: &State, ui: &Ui, screen: Size, area: Rect, buf: &mut Buffer) {
+/// Draws it. `extent`: of what lies over the panes, where that was drawn.
+pub fn draw(state: &State, ui: &Ui, screen: Size, extent: Option<Extent>, area: Rect, buf: &mut Buffer) {
     if area.height == 0 {
         return;
     }
@@ -77,22 +78,22 @@ pub fn draw(state: &State, ui: &Ui, screen: Size, area: Rect, buf: &mut Buffer) 
         return;
     }
     let mut out = Vec::new();
-    for (_, hint) in placed(state, ui, screen, area.width) {
+    for (_, hint) in placed(state, ui, screen, extent, area.width) {
         if !out.is_empty() {
-            out.push(span("  ", Style::new()));
+            out.push(fixed("  ", Style::new()));
         }
-        out.push(span(&hint.label, ui.styles.key));
+        out.push(span(hint.label, ui.styles.key));
         out.push(span(format!(" {}", hint.hint), ui.styles.text));
     }
     buf.set_line(area.x, area.y, &line(out), area.width);
 }
 
 /// The keys that there is room for, each with the columns in which it stands.
-pub fn placed(state: &State, ui: &Ui, screen: Size, columns: u16) -> Vec<(Range<u16>, Hint)> {
+pub fn placed<'a>(state: &State, ui: &'a Ui, screen: Size, extent: Option<Extent>, columns: u16) -> Vec<(Range<u16>, Hint<'a>)> {
     let mut out = Vec::new();
     let mut next = 0_usize;
-    for hint in keymap::hints(state, ui, screen) {
-        let end = next + width(&hint.label) + 1 + width(hint.hint);
+    for hint in keymap::hints(state, ui, screen, extent) {
+        let end = next + width(hint.label) + 1 + width(hint.hint);
         if end > usize::from(columns) {
             break;
         }

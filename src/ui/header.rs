@@ -8,7 +8,7 @@ use ratatui::{
 
 use super::{
     Ui, pane,
-    text::{cut, line, span, width},
+    text::{cut, fixed, line, span, width},
 };
 use crate::{
     app::{Recording, State},
@@ -89,7 +89,7 @@ fn pack(mut parts: Vec<(u8, Span<'static>)>, columns: usize) -> Vec<Span<'static
     let mut out = Vec::new();
     for (_, piece) in parts {
         if !out.is_empty() {
-            out.push(span("  ", piece.style.remove_modifier(ratatui::style::Modifier::all())));
+            out.push(fixed("  ", piece.style.remove_modifier(ratatui::style::Modifier::all())));
         }
         out.push(piece);
     }
@@ -151,7 +151,7 @@ fn place(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
         parts.push((4, span(format!("{} dropped", figures::thousands(dropped(scene))), styles.warn)));
     }
     if matches!(state.recording, Recording::Kept(_)) {
-        parts.push((6, span("REC", styles.quiet)));
+        parts.push((6, fixed("REC", styles.quiet)));
     }
     if wide && let Some(load) = scene.load() {
         let cpu = load.self_cpu.map_or_else(|| "?".to_owned(), |cpu| format!("{cpu:.1}%"));
@@ -165,7 +165,7 @@ fn place(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
         span(format!("FROZEN at {}", ui.clock(state, scene.now.wall_s())), styles.warn)
     } else if state.now.wall_ms == 0 {
         // Before the first message there is no time.
-        span("--:--:--Z", styles.quiet)
+        fixed("--:--:--Z", styles.quiet)
     } else {
         span(ui.clock(state, state.now.wall_s()), styles.text)
     };
@@ -187,7 +187,7 @@ fn verdict(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
         Verdict::Unknown => "LOOKING",
     };
     let style = styles.verdict(assessment.verdict).add_modifier(ratatui::style::Modifier::BOLD);
-    let mut left = vec![span(word, style), span("  ", styles.text)];
+    let mut left = vec![fixed(word, style), fixed("  ", styles.text)];
     let recovered = assessment.verdict == Verdict::Ok && assessment.recovery.is_some();
     let Some(cause) = assessment.causes.first().filter(|_| !recovered) else {
         let mut said = assessment.headline.clone();
@@ -201,7 +201,7 @@ fn verdict(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
     };
     // What was asked about is well, and the rest of the screen is about another page.
     if assessment.served.is_some() {
-        left.push(span("the asked URL is served; ", styles.text));
+        left.push(fixed("the asked URL is served; ", styles.text));
     }
     // So are the hops of the line below.
     if let Some((request, _)) = &assessment.unasked {
@@ -218,7 +218,7 @@ fn verdict(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
     // The sentence matters more than the counts.
     let with_count = room >= width(&count.content) + 30;
     let room = room.saturating_sub(if with_count { width(&count.content) } else { 0 });
-    left.push(span(": ", styles.text));
+    left.push(fixed(": ", styles.text));
     let summary = cut(&cause.summary, room);
     let advice = cause.mitigate.first().or_else(|| cause.fix.first());
     let rest = room.saturating_sub(width(&summary));
@@ -252,7 +252,7 @@ fn path(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
     let (_, assessment) = state.shown();
     let styles = &ui.styles;
     if assessment.hops.is_empty() {
-        return line([span("path  client ? > edge ? > gateway ? > dns ? > tcp ? > http ? > app ?", styles.unknown)]);
+        return line([fixed("path  client ? > edge ? > gateway ? > dns ? > tcp ? > http ? > app ?", styles.unknown)]);
     }
     let symptom = &assessment.symptom;
     let failing = symptom.share.is_some_and(|share| share > 0.0);
@@ -265,7 +265,7 @@ fn path(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
         .hops
         .iter()
         .enumerate()
-        .map(|(index, hop)| (index, cut(&hop_words(hop, Some(index) == broken), columns), hop))
+        .map(|(index, hop)| (index, cut(&hop_words(hop, Some(index) == broken), columns).into_owned(), hop))
         .collect();
     let needs = |hops: &[(usize, String, &Hop)]| {
         (hops.len().saturating_sub(1)) * JOINT.len() + hops.iter().map(|(_, word, _)| width(word)).sum::<usize>()
@@ -284,7 +284,7 @@ fn path(state: &State, ui: &Ui, columns: usize) -> Line<'static> {
         hops.remove(0);
     }
     if hops.first().is_some_and(|(index, ..)| *index > 0) {
-        out.push(span("..", styles.quiet));
+        out.push(fixed("..", styles.quiet));
     }
     for (_, words, hop) in &hops {
         if !out.is_empty() {

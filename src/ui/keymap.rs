@@ -25,9 +25,13 @@ pub use self::{
 };
 use super::{
     Ui,
-    text::{fit, line, span, width},
+    overlay::Extent,
+    text::{fit, fixed, line, span, width},
 };
-use crate::app::{Action, Ask, Overlay, Prompt, State};
+use crate::{
+    app::{Action, Ask, Overlay, Prompt, State},
+    model::Order as _,
+};
 
 /// A key as it is pressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Hash)]
@@ -111,21 +115,21 @@ pub fn knows(typed: &str) -> bool {
 }
 
 /// A key that does something now, for the last line of the screen.
-#[derive(Debug, Clone)]
-pub struct Hint {
+#[derive(Debug, Clone, Copy)]
+pub struct Hint<'a> {
     /// How it is written.
-    pub label: String,
+    pub label: &'a str,
     /// What it does, in a word.
     pub hint: &'static str,
     binding: &'static Binding,
 }
 
-/// The keys that do something now, those first that matter most.
-pub fn hints(state: &State, ui: &Ui, screen: Size) -> Vec<Hint> {
-    let at = Context::new(state, ui, screen);
+/// The keys that do something now, those first that matter most. `extent`: of what lies over the panes, where that is known.
+pub fn hints<'a>(state: &State, ui: &'a Ui, screen: Size, extent: Option<Extent>) -> Vec<Hint<'a>> {
+    let at = Context::new(state, ui, screen).over(extent);
     // Help and quit stand where the eye looks for them, and are not the ones that give way; nor is healing, in the demo.
     // Then what leads in and out, and the keys of the pane that one works in.
-    let rank = |binding: &&'static Binding| match binding.name {
+    let rank = |binding: &Binding| match binding.name {
         "help" | "quit" | "heal" => 0,
         "back" | "why" => 1,
         // What a preview is there for, and the way back to now.
@@ -141,10 +145,13 @@ pub fn hints(state: &State, ui: &Ui, screen: Size) -> Vec<Hint> {
         }
         _ => 3,
     };
-    let mut possible: Vec<&'static Binding> = keys().filter(|binding| (binding.possible)(&at)).collect();
-    possible.sort_by_key(rank);
-    let hint = |binding: &'static Binding| Some(Hint { label: ui.keys.first(binding).to_owned(), hint: binding.hint?, binding });
-    possible.into_iter().filter_map(hint).collect()
+    let hint = |binding: &'static Binding| {
+        let hint = binding.hint.filter(|_| (binding.possible)(&at))?;
+        Some((rank(binding), Hint { label: ui.keys.first(binding), hint, binding }))
+    };
+    let mut hints: Vec<(u8, Hint<'_>)> = keys().filter_map(hint).collect();
+    hints.order_by_key(|(rank, _)| *rank);
+    hints.into_iter().map(|(_, hint)| hint).collect()
 }
 
 /// The lines of the help.
@@ -152,11 +159,11 @@ pub fn help(state: &State, ui: &Ui, screen: Size) -> Vec<Line<'static>> {
     // What is possible behind the help itself is what the person wants to know.
     let at = Context::new(state, ui, screen).behind();
     let columns = keys().map(|binding| width(ui.keys.label(binding))).max().unwrap_or(0) + 2;
-    let mut lines = vec![line([span("Keys. No key changes the host.  - : nothing to do for it right now", ui.styles.quiet)])];
+    let mut lines = vec![line([fixed("Keys. No key changes the host.  - : nothing to do for it right now", ui.styles.quiet)])];
     for binding in keys() {
         let now = (binding.possible)(&at);
         let (sign, key, text) = if now { (" ", ui.styles.key, ui.styles.text) } else { ("-", ui.styles.quiet, ui.styles.quiet) };
-        lines.push(line([span(format!("{sign} {}", fit(ui.keys.label(binding), columns)), key), span(binding.what, text)]));
+        lines.push(line([span(format!("{sign} {}", fit(ui.keys.label(binding), columns)), key), fixed(binding.what, text)]));
     }
     lines
 }

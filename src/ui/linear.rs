@@ -70,8 +70,7 @@ fn rows_of(ui: &Ui, buf: &Buffer) -> Vec<String> {
 
 /// Breaks a text into lines of so many columns.
 pub fn broken(ui: &Ui, text: &str, columns: u16) -> Vec<String> {
-    let one = line([span(shown(ui, text), ui.styles.text)]);
-    let lines = wrap(&one, usize::from(columns));
+    let lines = wrap([line([span(shown(ui, text), ui.styles.text)])], usize::from(columns));
     lines.iter().enumerate().map(|(at, line)| if at == 0 { line.to_string() } else { format!("{INDENT}{line}") }).collect()
 }
 

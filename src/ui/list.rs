@@ -2,7 +2,7 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
-use super::{Ui, text};
+use super::Ui;
 
 /// What is drawn of a list.
 pub struct List<'a, T> {
@@ -15,6 +15,16 @@ pub struct List<'a, T> {
 }
 
 impl<T> List<'_, T> {
+    /// The first line that is seen, of so many. The selected row stays around the middle, so that what comes before and after it can be
+    /// seen; and it moves while the others stand still, half a page at a time, because a slow line takes its time for each that moves.
+    fn offset(&self, starts: &[usize], total: usize, room: usize, height: &impl Fn(&T) -> usize) -> usize {
+        let at = starts.get(self.selected).copied().unwrap_or(0);
+        let end = at + self.items.get(self.selected).map_or(1, |item| height(item).max(1)).min(room);
+        let step = (room / 2).max(1);
+        let offset = at.saturating_sub(room / 4) / step * step;
+        offset.max(end.saturating_sub(room)).min(total.saturating_sub(room))
+    }
+
     /// Draws what fits of the list: `height` tells how many lines a row takes (0 is drawn as 1), `lines` draws it. Only rows
     /// that are seen are drawn.
     pub fn draw(
@@ -39,9 +49,7 @@ impl<T> List<'_, T> {
             })
             .collect();
         let total = starts.last().zip(self.items.last()).map_or(0, |(start, item)| start + height(item).max(1));
-        // The selected row stays in the middle, so that what comes before and after it can be seen.
-        let at = starts.get(self.selected).copied().unwrap_or(0);
-        let offset = at.saturating_sub(room / 2).min(total.saturating_sub(room));
+        let offset = self.offset(&starts, total, room, &height);
         let overflow = total > room;
         let columns = area.width.saturating_sub(u16::from(overflow));
         for (index, (item, start)) in self.items.iter().zip(&starts).enumerate() {
@@ -58,7 +66,7 @@ impl<T> List<'_, T> {
                 };
                 let y = area.y + y;
                 let marked = self.focused && row == 0 && index == self.selected;
-                buf.set_line(area.x, y, &text::line([text::span(if marked { ">" } else { " " }, ui.styles.key)]), columns);
+                buf.set_stringn(area.x, y, if marked { ">" } else { " " }, usize::from(columns), ui.styles.key);
                 buf.set_line(area.x.saturating_add(1), y, &line, columns.saturating_sub(1));
                 if marked {
                     buf.set_style(Rect { y, height: 1, width: columns, ..area }, ui.styles.select);
@@ -67,11 +75,33 @@ impl<T> List<'_, T> {
         }
         if overflow && !ui.trace.on() {
             let x = area.right() - 1;
-            let sign = |on: bool, sign: &str| text::line([text::span(if on { sign } else { " " }, ui.styles.key)]);
-            buf.set_line(x, area.y, &sign(offset > 0, "^"), 1);
+            let mut put = |y, on, sign| buf.set_stringn(x, y, if on { sign } else { " " }, 1, ui.styles.key);
+            put(area.y, offset > 0, "^");
             if room > 1 || offset == 0 {
-                buf.set_line(x, area.bottom() - 1, &sign(offset + room < total, "v"), 1);
+                put(area.bottom() - 1, offset + room < total, "v");
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_still_while_one_goes_through_them_and_the_selected_one_is_seen() {
+        for (tall, room) in [(1, 7), (1, 1), (1, 2), (3, 8), (5, 4), (2, 100)] {
+            let items = [(); 20];
+            let starts: Vec<usize> = (0..items.len()).map(|index| index * tall).collect();
+            let total = items.len() * tall;
+            let offsets: Vec<usize> = (0..items.len())
+                .map(|selected| List { items: &items, selected, focused: true }.offset(&starts, total, room, &|()| tall))
+                .collect();
+            for (start, offset) in starts.iter().zip(&offsets) {
+                assert!(offset <= start && start + tall.min(room) <= offset + room, "{tall} lines in {room}: {offsets:?}");
+            }
+            let moves = offsets.windows(2).filter(|pair| pair[0] != pair[1]).count();
+            assert!(moves <= 1 + total / (room / 2).max(1), "{tall} lines in {room}: {offsets:?}");
         }
     }
 }

@@ -201,9 +201,8 @@ pub fn draw_clock(state: &State, ui: &Ui, shown: &mut Buffer, frame: &mut Frame<
 fn draw_to(state: &State, ui: &Ui, area: Rect, buf: &mut Buffer) {
     let at = places(state, area.as_size());
     header::draw(state, ui, at.header, buf);
-    if state.view.overlay.is_some() {
-        overlay::draw(state, ui, at.body, buf);
-    } else {
+    let extent = overlay::draw(state, ui, at.body, buf);
+    if extent.is_none() {
         for (index, rect) in &at.panes {
             if let Some(pane) = pane::ALL.get(*index) {
                 pane::draw_framed(state, ui, *index, *pane, *rect, buf);
@@ -213,7 +212,7 @@ fn draw_to(state: &State, ui: &Ui, area: Rect, buf: &mut Buffer) {
     if let Some(prompt) = state.view.prompt.as_ref().filter(|prompt| prompt.ask == Ask::Command) {
         palette::draw(state, ui, prompt, area.as_size(), at.body, buf);
     }
-    footer::draw(state, ui, area.as_size(), at.footer, buf);
+    footer::draw(state, ui, area.as_size(), extent, at.footer, buf);
     guard(ui.charset, buf);
 }
 

@@ -10,7 +10,7 @@ use super::{
     Ui, keymap,
     pane::{self, rule},
     places,
-    text::{self, line, span},
+    text::{self, fixed, line},
 };
 use crate::app::{Overlay, State};
 
@@ -27,29 +27,37 @@ pub fn content(state: &State, ui: &Ui, columns: u16, screen: Size) -> Option<(St
         Overlay::Explain { pane, key } => {
             let found = pane::by_id(pane);
             let lines = found.and_then(|pane| pane.explain(state, ui, key)).unwrap_or_else(|| {
-                vec![line([span("This is no longer there: what it stood on has changed. Esc goes back.", ui.styles.text)])]
+                vec![line([fixed("This is no longer there: what it stood on has changed. Esc goes back.", ui.styles.text)])]
             });
             (found.map_or("WHY".to_owned(), |pane| format!("WHY: {}", pane.id())), lines)
         }
     };
     // A blank column at each side.
     let columns = usize::from(columns.saturating_sub(2));
-    Some((title, lines.iter().flat_map(|line| text::wrap(line, columns)).collect()))
+    Some((title, text::wrap(lines, columns)))
 }
 
 /// Lines of the overlay, and lines of them that are seen at once.
-pub fn extent(state: &State, ui: &Ui, screen: Size) -> (u16, u16) {
+pub type Extent = (u16, u16);
+
+/// How far it goes.
+pub fn extent(state: &State, ui: &Ui, screen: Size) -> Extent {
     let body = places(state, screen).body;
     let lines = content(state, ui, body.width, screen).map_or(0, |(_, lines)| lines.len());
-    (u16::try_from(lines).unwrap_or(u16::MAX), body.height.saturating_sub(1))
+    of(lines, body)
 }
 
-/// Draws it.
-pub fn draw(state: &State, ui: &Ui, area: Rect, buf: &mut Buffer) {
+fn of(lines: usize, area: Rect) -> Extent {
+    (u16::try_from(lines).unwrap_or(u16::MAX), area.height.saturating_sub(1))
+}
+
+/// Draws it, and tells how far it goes.
+pub fn draw(state: &State, ui: &Ui, area: Rect, buf: &mut Buffer) -> Option<Extent> {
     let screen = buf.area.as_size();
-    let Some((title, lines)) = content(state, ui, area.width, screen) else { return };
+    let (title, lines) = content(state, ui, area.width, screen)?;
+    let extent = of(lines.len(), area);
     if area.height == 0 {
-        return;
+        return Some(extent);
     }
     let room = usize::from(area.height - 1);
     let offset = usize::from(state.view.scroll).min(lines.len().saturating_sub(room));
@@ -59,4 +67,5 @@ pub fn draw(state: &State, ui: &Ui, area: Rect, buf: &mut Buffer) {
     for (y, line) in (area.y + 1..area.bottom()).zip(lines.iter().skip(offset)) {
         buf.set_line(area.x.saturating_add(1), y, line, area.width.saturating_sub(2));
     }
+    Some(extent)
 }

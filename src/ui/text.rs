@@ -3,6 +3,8 @@
 //! **The only place that makes a [`Span`]**: everything shown goes through [`clean`], so that no byte of a log line, a
 //! header, a file name or a configuration can reach the terminal as anything but a visible character.
 
+use std::borrow::Cow;
+
 use ratatui::{
     style::Style,
     text::{Line, Span},
@@ -11,7 +13,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::Charset;
-use crate::{app::Pattern, model::text::printable};
+use crate::{app::Pattern, model::text::shown};
 
 /// Marks that may stand on one base character. Natural languages need two or three (Vietnamese, pointed Hebrew); stacks of
 /// hundreds spill over the neighbouring lines of a terminal.
@@ -21,7 +23,12 @@ const INDENT: usize = 16;
 
 /// One line of text without control, invisible and piled-up characters.
 pub fn clean(text: &str) -> String {
-    let shown = printable(text);
+    cleaned(text).into_owned()
+}
+
+/// The same; nearly every text is clean.
+fn cleaned(text: &str) -> Cow<'_, str> {
+    let shown = shown(text);
     if shown.is_ascii() {
         return shown;
     }
@@ -39,12 +46,21 @@ pub fn clean(text: &str) -> String {
             out.push('\u{fffd}');
         }
     }
-    out
+    Cow::Owned(out)
 }
 
-/// A piece of a line in one style.
-pub fn span(text: impl AsRef<str>, style: Style) -> Span<'static> {
-    Span::styled(clean(text.as_ref()), style)
+/// A piece of a line in one style. Most are made for this, and are taken as they are.
+pub fn span(text: impl AsRef<str> + Into<String>, style: Style) -> Span<'static> {
+    let other = match cleaned(text.as_ref()) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(other) => Some(other),
+    };
+    Span::styled(other.unwrap_or_else(|| text.into()), style)
+}
+
+/// A piece of a line in our own words.
+pub fn fixed(words: &'static str, style: Style) -> Span<'static> {
+    Span::styled(words, style)
 }
 
 /// Pieces of a text, those in which `search` finds something in the style `found`.
@@ -91,12 +107,12 @@ pub fn width(text: &str) -> usize {
 }
 
 /// The text, cut to so many columns; what was cut shows as `~`.
-pub fn cut(text: &str, columns: usize) -> String {
-    let text = clean(text);
+pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+    let text = cleaned(text);
     if width(&text) <= columns {
         return text;
     }
-    let mut out = String::new();
+    let mut out = String::with_capacity(text.len().min(columns.saturating_mul(4)));
     let mut used = 0;
     for grapheme in graphemes(&text) {
         let wide = columns_of(grapheme);
@@ -110,7 +126,7 @@ pub fn cut(text: &str, columns: usize) -> String {
     if columns > 0 {
         out.push('~');
     }
-    out
+    Cow::Owned(out)
 }
 
 /// A line, cut to so many columns.
@@ -121,7 +137,7 @@ pub fn cut_line(line: &Line<'static>, columns: usize) -> Line<'static> {
         let shown = cut(&span.content, room);
         let whole = width(&span.content) <= room;
         room = room.saturating_sub(width(&shown));
-        spans.push(Span::styled(shown, span.style));
+        spans.push(Span::styled(shown.into_owned(), span.style));
         if !whole {
             break;
         }
@@ -131,22 +147,30 @@ pub fn cut_line(line: &Line<'static>, columns: usize) -> Line<'static> {
 
 /// Exactly so many columns: cut, or padded at its end.
 pub fn fit(text: &str, columns: usize) -> String {
-    let mut out = cut(text, columns);
-    out.extend(std::iter::repeat_n(' ', columns.saturating_sub(width(&out))));
+    let text = cut(text, columns);
+    let blanks = columns.saturating_sub(width(&text));
+    let mut out = String::with_capacity(text.len() + blanks);
+    out.push_str(&text);
+    out.extend(std::iter::repeat_n(' ', blanks));
     out
 }
 
 /// Exactly so many columns: cut, or padded at its begin.
 pub fn right(text: &str, columns: usize) -> String {
-    let out = cut(text, columns);
-    format!("{}{out}", " ".repeat(columns.saturating_sub(width(&out))))
+    let text = cut(text, columns);
+    let blanks = columns.saturating_sub(width(&text));
+    let mut out = String::with_capacity(text.len() + blanks);
+    out.extend(std::iter::repeat_n(' ', blanks));
+    out.push_str(&text);
+    out
 }
 
 /// `[####      ]` of a share in percent, so many columns wide.
 pub fn bar(percent: f64, columns: usize) -> String {
     let inside = columns.saturating_sub(2);
     let full = (0..inside).filter(|cell| (*cell as f64 + 0.5) * 100.0 < percent * inside as f64).count();
-    format!("[{}{}]", "#".repeat(full), " ".repeat(inside - full))
+    let inner = std::iter::repeat_n('#', full).chain(std::iter::repeat_n(' ', inside - full));
+    std::iter::once('[').chain(inner).chain(std::iter::once(']')).collect()
 }
 
 /// Columns of a line.
@@ -154,14 +178,25 @@ pub fn line_width(line: &Line<'_>) -> usize {
     line.spans.iter().map(|span| width(&span.content)).sum()
 }
 
-/// Wraps a line at blanks. What follows the first row is set in like the text of the first: behind its first span, when that ends
-/// in a blank.
-pub fn wrap(line: &Line<'static>, columns: usize) -> Vec<Line<'static>> {
-    if columns == 0 || line_width(line) <= columns {
-        return vec![line.clone()];
+/// Wraps lines at blanks. What follows the first row of each is set in like the text of the first: behind its first span, when that
+/// ends in a blank.
+pub fn wrap(lines: impl IntoIterator<Item = Line<'static>>, columns: usize) -> Vec<Line<'static>> {
+    let lines = lines.into_iter();
+    let mut rows = Vec::with_capacity(lines.size_hint().0);
+    for line in lines {
+        if columns == 0 || line_width(&line) <= columns {
+            rows.push(line);
+        } else {
+            rows.append(&mut broken(&line, columns));
+        }
     }
-    let cells: Vec<(&str, Style)> =
-        line.spans.iter().flat_map(|span| graphemes(&span.content).map(move |g| (g, span.style))).collect();
+    rows
+}
+
+/// The rows of a line that is longer than that.
+fn broken(line: &Line<'static>, columns: usize) -> Vec<Line<'static>> {
+    let mut cells: Vec<(&str, Style)> = Vec::with_capacity(line.spans.iter().map(|span| span.content.len()).sum());
+    cells.extend(line.spans.iter().flat_map(|span| graphemes(&span.content).map(move |g| (g, span.style))));
     let blank = |index: usize| cells.get(index).is_none_or(|(g, _)| *g == " ");
     let lead = (0..cells.len()).take_while(|index| blank(*index)).count();
     // What the line begins with: a sign, the name of a field, or blanks alone.
@@ -193,7 +228,11 @@ pub fn wrap(line: &Line<'static>, columns: usize) -> Vec<Line<'static>> {
         for (grapheme, style) in &cells[from..to] {
             match spans.last_mut() {
                 Some(last) if last.style == *style => last.content.to_mut().push_str(grapheme),
-                _ => spans.push(Span::styled((*grapheme).to_owned(), *style)),
+                _ => {
+                    let mut text = String::with_capacity(columns);
+                    text.push_str(grapheme);
+                    spans.push(Span::styled(text, *style));
+                }
             }
         }
         rows.push(Line::from(spans));
@@ -207,6 +246,10 @@ pub fn wrap(line: &Line<'static>, columns: usize) -> Vec<Line<'static>> {
 
 /// Whether a symbol of a cell may go to a terminal with this character set.
 pub fn showable(symbol: &str, charset: Charset) -> bool {
+    // What nearly all cells hold.
+    if matches!(symbol.as_bytes(), [b' '..=b'~']) {
+        return true;
+    }
     match charset {
         // A terminal that does not expect UTF-8 may take its bytes 0x80 to 0x9f for control characters.
         Charset::Ascii => symbol.bytes().all(|b| (0x20..0x7f).contains(&b)),
@@ -228,7 +271,7 @@ mod tests {
     fn wide_characters_are_never_halved() {
         assert_eq!(
             (cut("日本語", 6), cut("日本語", 5), cut("日本語", 4), cut("abc", 0)),
-            ("日本語".into(), "日本~".into(), "日~".into(), String::new())
+            ("日本語".into(), "日本~".into(), "日~".into(), "".into())
         );
         assert_eq!((fit("日", 4), right("ab", 4)), ("日  ".into(), "  ab".into()));
     }
@@ -251,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_wrapped_line_is_set_in_behind_its_sign() {
-        let rows: Vec<String> = wrap(&line([span("+ ", Style::new()), span("connect as www-data is refused", Style::new())]), 16)
+        let rows: Vec<String> = wrap([line([span("+ ", Style::new()), span("connect as www-data is refused", Style::new())])], 16)
             .iter()
             .map(plain)
             .collect();
@@ -280,7 +323,7 @@ mod tests {
         #[test]
         fn wrapping_keeps_every_word_and_the_width(words in proptest::collection::vec("[a-z日]{1,30}", 1..20), columns in 2usize..40) {
             let text = words.join(" ");
-            let rows = wrap(&line([span(&text, Style::new())]), columns);
+            let rows = wrap([line([span(&text, Style::new())])], columns);
             let kept: String = rows.iter().map(plain).collect::<String>().replace(' ', "");
             prop_assert_eq!(kept, text.replace(' ', ""));
             prop_assert!(rows.iter().all(|row| line_width(row) <= columns));

@@ -7,7 +7,7 @@ use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, layout::Size, styl
 use why502::{
     app::{Action, Msg},
     model::{LogBatch, LogCount, LogFormat, Observation, SourceKind},
-    ui::{Ui, draw, keymap, pane},
+    ui::{Ui, draw, keymap},
 };
 
 use self::told::{lines, told};
@@ -64,7 +64,7 @@ impl Person {
     }
 
     fn rows(&self) -> Vec<String> {
-        pane::by_id("logs").expect("the pane").rows(&self.incident.state)
+        crate::rows(&self.incident.state, "logs")
     }
 
     /// What the selected row reads.

@@ -1,5 +1,7 @@
 //! What is typed: panes by their names, rows by their numbers, and everything else by the table of commands.
 
+use std::borrow::Cow;
+
 use ratatui::layout::Size;
 
 use super::Page;
@@ -98,7 +100,7 @@ fn wish(state: &State, ui: &Ui, screen: Size, text: &str) -> Wish {
     }
     let number = text.strip_prefix("why ").unwrap_or(text).trim();
     if let (Ok(row), Some(pane)) = (number.parse::<usize>(), pane::by_id(state.view.focus)) {
-        let key = row.checked_sub(1).and_then(|at| pane.rows(state).into_iter().nth(at));
+        let key = row.checked_sub(1).and_then(|at| pane.rows(state).into_iter().nth(at).map(Cow::into_owned));
         let Some(key) = key else { return Wish::No(format!("there is no row {row}: type rows")) };
         let pane = pane.id();
         let open = Action::Open(app::Overlay::Explain { pane, key: key.clone() });

@@ -64,7 +64,7 @@ static COMMANDS: &[Command] = &[
         run: |at, words| {
             let row = words.parse().ok().and_then(|row: usize| at.rows.get(row.checked_sub(1)?));
             let key = row.ok_or_else(|| format!("there is no row {words}: {} has {}", at.pane.id(), at.rows.len()))?;
-            Ok(Action::Select { pane: at.pane.id(), key: key.clone() })
+            Ok(Action::Select { pane: at.pane.id(), key: key.to_string() })
         },
     },
     Command {

@@ -1,6 +1,6 @@
 //! What a key's meaning depends on: the focused pane, its selected row, what lies over it, the size of the screen.
 
-use std::cell::OnceCell;
+use std::{borrow::Cow, cell::OnceCell};
 
 use crossterm::event::{
     KeyCode::{BackTab, Char, Tab},
@@ -13,7 +13,8 @@ use crate::{
     app::{Action, Overlay, Pattern, State},
     model::CheckState,
     ui::{
-        Ui, focus, overlay,
+        Ui, focus,
+        overlay::{self, Extent},
         pane::{self, CHECKLIST, Pane, guided},
         places,
     },
@@ -27,10 +28,10 @@ pub struct Context<'a> {
     pub overlay: Option<&'a Overlay>,
     pub focus: usize,
     pub pane: &'static dyn Pane,
-    pub rows: Vec<String>,
+    pub rows: Vec<Cow<'a, str>>,
     pub at: usize,
     /// Lines of the overlay and how many are seen, once a key asked for them: its whole text is made for that, and several keys ask.
-    extent: OnceCell<(u16, u16)>,
+    extent: OnceCell<Extent>,
 }
 
 pub fn always(_: &Context<'_>) -> bool {
@@ -71,13 +72,18 @@ impl<'a> Context<'a> {
         Self { overlay: None, ..self }
     }
 
-    fn extent(&self) -> (u16, u16) {
+    /// What is possible beside something that lies over the panes, and goes so far. `None`: that is to be found out.
+    pub fn over(self, extent: Option<Extent>) -> Self {
+        Self { extent: extent.map_or_else(|| self.extent, OnceCell::from), ..self }
+    }
+
+    fn extent(&self) -> Extent {
         *self.extent.get_or_init(|| overlay::extent(self.state, self.ui, self.screen))
     }
 
     /// The key of the selected row.
     pub fn row(&self) -> Option<&str> {
-        self.rows.get(self.at).map(String::as_str)
+        self.rows.get(self.at).map(AsRef::as_ref)
     }
 
     /// Whether it is the log pane that a key is for.
@@ -98,7 +104,7 @@ impl<'a> Context<'a> {
         } else {
             hits.iter().find(|hit| **hit > self.at || here && **hit == self.at).or(hits.first())
         };
-        self.rows.get(*at?).map(String::as_str)
+        self.rows.get(*at?).map(AsRef::as_ref)
     }
 
     /// Pane and row that a key is about: what is explained, or what is selected.
@@ -152,7 +158,7 @@ impl<'a> Context<'a> {
         };
         if no_overlay(self) {
             let to = go(self.at, self.rows.len().checked_sub(1)?);
-            return (to != self.at).then(|| Action::Select { pane: self.pane.id(), key: self.rows[to].clone() });
+            return (to != self.at).then(|| Action::Select { pane: self.pane.id(), key: self.rows[to].clone().into_owned() });
         }
         let (lines, seen) = self.extent();
         let last = lines.saturating_sub(seen);

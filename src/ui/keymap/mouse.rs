@@ -1,5 +1,7 @@
 //! The mouse, for who asked for it: a click selects a row or presses a key of the last line, a second click explains, the wheel scrolls.
 
+use std::borrow::Cow;
+
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::{
     buffer::Buffer,
@@ -40,7 +42,7 @@ fn click(state: &State, ui: &Ui, screen: Size, at: Position) -> Option<Action> {
     let places = places(state, screen);
     if places.footer.contains(at) {
         let column = at.x - places.footer.x;
-        let mut hints = footer::placed(state, ui, screen, places.footer.width).into_iter();
+        let mut hints = footer::placed(state, ui, screen, None, places.footer.width).into_iter();
         let (_, hint) = hints.find(|(columns, _)| columns.contains(&column))?;
         let key = *ui.keys.of(hint.binding).first()?;
         return (hint.binding.run)(&Context::new(state, ui, screen), key);
@@ -70,7 +72,7 @@ fn row_at(state: &State, ui: &Ui, index: usize, area: Rect, y: u16) -> Option<St
     let inside = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let (item, _) = ui.trace.rows().into_iter().filter(|(_, begin)| *begin <= y).max_by_key(|(_, begin)| *begin)?;
     let row = pane.row_at(state, inside, item)?;
-    pane.rows(state).into_iter().nth(row)
+    pane.rows(state).into_iter().nth(row).map(Cow::into_owned)
 }
 
 fn wheel(state: &State, ui: &Ui, screen: Size, at: Position, down: bool) -> Option<Action> {
@@ -84,5 +86,5 @@ fn wheel(state: &State, ui: &Ui, screen: Size, at: Position, down: bool) -> Opti
     let from = pane::selected(state, pane, &rows);
     let last = rows.len().checked_sub(1)?;
     let to = if down { (from + WHEEL).min(last) } else { from.saturating_sub(WHEEL) };
-    (to != from).then(|| Action::Select { pane: pane.id(), key: rows[to].clone() })
+    (to != from).then(|| Action::Select { pane: pane.id(), key: rows[to].clone().into_owned() })
 }

@@ -152,12 +152,12 @@ fn what_the_footer_offers_does_something() {
     states.push(help);
     let ui = ui();
     for state in &states {
-        for Hint { label, binding, .. } in hints(state, &ui, SCREEN) {
+        for Hint { label, binding, .. } in hints(state, &ui, SCREEN, None) {
             let at = Context::new(state, &ui, SCREEN);
             assert!(binding.keys.iter().any(|key| (binding.run)(&at, *key).is_some()) || label == "j", "{label}");
         }
     }
-    let offered = |state: &State, wanted: &str| hints(state, &ui, SCREEN).iter().any(|hint| hint.hint == wanted);
+    let offered = |state: &State, wanted: &str| hints(state, &ui, SCREEN, None).iter().any(|hint| hint.hint == wanted);
     assert!(
         !offered(&states[0], "why") && !offered(&states[0], "probe") && offered(&states[1], "why") && !offered(&states[1], "back")
     );

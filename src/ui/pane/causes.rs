@@ -2,7 +2,7 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
 
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 
 use super::Pane;
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         doc::Doc,
         header,
         list::List,
-        text::{cut, cut_line, fit, line, span, width, wrap},
+        text::{cut, cut_line, fit, fixed, line, span, width, wrap},
     },
 };
 
@@ -100,7 +100,7 @@ fn details(ui: &Ui, cause: &Cause, area: Rect) -> Vec<Line<'static>> {
 /// The line that says what to do, for when there is room for it.
 fn what_to_do(ui: &Ui, cause: &Cause) -> Option<Line<'static>> {
     let advice = cause.fix.first().or_else(|| cause.mitigate.first())?;
-    Some(line([span("   DO ", ui.styles.strong), span(advice.to_string(), ui.styles.command)]))
+    Some(line([fixed("   DO ", ui.styles.strong), span(advice.to_string(), ui.styles.command)]))
 }
 
 /// The first line of a cause.
@@ -117,7 +117,8 @@ fn head(ui: &Ui, index: usize, cause: &Cause, area: Rect) -> Line<'static> {
     let reason = cause.reason.as_ref().map_or_else(String::new, |reason| format!(" {reason}"));
     if area.width >= ROOMY {
         let name = format!("{}{reason}", cause.id);
-        let subject = cut(&format!("  {}", cause.subject), room.saturating_sub(width(&name)));
+        let subject = format!("  {}", cause.subject);
+        let subject = cut(&subject, room.saturating_sub(width(&name)));
         let pad = room.saturating_sub(width(&name) + width(&subject));
         first.extend([span(name, styles.strong), span(subject, styles.text), span(" ".repeat(pad), styles.text)]);
     } else {
@@ -133,7 +134,7 @@ fn below(ui: &Ui, cause: &Cause, area: Rect, room: usize) -> Vec<Line<'static>> 
     let columns = usize::from(area.width).saturating_sub(2);
     let mut all = details(ui, cause, area);
     let advice = what_to_do(ui, cause);
-    let whole: Vec<Line<'static>> = all.iter().chain(&advice).flat_map(|line| wrap(line, columns)).collect();
+    let whole: Vec<Line<'static>> = wrap(all.iter().chain(&advice).cloned(), columns);
     if whole.len() <= room {
         return whole;
     }
@@ -181,8 +182,8 @@ impl Pane for Causes {
         }
     }
 
-    fn rows(&self, state: &State) -> Vec<String> {
-        entries(state).iter().map(entry_key).collect()
+    fn rows<'a>(&self, state: &'a State) -> Vec<Cow<'a, str>> {
+        entries(state).iter().map(|entry| Cow::Owned(entry_key(entry))).collect()
     }
 
     fn draw(&self, state: &State, ui: &Ui, focused: bool, area: Rect, buf: &mut Buffer) {

@@ -1,5 +1,7 @@
 //! What happened and was changed, against the moment when requests began to fail: the line of time that one asks for first.
 
+use std::borrow::Cow;
+
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
 use super::Pane;
@@ -76,8 +78,8 @@ impl Pane for Changes {
         }
     }
 
-    fn rows(&self, state: &State) -> Vec<String> {
-        shown(state).into_iter().map(Moment::key).collect()
+    fn rows<'a>(&self, state: &'a State) -> Vec<Cow<'a, str>> {
+        shown(state).into_iter().map(|moment| Cow::Owned(moment.key())).collect()
     }
 
     fn draw(&self, state: &State, ui: &Ui, focused: bool, area: Rect, buf: &mut Buffer) {

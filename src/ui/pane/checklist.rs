@@ -1,5 +1,7 @@
 //! The checklist: how one works. Each step with its state and its proof.
 
+use std::borrow::Cow;
+
 use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
 
 use super::Pane;
@@ -12,7 +14,7 @@ use crate::{
         doc::Doc,
         header,
         list::List,
-        text::{cut, fit, line, span, width},
+        text::{cut, fit, fixed, line, span, width},
     },
 };
 
@@ -78,6 +80,11 @@ fn shown(state: &State) -> impl Iterator<Item = (usize, &StepState)> {
     state.shown().1.steps.iter().enumerate().filter(move |(_, step)| lets(&step.id))
 }
 
+/// What stands for a step in the list.
+fn title<'a>(state: &'a State, step: &'a StepState) -> &'a str {
+    spec(state, &step.id).map_or(&step.id, |spec| &spec.title)
+}
+
 /// The state in a word or two.
 fn word(state: &State, step: &StepState) -> &'static str {
     match step.state {
@@ -106,8 +113,8 @@ fn proof<'a>(state: &State, step: &'a StepState) -> &'a str {
 }
 
 /// As much of a proof as says something.
-fn short(proof: &str, room: usize) -> String {
-    if width(proof) > room && room < PROOF_MIN * 2 || room < PROOF_MIN { String::new() } else { cut(proof, room) }
+fn short(proof: &str, room: usize) -> Cow<'_, str> {
+    if width(proof) > room && room < PROOF_MIN * 2 || room < PROOF_MIN { Cow::Borrowed("") } else { cut(proof, room) }
 }
 
 /// The step that comes next to whoever works through the list: the first in the guides' order that is neither passed nor settled by
@@ -164,8 +171,8 @@ impl Pane for Checklist {
         if steps.is_empty() { "CHECKLIST".to_owned() } else { format!("CHECKLIST {settled}/{}{failed}", steps.len()) }
     }
 
-    fn rows(&self, state: &State) -> Vec<String> {
-        shown(state).map(|(_, step)| step.id.clone()).collect()
+    fn rows<'a>(&self, state: &'a State) -> Vec<Cow<'a, str>> {
+        shown(state).map(|(_, step)| Cow::Borrowed(step.id.as_str())).collect()
     }
 
     fn row_at(&self, state: &State, area: Rect, item: usize) -> Option<usize> {
@@ -176,16 +183,12 @@ impl Pane for Checklist {
 
     /// The first failed step that says more than that requests fail: those of the first phase always do in an outage.
     fn home(&self, state: &State) -> usize {
-        let steps: Vec<&StepState> = shown(state).map(|(_, step)| step).collect();
         let first_phase = state.shown().1.steps.first().and_then(|step| spec(state, &step.id)).map(|spec| spec.phase.as_str());
         let telling = |step: &StepState| {
             step.state == CheckState::Fail && spec(state, &step.id).map(|spec| spec.phase.as_str()) != first_phase
         };
-        steps
-            .iter()
-            .position(|step| telling(step))
-            .or_else(|| steps.iter().position(|step| step.state == CheckState::Fail))
-            .unwrap_or(0)
+        let first = |wanted: &dyn Fn(&StepState) -> bool| shown(state).position(|(_, step)| wanted(step));
+        first(&telling).or_else(|| first(&|step| step.state == CheckState::Fail)).unwrap_or(0)
     }
 
     fn draw(&self, state: &State, ui: &Ui, focused: bool, area: Rect, buf: &mut Buffer) {
@@ -209,9 +212,8 @@ impl Pane for Checklist {
         let chosen = super::selected(state, self, &self.rows(state));
         let steps_of = entries.iter().enumerate().filter(|(_, entry)| matches!(entry, Entry::Step(..)));
         let selected = steps_of.map(|(at, _)| at).nth(chosen).unwrap_or(0);
-        let title = |step: &StepState| spec(state, &step.id).map_or_else(|| step.id.clone(), |spec| spec.title.clone());
         let rest = usize::from(area.width).saturating_sub(LEAD + 4);
-        let longest = steps.iter().map(|step| width(&title(step))).max().unwrap_or(0);
+        let longest = steps.iter().map(|step| width(title(state, step))).max().unwrap_or(0);
         // A column of its own for the proof only where it can say something.
         let column = if rest >= longest + PROOF { longest } else { 0 };
         List { items: &entries, selected, focused }.draw(
@@ -221,18 +223,18 @@ impl Pane for Checklist {
             |_| 1,
             |entry| {
                 vec![match entry {
-                    Entry::Phase(phase) => line([span(phase, ui.styles.quiet)]),
+                    Entry::Phase(phase) => line([span(*phase, ui.styles.quiet)]),
                     Entry::Step(index, step) => {
                         let style = ui.styles.check(step.state);
                         let strong = if step.state == CheckState::Fail { ui.styles.strong } else { Style::new() };
-                        let title = cut(&title(step), rest);
+                        let title = cut(title(state, step), rest);
                         let title = fit(&title, width(&title).max(column));
                         let room = rest.saturating_sub(width(&title));
                         line([
                             span(sign(state, step), style),
                             span(if ui.trace.on() { " ".to_owned() } else { format!("{:>3} ", index + 1) }, ui.styles.quiet),
                             span(title, strong),
-                            span("  ", Style::new()),
+                            fixed("  ", Style::new()),
                             span(short(proof(state, step), room), style),
                         ])
                     }

@@ -3,7 +3,7 @@
 
 mod explain;
 
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
 
@@ -15,7 +15,7 @@ use crate::{
     ui::{
         Slot, Ui,
         list::List,
-        text::{clean, line, span, width, wrap},
+        text::{clean, fixed, line, span, width, wrap},
     },
 };
 
@@ -241,7 +241,7 @@ fn lines(state: &State, ui: &Ui, entry: &Entry<'_>, columns: usize) -> Vec<Line<
             let mut out = vec![line([span(text.clone(), style)])];
             if let Some(command) = missing(state, gateway).map(|command| command.to_string()) {
                 let after = width(&text) + 2;
-                let spans = [span("  ", Style::new()), span(command.clone(), styles.command)];
+                let spans = [fixed("  ", Style::new()), span(command.clone(), styles.command)];
                 // A command is never broken where it can be had in one piece.
                 if after + width(&command) <= columns {
                     out = vec![line(std::iter::once(span(text, style)).chain(spans))];
@@ -258,8 +258,9 @@ fn lines(state: &State, ui: &Ui, entry: &Entry<'_>, columns: usize) -> Vec<Line<
         }
         Entry::Edit(edit) => edit_lines(state, ui, edit),
     };
-    let wrapped: Vec<Line<'static>> = all.iter().flat_map(|line| wrap(line, columns)).collect();
-    wrapped.into_iter().take(LINES).collect()
+    let mut wrapped = wrap(all, columns);
+    wrapped.truncate(LINES);
+    wrapped
 }
 
 /// An edit: when and where, what it means and what is there, and what became of it.
@@ -291,7 +292,7 @@ fn edit_lines(state: &State, ui: &Ui, edit: &Edit) -> Vec<Line<'static>> {
     let (word, style) = fate(state, ui, edit);
     let test = edit.test.as_ref();
     let test_style = test.map_or(styles.unknown, |test| if test.passed { styles.good } else { styles.bad });
-    let mut tail = vec![span(indent, Style::new()), span(word, style), span("  ", Style::new()), span(tested(test), test_style)];
+    let mut tail = vec![span(indent, Style::new()), span(word, style), fixed("  ", Style::new()), span(tested(test), test_style)];
     if edit.words.len() > WORDS {
         tail.push(span(format!("  and {} more changes", edit.words.len() - WORDS), styles.quiet));
     }
@@ -335,8 +336,8 @@ impl Pane for Config {
         format!("CONFIG {files} files  {edits} {}{word}", if edits == 1 { "edit" } else { "edits" })
     }
 
-    fn rows(&self, state: &State) -> Vec<String> {
-        entries(state).iter().map(Entry::key).collect()
+    fn rows<'a>(&self, state: &'a State) -> Vec<Cow<'a, str>> {
+        entries(state).iter().map(|entry| Cow::Owned(entry.key())).collect()
     }
 
     fn draw(&self, state: &State, ui: &Ui, focused: bool, area: Rect, buf: &mut Buffer) {

@@ -16,17 +16,14 @@ mod logs;
 mod probes;
 mod timeline;
 
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 
 pub use checklist::{CHECKLIST, guide, guided};
 pub use config::not_reloaded;
 pub use logs::{group_of, sources as log_sources};
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
-use super::{
-    Charset, Slot, Ui,
-    text::{cut, line, span, width},
-};
+use super::{Charset, Slot, Ui, text::cut};
 use crate::{
     app::{FilterBy, LogFilter, Pattern, Prompt, State},
     model::text as figures,
@@ -67,7 +64,7 @@ pub trait Pane: Sync {
     /// Its title, with its figures.
     fn title(&self, state: &State) -> String;
     /// The keys of its rows, in the order in which they are shown.
-    fn rows(&self, state: &State) -> Vec<String>;
+    fn rows<'a>(&self, state: &'a State) -> Vec<Cow<'a, str>>;
     /// Index of the row that is drawn as this item of its list in so much room. `None`: the item is a heading.
     fn row_at(&self, _state: &State, _area: Rect, item: usize) -> Option<usize> {
         Some(item)
@@ -82,12 +79,12 @@ pub trait Pane: Sync {
         let rows = self.rows(state);
         // What is told of thousands of rows takes too long while somebody types.
         let told = rows.len() <= TOLD_ROWS;
-        let found = |key: &String| {
+        let found = |key: &str| {
             pattern.is_in(key)
                 || told
                     && self.explain(state, &ui, key).is_some_and(|lines| lines.iter().any(|line| pattern.is_in(&line.to_string())))
         };
-        (0..rows.len()).filter(|index| rows.get(*index).is_some_and(found)).collect()
+        (0..rows.len()).filter(|index| rows.get(*index).is_some_and(|key| found(key))).collect()
     }
     /// The file and the line, from 1, that a row is about.
     fn edit(&self, _state: &State, _key: &str) -> Option<(PathBuf, u32)> {
@@ -111,8 +108,8 @@ pub fn by_id(id: &str) -> Option<&'static dyn Pane> {
 }
 
 /// Index of the selected one among these keys of a pane: its home, when none was chosen or the chosen one is gone.
-pub fn selected(state: &State, pane: &dyn Pane, keys: &[String]) -> usize {
-    let chosen = state.view.selected.get(pane.id()).and_then(|key| keys.iter().position(|known| known == key));
+pub fn selected(state: &State, pane: &dyn Pane, keys: &[impl AsRef<str>]) -> usize {
+    let chosen = state.view.selected.get(pane.id()).and_then(|key| keys.iter().position(|known| known.as_ref() == key));
     chosen.unwrap_or_else(|| pane.home(state).min(keys.len().saturating_sub(1)))
 }
 
@@ -172,10 +169,15 @@ pub fn rule(ui: &Ui, title: &str, focused: bool, area: Rect, buf: &mut Buffer) {
     };
     let style = if focused { ui.styles.focus } else { ui.styles.rule };
     let title = cut(title, usize::from(area.width.saturating_sub(2)));
-    let rest = usize::from(area.width).saturating_sub(1 + width(&title));
-    let spans =
-        [span(sign, style), span(title, if focused { ui.styles.focus } else { ui.styles.strong }), span(sign.repeat(rest), style)];
-    buf.set_line(area.x, area.y, &line(spans), area.width);
+    buf.set_stringn(area.x, area.y, sign, usize::from(area.width), style);
+    let room = usize::from(area.width.saturating_sub(1));
+    let named = if focused { ui.styles.focus } else { ui.styles.strong };
+    let (end, _) = buf.set_stringn(area.x.saturating_add(1), area.y, &title, room, named);
+    for x in end..area.right() {
+        if let Some(cell) = buf.cell_mut((x, area.y)) {
+            cell.set_symbol(sign).set_style(style);
+        }
+    }
 }
 
 /// Draws a pane with its rule.

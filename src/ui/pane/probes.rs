@@ -2,7 +2,7 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
 
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 
 use super::Pane;
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         Slot, Ui,
         doc::Doc,
         list::List,
-        text::{clean, fit, line, right, span, width},
+        text::{clean, fit, fixed, line, right, span, width},
     },
 };
 
@@ -182,7 +182,7 @@ fn row(ui: &Ui, entry: &Entry<'_>, results: usize, area: Rect) -> Line<'static> 
         }
     }
     tail.push(span(right(&ms(last.map(|last| last.phases.total)), if roomy { PHASE + 1 } else { 5 }), styles.text));
-    tail.push(span("  ", styles.text));
+    tail.push(fixed("  ", styles.text));
     let strip = entry.history.map_or_else(String::new, |history| strip(history, strip_columns));
     tail.push(span(fit(&strip, strip_columns), result));
     let used = kinds + 1 + results + tail.iter().map(|piece| width(&piece.content)).sum::<usize>();
@@ -190,7 +190,7 @@ fn row(ui: &Ui, entry: &Entry<'_>, results: usize, area: Rect) -> Line<'static> 
     let head = [
         span(fit(kind(entry.job), kinds), styles.quiet),
         span(fit(&label(entry.job, roomy), room), styles.text),
-        span(" ", styles.text),
+        fixed(" ", styles.text),
         span(fit(&outcome, results), result),
     ];
     line(head.into_iter().chain(tail))
@@ -234,8 +234,8 @@ impl Pane for Probes {
         format!("PROBES{}", identity(&all(state), run.map(|run| run.user.as_str())))
     }
 
-    fn rows(&self, state: &State) -> Vec<String> {
-        entries(state).iter().map(|entry| key(entry.job)).collect()
+    fn rows<'a>(&self, state: &'a State) -> Vec<Cow<'a, str>> {
+        entries(state).iter().map(|entry| Cow::Owned(key(entry.job))).collect()
     }
 
     fn draw(&self, state: &State, ui: &Ui, focused: bool, area: Rect, buf: &mut Buffer) {

@@ -1,6 +1,8 @@
 //! The line of time: requests that failed, minute by minute, and everything that happened, in its order, until now. The cursor goes along
 //! it (`[`, `]`, `b`), and all other panes show what was known then.
 
+use std::borrow::Cow;
+
 use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
 
 use super::Pane;
@@ -13,7 +15,7 @@ use crate::{
         doc::Doc,
         list::List,
         spark::spark,
-        text::{clean, cut, fit, line, span, width},
+        text::{clean, cut, fit, fixed, line, span, width},
     },
 };
 
@@ -71,7 +73,7 @@ fn minutes(state: &State, ui: &Ui, columns: usize) -> [Line<'static>; 2] {
     match cursor.filter(|cell| *cell < width(&below) && below.is_ascii()) {
         Some(cell) => {
             let after = below.split_off(cell);
-            spans.extend([span(below, styles.quiet), span("^", styles.warn), span(&after[1..], styles.quiet)]);
+            spans.extend([span(below, styles.quiet), fixed("^", styles.warn), span(&after[1..], styles.quiet)]);
         }
         None => spans.push(span(below, styles.quiet)),
     }
@@ -106,8 +108,8 @@ impl Pane for Timeline {
         format!("TIMELINE {} moments{from}{past}", moments.len())
     }
 
-    fn rows(&self, state: &State) -> Vec<String> {
-        shown(state).into_iter().map(Moment::key).collect()
+    fn rows<'a>(&self, state: &'a State) -> Vec<Cow<'a, str>> {
+        shown(state).into_iter().map(|moment| Cow::Owned(moment.key())).collect()
     }
 
     /// Where the cursor stands.
@@ -126,7 +128,7 @@ impl Pane for Timeline {
             area = Rect { y: area.y + 2, height: area.height - 2, ..area };
         }
         if moments.is_empty() && area.height > 0 {
-            buf.set_line(area.x, area.y, &line([span(" nothing is known to have happened", ui.styles.quiet)]), area.width);
+            buf.set_line(area.x, area.y, &line([fixed(" nothing is known to have happened", ui.styles.quiet)]), area.width);
             return;
         }
         let selected = super::selected(state, self, &self.rows(state));

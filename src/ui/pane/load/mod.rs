@@ -4,13 +4,15 @@
 mod meaning;
 mod service;
 
+use std::borrow::Cow;
+
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
 use super::Pane;
 use crate::{
     app::State,
     diagnose::Scene,
-    model::{Gateway, HostLoad, ListenerTable, Order as _, Pressure, Queue, text as figures},
+    model::{Address, Gateway, HostLoad, ListenerTable, Order as _, Pressure, Queue, text as figures},
     ui::{
         Slot, Ui,
         doc::Doc,
@@ -31,6 +33,8 @@ const ROOMY: u16 = 50;
 const BAR: usize = 10;
 /// Samples of a history that stand in one line.
 const HISTORY: usize = 60;
+/// Milliseconds between two samples, at most, where the host has something to spare.
+const UNPRESSED_MS: u64 = 4_000;
 /// Milliseconds over which our own probes are counted.
 const PROBES_MS: u64 = 10_000;
 /// Retransmitted segments in percent from which on they are marked: a healthy network has below one.
@@ -41,7 +45,7 @@ pub struct Load;
 
 /// One gauge.
 struct Gauge {
-    key: String,
+    key: Cow<'static, str>,
     name: &'static str,
     /// In percent, where it is a share of something.
     share: Option<f64>,
@@ -77,15 +81,17 @@ fn high(share: Option<f64>) -> bool {
     share.is_some_and(|share| share >= HIGH)
 }
 
-/// The fullest accept queue, with its socket; of equals that of an upstream, because that is where requests wait.
+/// The fullest accept queue, with its socket; of equals that of an upstream, because that is where requests wait, and before any of another
+/// network namespace one of this.
 fn fullest(scene: &Scene) -> Option<(Queue, String)> {
     let servers = || scene.gateways.iter().flat_map(Gateway::routes).flat_map(|(_, route)| &route.servers);
     let queues = scene.listeners.as_ref()?.listeners.iter().filter_map(|listener| {
         let upstream = servers().any(|server| server.address == listener.address);
-        Some((listener.queue?, upstream, listener.address.to_string()))
+        let here = !matches!(listener.address, Address::Inside(..));
+        Some((listener.queue?, (upstream, here), listener.address.to_string()))
     });
     let fullness = |queue: &Queue| u64::from(queue.waiting) * 1000 / u64::from(queue.limit.max(1));
-    queues.max_by_key(|(queue, upstream, _)| (fullness(queue), *upstream, queue.limit)).map(|(queue, _, at)| (queue, at))
+    queues.max_by_key(|(queue, place, _)| (fullness(queue), *place, queue.limit)).map(|(queue, _, at)| (queue, at))
 }
 
 fn used(total: Option<u64>, free: Option<u64>) -> Option<f64> {
@@ -97,7 +103,7 @@ fn all(state: &State) -> Vec<Gauge> {
     let nothing = HostLoad::default();
     let load = scene.load().unwrap_or(&nothing);
     let number = |value: Option<u32>| value.map_or_else(|| "?".to_owned(), |value| value.to_string());
-    let gauge = |name: &'static str, share, text, high, known| Gauge { key: name.to_owned(), name, share, text, high, known };
+    let gauge = |name: &'static str, share, text, high, known| Gauge { key: Cow::Borrowed(name), name, share, text, high, known };
     let average = load.load.map_or_else(|| "?".to_owned(), |[one, ..]| format!("{one:.2}"));
     let cpu = load.cpu.map(f64::from);
     let mut out: Vec<Gauge> = scene.services().iter().map(|service| service::gauge(scene, service)).collect();
@@ -129,7 +135,7 @@ fn all(state: &State) -> Vec<Gauge> {
     for (mount, space, inodes) in disks {
         let (space, inodes) = (Some(f64::from(*space)), inodes.map(f64::from));
         out.push(Gauge {
-            key: format!("disk\u{1f}{mount}"),
+            key: Cow::Owned(format!("disk\u{1f}{mount}")),
             name: "disk",
             share: space,
             text: format!("{}  inodes {}  {mount}", percent(space), percent(inodes)),
@@ -180,7 +186,7 @@ fn all(state: &State) -> Vec<Gauge> {
     let memory = load.self_rss.map_or_else(|| "?".to_owned(), figures::bytes);
     let woken = load.self_wakeups.map_or_else(|| "?".to_owned(), |count| format!("{count:.0}"));
     let bytes = state.terminal_bytes.map_or_else(String::new, |bytes| format!("  tty {}/s", figures::bytes(bytes)));
-    let slower = load.pace_ms.filter(|ms| *ms > 2_000).map_or("", |_| "  slowed down");
+    let slower = load.pace_ms.filter(|ms| *ms > UNPRESSED_MS).map_or("", |_| "  slowed down");
     let told = format!("cpu {cost}  {memory}  wakes {woken}/s  probes {:.1}/s{bytes}{slower}", probes_a_second(scene));
     out.push(gauge("self", None, told, false, load.self_cpu.is_some() || load.self_rss.is_some()));
     // Stable: among what is marked and what is not the order stays.
@@ -221,13 +227,13 @@ impl Pane for Load {
         format!("LOAD{cores}{high}{}", own.unwrap_or_default())
     }
 
-    fn rows(&self, state: &State) -> Vec<String> {
+    fn rows<'a>(&self, state: &'a State) -> Vec<Cow<'a, str>> {
         gauges(state).into_iter().map(|gauge| gauge.key).collect()
     }
 
     fn draw(&self, state: &State, ui: &Ui, focused: bool, area: Rect, buf: &mut Buffer) {
         let gauges = gauges(state);
-        let keys: Vec<String> = gauges.iter().map(|gauge| gauge.key.clone()).collect();
+        let keys: Vec<&str> = gauges.iter().map(|gauge| gauge.key.as_ref()).collect();
         let selected = super::selected(state, self, &keys);
         let columns = usize::from(area.width).saturating_sub(2);
         List { items: &gauges, selected, focused }.draw(

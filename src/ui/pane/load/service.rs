@@ -95,7 +95,7 @@ pub(super) fn gauge(scene: &Scene, service: &ServiceLoad) -> Gauge {
         OwnerRole::Upstream => "app",
     };
     Gauge {
-        key: format!("service\u{1f}{}", service.pid),
+        key: format!("service\u{1f}{}", service.pid).into(),
         name: role,
         share: None,
         text: if known { parts.join("  ") } else { format!("?  {} {}", service.name, service.pid) },

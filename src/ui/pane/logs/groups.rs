@@ -17,7 +17,7 @@ use crate::{
     ui::{
         Ui, is_now,
         spark::spark,
-        text::{cut, fit, line, marked, right, span, width},
+        text::{cut, fit, fixed, line, marked, right, span, width},
     },
 };
 
@@ -91,7 +91,7 @@ impl Rows<'_> {
         let room = if upstream.is_empty() { columns } else { columns.saturating_sub(width(&upstream) + 2) };
         let mut spans = self.marked(&fit(&message(group), room), style);
         if !upstream.is_empty() {
-            spans.push(span("  ", style));
+            spans.push(fixed("  ", style));
             spans.extend(self.marked(&upstream, style));
         }
         spans
@@ -142,7 +142,7 @@ impl Rows<'_> {
             spans.extend(self.marked(&cause, styles.strong));
         } else {
             let times = if width(&times) + COUNT + 20 > columns { String::new() } else { format!("  {times}") };
-            spans.push(span(" ", Style::new()));
+            spans.push(fixed(" ", Style::new()));
             spans.extend(self.told(group, columns.saturating_sub(COUNT + 1 + width(&times)), text));
             spans.push(span(times, styles.quiet));
         }

@@ -67,7 +67,7 @@ fn clf(text: &str) -> Option<(&str, &str)> {
 }
 
 /// So many columns of a text. Where what is searched stands further right, half of them are its beginning, and half what is found.
-fn seen(text: &str, search: Option<&Pattern>, columns: usize) -> String {
+fn seen<'a>(text: &'a str, search: Option<&Pattern>, columns: usize) -> Cow<'a, str> {
     let shown = cut(text, columns);
     let Some(search) = search.filter(|search| !search.is_in(&shown)) else { return shown };
     let text = clean(text);
@@ -78,7 +78,7 @@ fn seen(text: &str, search: Option<&Pattern>, columns: usize) -> String {
     }
     let head = cut(&text, columns / 2);
     let rest = cut(&text[from..], columns.saturating_sub(width(&head)));
-    format!("{head}{rest}")
+    Cow::Owned(format!("{head}{rest}"))
 }
 
 /// How rows of lines are drawn.

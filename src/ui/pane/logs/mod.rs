@@ -10,6 +10,8 @@ mod lens;
 mod lines;
 mod request;
 
+use std::borrow::Cow;
+
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
 use self::lens::{Lens, key_of, number_of, tags};
@@ -196,12 +198,12 @@ impl Pane for Logs {
         format!("LOGS {what}{}{search}{dropped}{failing}", narrowed(state))
     }
 
-    fn rows(&self, state: &State) -> Vec<String> {
+    fn rows<'a>(&self, state: &'a State) -> Vec<Cow<'a, str>> {
         let lens = Lens::of(state);
         if state.view.logs.lines {
-            lens.lines().iter().map(lens::Told::key).collect()
+            lens.lines().iter().map(|told| Cow::Owned(told.key())).collect()
         } else {
-            lens.groups().into_iter().map(key_of).collect()
+            lens.groups().into_iter().map(|group| Cow::Owned(key_of(group))).collect()
         }
     }
 
