@@ -83,6 +83,9 @@ pub trait Kind: Sync + fmt::Debug {
     /// Its name in options, observations and the catalogue: `nginx`.
     fn id(&self) -> &'static str;
 
+    /// File names of its binary: what [`ProcessInfo::program`](crate::model::ProcessInfo::program) is of each of its processes, helpers and workers included.
+    fn programs(&self) -> &'static [&'static str];
+
     /// Finds the gateways of this kind and reads their configuration. `None` for processes: they could not be listed, so
     /// nothing may be said to be stopped.
     fn look<'a>(&'a self, sys: &'a Sys, processes: Option<Processes>, overrides: &'a Overrides) -> BoxFuture<'a, Found>;

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -26,7 +26,7 @@ use super::{
     texts::Texts,
 };
 use crate::{
-    model::{BlindSpot, ConfigTest, Gateway, LiveState, Observation, RunState, Stage},
+    model::{BlindSpot, ConfigTest, Gateway, LiveState, Observation, ProbePlan, ProcessInfo, RunState, Stage},
     sys::{DirWatcher, Outbox, Processes, Sys},
 };
 
@@ -45,16 +45,21 @@ const SCAN_AT_MOST_MS: u64 = 10_000;
 /// Milliseconds after which all processes are scanned again although nothing changed: a second instance leaves no trace in
 /// the files of the first.
 const SCAN_AT_LEAST_MS: u64 = 30_000;
+/// Milliseconds after which everything is looked at again on a host on which all is well, although no file and no process of a gateway
+/// changed: what neither tells is a unit file, or a user's id.
+const LOOK_AT_LEAST_MS: u64 = 120_000;
 /// How old a list of processes may be that is looked through because it is time, and not because something happened.
 const LISTED: Duration = Duration::from_secs(10);
 
 /// Finds gateways and tells of them, at once and whenever something about them changes, until cancelled or nobody listens. `stays`: until a
-/// person leaves, who may edit; else the first pass may be all that is wanted. `looking`: is dropped after the first look.
+/// person leaves, who may edit; else the first pass may be all that is wanted. `looking`: is dropped after the first look. `plans`: tell whether all
+/// is well.
 pub async fn run(
     sys: Sys,
     overrides: Overrides,
     stays: bool,
     looking: oneshot::Sender<()>,
+    plans: watch::Receiver<ProbePlan>,
     outbox: Outbox,
     cancel: CancellationToken,
 ) {
@@ -63,9 +68,12 @@ pub async fn run(
         overrides,
         stays,
         looking: Some(looking),
+        plans,
         outbox,
         processes: None,
         scanned_ms: 0,
+        kin: Vec::new(),
+        looked_ms: 0,
         told: None,
         tests: Tests::new(),
         tested_ms: 0,
@@ -102,6 +110,15 @@ fn identity(gateway: &Gateway) -> (PathBuf, Option<u32>) {
     }
 }
 
+/// A process and when it began, with its command line.
+type Relative = (u32, Option<u64>, Vec<String>);
+
+/// Those of gateways, in the order of the list.
+fn kin(processes: &[ProcessInfo]) -> Vec<Relative> {
+    let is_one = |process: &&ProcessInfo| ALL.iter().any(|kind| kind.programs().contains(&process.program().as_ref()));
+    processes.iter().filter(is_one).map(|process| (process.pid, process.start_ticks, process.argv.clone())).collect()
+}
+
 /// Gateways of one kind in other namespaces that are read, at most: an ingress has some per node, and each look costs a thread's time.
 const ABROAD: usize = 16;
 
@@ -114,11 +131,15 @@ struct Watcher {
     stays: bool,
     /// As long as the first look is not over.
     looking: Option<oneshot::Sender<()>>,
+    plans: watch::Receiver<ProbePlan>,
     outbox: Outbox,
     /// As of the last scan. `None`: they could not be listed.
     processes: Option<Processes>,
     /// When the last scan was made, in milliseconds of this run.
     scanned_ms: u64,
+    /// The gateways' processes at the last look, and when that was.
+    kin: Vec<Relative>,
+    looked_ms: u64,
     /// What was told last.
     told: Option<Vec<Gateway>>,
     /// What the gateways' own tests said of their files as they are.
@@ -211,17 +232,18 @@ impl Watcher {
             // What is known to be here says by its pid file when it starts; the scan is saved for that moment.
             let known = self.told.as_ref().is_some_and(|told| !told.is_empty());
             let scan = age >= if due || !known { SCAN_AT_MOST_MS } else { SCAN_AT_LEAST_MS };
-            if scan {
+            // What was seen before the scan, or by it, is to be looked at.
+            let other = scan && {
                 self.scan(due).await?;
-                due = false;
-            }
+                std::mem::take(&mut due) || !self.is_as_it_was()
+            };
             // A failure may have been mended where no file of the configuration tells: a certificate, a name.
             let failed = self.tests.values().any(|test| !matches!(test, Ok(test) if test.passed));
             let now_ms = self.sys.clock.now().run_ms;
             if edited || failed && scan && now_ms.saturating_sub(self.tested_ms) >= TEST_AGAIN_MS {
                 self.tests.clear();
             }
-            if scan || edited || replaced {
+            if other || edited || replaced {
                 watch = self.look().await?;
                 self.watch(&mut directories, &watch).await;
                 self.test().await?;
@@ -268,8 +290,23 @@ impl Watcher {
         }
     }
 
+    /// Whether a look would find what the last one found: all is well, and the same processes run. In other namespaces files may have
+    /// changed that are not seen from here.
+    fn is_as_it_was(&self) -> bool {
+        let told = self.told.as_deref().unwrap_or_default();
+        !self.plans.borrow().quick()
+            && self.blind.is_empty()
+            && !told.is_empty()
+            && told.iter().all(|gateway| gateway.inside.is_none())
+            && self.tests.values().all(|test| matches!(test, Ok(test) if test.passed))
+            && self.sys.clock.now().run_ms.saturating_sub(self.looked_ms) < LOOK_AT_LEAST_MS
+            && self.processes.as_ref().is_some_and(|processes| kin(processes) == self.kin)
+    }
+
     /// Looks for gateways of all kinds, and tells what is new.
     async fn look(&mut self) -> Result<Vec<PathBuf>, Deaf> {
+        self.looked_ms = self.sys.clock.now().run_ms;
+        self.kin = self.processes.as_ref().map(|processes| kin(processes)).unwrap_or_default();
         let mut all = Found::default();
         let mut elsewhere: Vec<Gateway> = Vec::new();
         let wanted = |id: &str| self.overrides.kind.as_deref().is_none_or(|kind| kind == id);

@@ -1,6 +1,7 @@
 //! The host: who listens, who runs, how loaded it is. What is not known is `None`, never 0.
 
 use std::{
+    borrow::Cow,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
 };
@@ -56,6 +57,22 @@ pub struct ProcessInfo {
 }
 
 impl ProcessInfo {
+    /// The path of its binary. Of one that was replaced while it runs, /proc says `/usr/sbin/nginx (deleted)` (proc(5)).
+    /// `None`: it may not be read.
+    pub fn binary(&self) -> Option<PathBuf> {
+        let exe = self.exe.as_ref()?.to_string_lossy();
+        Some(PathBuf::from(exe.strip_suffix(" (deleted)").unwrap_or(&exe)))
+    }
+
+    /// The file name of its binary; where that may not be read, its `comm`, which anybody may call himself.
+    pub fn program(&self) -> Cow<'_, str> {
+        let Some(exe) = &self.exe else { return Cow::Borrowed(&self.name) };
+        match exe.file_name().unwrap_or_default().to_string_lossy() {
+            Cow::Borrowed(name) => Cow::Borrowed(name.strip_suffix(" (deleted)").unwrap_or(name)),
+            Cow::Owned(name) => Cow::Owned(name.strip_suffix(" (deleted)").unwrap_or(&name).to_owned()),
+        }
+    }
+
     /// The systemd service in whose cgroup it runs: `app.service`.
     pub fn unit(&self) -> Option<&str> {
         self.cgroup.as_deref()?.split('/').rev().find(|part| part.ends_with(".service"))

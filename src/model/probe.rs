@@ -242,3 +242,13 @@ pub struct ProbePlan {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub served: bool,
 }
+
+impl ProbePlan {
+    /// Milliseconds from one round to the next on a host on which all is well.
+    pub const CALM_MS: u64 = 10_000;
+
+    /// Whether probes are made quicker than on a good day: something fails, or has just changed, or nothing is known yet.
+    pub fn quick(&self) -> bool {
+        self.period_ms < Self::CALM_MS
+    }
+}

@@ -1,6 +1,8 @@
 //! Foreign text made safe to show. Whatever came from a log, a header, a file name or a config passes through here before
 //! it reaches a terminal or a report.
 
+use std::borrow::Cow;
+
 /// What a line on the screen or in a report holds at most, in characters: more is cut and marked.
 pub const LINE_CHARS: usize = 4096;
 
@@ -16,6 +18,14 @@ pub fn is_invisible(c: char) -> bool {
 /// One line of text in which every character is visible: control characters become `\x1b`, invisible ones `\u{202e}`, tabs
 /// and line ends a blank. What exceeds [`LINE_CHARS`] is cut and its length told.
 pub fn printable(text: &str) -> String {
+    shown(text).into_owned()
+}
+
+/// The same; nearly every text is shown as it is.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    if text.len() <= LINE_CHARS && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len().min(LINE_CHARS));
     for (index, c) in text.chars().enumerate() {
         if index == LINE_CHARS {
@@ -31,7 +41,7 @@ pub fn printable(text: &str) -> String {
             c => out.push(c),
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// [`printable`] of bytes that may not be UTF-8: bad ones become U+FFFD.

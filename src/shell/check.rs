@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, MissedTickBehavior},
+};
 
 use super::{
     collect::{self, Collectors},
@@ -141,7 +144,7 @@ async fn pass(
     options.limits.one_pass = true;
     options.limits.upstreams = UPSTREAMS;
     let mut state = State::new(options, "");
-    let mut collectors = Collectors::start(sys, &check.target, false, Some(known.to_vec()));
+    let mut collectors = Collectors::start(&Handle::current(), sys, &check.target, false, Some(known.to_vec()));
     collectors.begin.send_replace(true);
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, watch},
     task::JoinSet,
 };
@@ -46,9 +47,9 @@ pub struct Collectors {
 }
 
 impl Collectors {
-    /// Makes all collectors ready on the current runtime; they start by `begin`. `stays`: until a person leaves, so that others who do so are to be heeded. `known`:
+    /// Makes all collectors ready on this runtime; they start by `begin`. `stays`: until a person leaves, so that others who do so are to be heeded. `known`:
     /// tests of configurations that an earlier run made, where they may be used.
-    pub fn start(sys: &Sys, target: &Target, stays: bool, known: Option<Vec<KnownTest>>) -> Self {
+    pub fn start(on: &Handle, sys: &Sys, target: &Target, stays: bool, known: Option<Vec<KnownTest>>) -> Self {
         let (sender, seen) = mpsc::channel(OUTBOX_CAPACITY);
         // A screen goes on with its clock; where nothing else wakes who waits, each observation has to.
         let bell = stays.then(Bell::default);
@@ -77,7 +78,7 @@ impl Collectors {
         };
         let rate = target.rate.map_or_else(Default::default, |rate| probe::schedule::Rate::requests(f64::from(rate)));
         let (sys, stop) = (sys.clone(), cancel.clone());
-        tokio::spawn(async move {
+        on.spawn(async move {
             if begun.wait_for(|begun| *begun).await.is_err() {
                 return;
             }
@@ -93,9 +94,9 @@ impl Collectors {
             let given = |name| (sys.clone(), outbox.named(name), stop.clone());
             let (s, o, c) = given("gateways");
             let (looking, looked) = tokio::sync::oneshot::channel();
-            spawn("gateways", Box::pin(gateway::run(s, overrides, stays, looking, o, c)));
+            spawn("gateways", Box::pin(gateway::run(s, overrides, stays, looking, plans_in.clone(), o, c)));
             let (s, o, c) = given("listeners");
-            spawn("listeners", Box::pin(watching::listeners::run(s, o, c, None)));
+            spawn("listeners", Box::pin(watching::listeners::run(s, plans_in.clone(), o, c)));
             // Its sender only goes.
             let _ = tokio::time::timeout(HEAD_START, looked).await;
             // Hundreds of patterns take their time to compile: never on the way to the first frame.
@@ -124,7 +125,7 @@ impl Collectors {
             let (s, o, c) = given("kernel log");
             spawn("kernel log", Box::pin(watching::kernel::run(s, o, c)));
             let (s, o, c) = given("load");
-            spawn("load", Box::pin(watching::load::run(s, o, c)));
+            spawn("load", Box::pin(watching::load::run(s, plans_in.clone(), o, c)));
             let (s, o, c) = given("upkeep");
             spawn("upkeep", Box::pin(watching::upkeep::run(s, o, c)));
             let (count, others) = watch::channel(0);

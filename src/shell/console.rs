@@ -32,6 +32,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     require_terminal(&settings.look)?;
     let sys = collect::sys(&cli.target)?;
     let (clock, runtime) = super::runtime(super::CONSOLE)?;
+    let screen = super::of_screen()?;
     let mut sys = Sys { clock: collect::clock(clock, &sys, &cli.target), ..sys };
     let kept = Kept::begin(cli, settings.no_record, &mut sys)?;
     let mut target = cli.target.clone();
@@ -46,8 +47,8 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     if let (Some(recorder), Some(mask)) = (&recorder, &state.options.mask) {
         recorder.hide(Arc::clone(mask));
     }
-    let outcome = runtime.block_on(async {
-        let collectors = Collectors::start(&sys, &target, true, None);
+    let collectors = Collectors::start(runtime.handle(), &sys, &target, true, None);
+    let outcome = screen.block_on(async {
         let (control, feed) = split(collectors, recorder.clone());
         let before = stream::iter(kept.said.map(|said| Feed::Told(Told::Recording(said))));
         let past = kept.resumed.map(|(_, past)| Feed::Told(Told::Resumed(past)));
@@ -77,6 +78,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     });
     // What still hangs in a system call must not hold the exit up.
     runtime.shutdown_background();
+    screen.shutdown_background();
     // The terminal is given back by now; the last lines may take their time.
     drop(recorder);
     outcome?;

@@ -10,6 +10,7 @@ use std::{
 
 use futures_util::{StreamExt as _, future::BoxFuture};
 use tokio::{
+    runtime::Handle,
     signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
@@ -28,7 +29,7 @@ use crate::{
     demo::{FAULTS, Fault, Instance, Stage},
     gateway::{self, Overrides},
     model::{Gateway, Identity, ProcessInfo},
-    sys::{Clock, Processes, Root, Sys, Users, ourselves},
+    sys::{Clock, Processes, Root, Sys, Users, ourselves, own_net},
     ui,
 };
 
@@ -47,11 +48,13 @@ pub fn run(demo: &cli::Demo) -> anyhow::Result<u8> {
         console::require_terminal(&settings.look)?;
     }
     let (clock, runtime) = super::runtime(super::CONSOLE)?;
-    let outcome = runtime.block_on(async {
+    let screen = super::of_screen()?;
+    let outcome = screen.block_on(async {
         let stage = Stage::start(fault).await?;
-        if demo.serve { serve(stage).await } else { look(stage, settings, clock).await }
+        if demo.serve { serve(stage).await } else { look(stage, settings, clock, runtime.handle()).await }
     });
     runtime.shutdown_background();
+    screen.shutdown_background();
     outcome.map(|()| 0)
 }
 
@@ -63,7 +66,7 @@ fn list() -> String {
 }
 
 /// The console on it.
-async fn look(stage: Stage, settings: Settings, clock: Clock) -> anyhow::Result<()> {
+async fn look(stage: Stage, settings: Settings, clock: Clock, collecting: &Handle) -> anyhow::Result<()> {
     let fault = stage.fault();
     let target = Target { gateway: Some("nginx".to_owned()), config: Some(stage.config()), ..Target::default() };
     let sys = Sys { clock, ..collect::sys(&target)? };
@@ -80,7 +83,7 @@ async fn look(stage: Stage, settings: Settings, clock: Clock) -> anyhow::Result<
     );
     state.view.message = Some((sys.clock.now(), hint));
     let (heal, mut asked) = mpsc::channel::<()>(1);
-    let (mut collectors, mut failed) = (Collectors::start(&sys, &target, false, None), None);
+    let (mut collectors, mut failed) = (Collectors::start(collecting, &sys, &target, false, None), None);
     collectors.heal = Some(heal);
     let (control, feed) = console::split(collectors, None);
     let healing = tokio::spawn(async move {
@@ -154,7 +157,6 @@ pub fn load(instance: Instance) -> BoxFuture<'static, Option<Gateway>> {
     Box::pin(async move {
         let sys = Sys::new(Root::host(), false);
         let (uid, gid, groups) = ourselves();
-        let net_ns = sys.root.readlink(std::path::Path::new("/proc/self/ns/net")).ok();
         let master = ProcessInfo {
             pid: std::process::id(),
             ppid: 1,
@@ -168,7 +170,7 @@ pub fn load(instance: Instance) -> BoxFuture<'static, Option<Gateway>> {
             cgroup: None,
             cwd: None,
             threads: 1,
-            net_ns: net_ns.and_then(|link| link.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()),
+            net_ns: own_net(&sys.root),
         };
         let overrides = Overrides { config: Some(instance.config.clone()), ..Overrides::default() };
         let kind = gateway::ALL.iter().find(|kind| kind.id() == "nginx")?;

@@ -37,7 +37,7 @@ mod term;
 mod vantage;
 mod writer;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 
@@ -121,11 +121,22 @@ const CONSOLE: usize = 1;
 /// Threads that a run needs at least: those, the terminal's writer, and some for calls that may block.
 const THREADS: usize = 6;
 
+/// How long a thread for calls that may block is kept without one: more than two rounds of what is looked at every 10 s. To start it anew for
+/// each costs more than to keep it.
+const IDLE: Duration = Duration::from_secs(25);
+
 /// The runtime that collectors run on, and the clock of the run, which is best started with it.
 fn runtime(workers: usize) -> anyhow::Result<(Clock, tokio::runtime::Runtime)> {
     threads_can_be_had()?;
     let clock = Clock::system();
-    Ok((clock, tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?))
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    Ok((clock, builder.worker_threads(workers).thread_keep_alive(IDLE).enable_all().build()?))
+}
+
+/// The runtime of the thread that draws: it waits for the clock and the keys by itself. Where collectors run, the thread that they run on
+/// would be woken for each of its seconds, to wake this one.
+fn of_screen() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 /// Whether as many threads can be started as are needed. The runtime panics where they can't, or waits for one for ever; a host

@@ -49,8 +49,9 @@ pub fn run(replay: &Replay) -> anyhow::Result<u8> {
         last = last.max(stamped.at.run_ms);
         (pause, stamped)
     });
-    let (_, runtime) = super::runtime(super::CONSOLE)?;
-    let outcome = runtime.block_on(async {
+    super::threads_can_be_had()?;
+    let screen = super::of_screen()?;
+    let outcome = screen.block_on(async {
         let seen = stream::unfold((paced, paces), |(mut paced, mut paces)| async move {
             let (pause, stamped) = paced.next()?;
             wait(pause, &mut paces).await;
@@ -68,7 +69,7 @@ pub fn run(replay: &Replay) -> anyhow::Result<u8> {
         };
         on_terminal(session, &mut state, feed.boxed_local()).await
     });
-    runtime.shutdown_background();
+    screen.shutdown_background();
     outcome.map(|()| 0)
 }
 

@@ -286,7 +286,8 @@ impl Root {
 
     /// Reads a small text file, as below /proc and /sys; bytes that are no UTF-8 become U+FFFD.
     pub fn text(&self, path: impl AsRef<Path>) -> Result<String, FileError> {
-        self.read_at_most(path.as_ref(), FILE_BYTES).map(|(bytes, _)| String::from_utf8_lossy(&bytes).into_owned())
+        let (bytes, _) = self.read_at_most(path.as_ref(), FILE_BYTES)?;
+        Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 
     /// The names in a directory, sorted.

@@ -10,6 +10,7 @@ use std::{
         linux::net::SocketAddrExt as _,
         unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream},
     },
+    path::Path,
     time::Duration,
 };
 
@@ -34,10 +35,18 @@ pub struct Others {
     pub pid: Option<u32>,
 }
 
+/// What the sockets of consoles are called, before the number of their user.
+const NAME: &str = "why502-console-";
+
+/// Whether a socket is a console's own, by its path in the abstract namespace: none that anything of the host's waits at.
+pub fn of_a_console(path: &Path) -> bool {
+    path.to_str().is_some_and(|path| path.strip_prefix('@').is_some_and(|name| name.starts_with(NAME)))
+}
+
 /// Tells of other consoles until nobody listens.
 pub async fn instances(others: watch::Sender<Others>) {
     let user = rustix::process::geteuid().as_raw();
-    by_name(&format!("why502-console-{user}"), user, others).await;
+    by_name(&format!("{NAME}{user}"), user, others).await;
 }
 
 async fn by_name(name: &str, user: u32, others: watch::Sender<Others>) {

@@ -106,7 +106,7 @@ impl Namespaces {
 
     fn own(&self, root: &Root) -> Own {
         *self.known().own.get_or_insert_with(|| Own {
-            net: inode(root, "/proc/self/ns/net"),
+            net: own_net(root),
             mounts: inode(root, "/proc/self/ns/mnt"),
             root: root.stat(Path::new("/")).ok().map(|info| info.id),
         })
@@ -298,6 +298,23 @@ fn inode_of_file(root: &Root, path: &Path) -> Option<u64> {
     root.stat(path).ok().map(|info| info.id.1)
 }
 
+/// Whether a process sees the mounts that we see. `None`: that may not be told.
+pub fn same_mounts(root: &Root, pid: u32) -> Option<bool> {
+    let mounts = |who: &str| inode(root, &format!("/proc/{who}/ns/mnt"));
+    Some(mounts("self")? == mounts(&pid.to_string())?)
+}
+
+/// Whether a process has the root that we have. `None`: that may not be told.
+pub fn same_root(root: &Root, pid: u32) -> Option<bool> {
+    let identity = |path: &str| root.stat(Path::new(path)).ok().map(|info| info.id);
+    Some(identity("/")? == identity(&format!("/proc/{pid}/root"))?)
+}
+
+/// Our own network namespace, as [`ProcessInfo::net_ns`] tells a process's.
+pub fn own_net(root: &Root) -> Option<u64> {
+    inode(root, "/proc/self/ns/net")
+}
+
 /// In how many process id namespaces a process has a number, ours included (proc_pid_status(5)).
 pub fn pid_spaces(root: &Root, pid: u32) -> usize {
     let status = root.text(PathBuf::from(format!("/proc/{pid}/status"))).unwrap_or_default();
@@ -332,7 +349,7 @@ mod tests {
             state: 'S',
             cgroup: None,
             cwd: None,
-            net_ns: inode(&Root::host(), "/proc/self/ns/net"),
+            net_ns: own_net(&Root::host()),
             threads: 1,
         }
     }
@@ -343,6 +360,8 @@ mod tests {
         let me = us();
         assert_eq!(known.of(&Root::host(), &me, std::slice::from_ref(&me)), None);
         assert_eq!(known.mounts(&Root::host(), &me), None);
+        assert_eq!((same_mounts(&Root::host(), me.pid), same_root(&Root::host(), me.pid)), (Some(true), Some(true)));
+        assert_eq!((same_mounts(&Root::host(), 0), same_root(&Root::host(), 0)), (None, None));
         assert!(known.nets(&Root::host(), std::slice::from_ref(&me)).is_empty());
         let other = ProcessInfo { net_ns: Some(7), ..us() };
         let found = known.nets(&Root::host(), &[me, other.clone(), other]);

@@ -57,7 +57,8 @@ pub(super) fn of(root: &Root, pids: &[u32]) -> Vec<WrittenFiles> {
         };
         list.order_by_key(|(fd, _)| *fd);
         list.truncate(DESCRIPTORS);
-        let (files, mut other): (Vec<_>, Vec<_>) = list.into_iter().partition(|(_, target)| target.is_absolute());
+        let (mut files, mut other): (Vec<_>, Vec<_>) = list.into_iter().partition(|(_, target)| target.is_absolute());
+        files.retain(|(fd, _)| !only_read(root, *pid, *fd));
         other.retain(|(fd, _)| *fd == 1 || *fd == 2);
         let streams = other.into_iter().map(|(fd, target)| (fd, target.to_string_lossy().into_owned())).collect();
         wanted.push((*pid, files.iter().map(|(fd, _)| *fd).collect()));
@@ -69,6 +70,13 @@ pub(super) fn of(root: &Root, pids: &[u32]) -> Vec<WrittenFiles> {
         process.files = files.filter_map(|((fd, target), opened)| written(fd, target, opened?)).collect();
     }
     found.into_iter().map(|(process, _)| process).collect()
+}
+
+/// Whether a descriptor is only read from, by the mode of its link, which tells how it was opened (proc(5), /proc/PID/fd). That is told to
+/// anybody who may list them, and most descriptors of most programs need no further question then.
+fn only_read(root: &Root, pid: u32, fd: u32) -> bool {
+    const READ_ONLY: u32 = 0o500;
+    root.lstat(Path::new(&format!("/proc/{pid}/fd/{fd}"))).is_ok_and(|info| info.mode & 0o777 == READ_ONLY)
 }
 
 /// A descriptor that leads to a file, where that may be written to.

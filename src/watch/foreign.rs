@@ -9,7 +9,10 @@ use super::{
     paste::Paste,
     services::tasks,
 };
-use crate::sys::{Root, Sys};
+use crate::{
+    model::HostLoad,
+    sys::{Root, Sys},
+};
 
 /// 2026-11-20, in seconds since the Unix epoch: a run gives the same on every day.
 const NOW: i64 = 1_795_132_800;
@@ -37,7 +40,11 @@ pub fn files(root: &Root) {
     let mut sampler = load::Sampler::new(Sys::new(root.clone(), false));
     for _ in 0..2 {
         let load = sampler.sample().now_or_never();
-        let numbers = load.iter().flat_map(|load| load.cpu.into_iter().chain(load.load.into_iter().flatten()));
+        let pressures = |load: &HostLoad| [load.psi_cpu, load.psi_mem, load.psi_io].into_iter().flatten();
+        let numbers = load.iter().flat_map(|load| {
+            let averages = load.load.into_iter().flatten();
+            load.cpu.into_iter().chain(averages).chain(pressures(load).flat_map(|psi| [psi.some, psi.full]))
+        });
         assert!(numbers.into_iter().all(f32::is_finite), "a figure that is none: {load:?}");
     }
     let text = root.text("/proc/stat").unwrap_or_default();

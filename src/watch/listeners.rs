@@ -1,11 +1,11 @@
 //! Who listens where, and how full the accept queues are.
 //!
-//! The sockets are asked for every 2 s, which costs three netlink dumps. Whose they are takes a walk over the descriptors of
-//! all processes, so that is done only when a socket has appeared whose owner is unknown or an owner has gone, and at most
-//! every 10 s.
+//! The sockets are asked for every 2 s while something fails and every 4 s while nothing does, which costs three netlink dumps. Whose
+//! they are takes a walk over the descriptors of all processes, so that is done only when a socket has appeared whose owner is unknown
+//! or an owner has gone, and at most every 10 s.
 //!
 //! A socket in another network namespace is not reachable under the address that it shows: its address is one inside of that
-//! ([`Address::Inside`](crate::model::Address::Inside)), and so is that of a socket whose path leads elsewhere for us than for its owner. Where all processes are
+//! ([`Address::Inside`]), and so is that of a socket whose path leads elsewhere for us than for its owner. Where all processes are
 //! in our namespaces, that costs a comparison of numbers that the scan of processes has read anyway.
 
 use std::{
@@ -20,13 +20,16 @@ mod abroad;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::pace::Pace;
 use crate::{
-    model::{BlindSpot, Listener, ListenerTable, Observation, Order as _, ProcessInfo, Stage},
-    sys::{LISTENERS, ListeningSocket, Outbox, Sys, listen_overflows, listening, local_addresses},
+    model::{Address, BlindSpot, Listener, ListenerTable, Observation, Order as _, ProbePlan, ProcessInfo, Stage},
+    sys::{LISTENERS, ListeningSocket, Outbox, Sys, listen_overflows, listening, local_addresses, of_a_console},
 };
 
-/// How often the sockets are read: the pace of probes while something fails.
+/// How often the sockets are read while something fails: as often as probes are made.
 const EVERY: Duration = Duration::from_secs(2);
+/// How often while nothing does.
+const CALM: Duration = Duration::from_secs(4);
 /// How often all processes are looked into at most, in milliseconds: the promise of the design.
 const OWNERS_EVERY_MS: u64 = 10_000;
 /// How long a socket without any owner (the kernel's own, or hidden from us) is not asked about again, in milliseconds.
@@ -40,24 +43,19 @@ pub const SOCKETS: &str = "listening sockets";
 /// [`BlindSpot::source`] of their owners.
 pub const OWNERS: &str = "owners of listening sockets";
 
-/// Tells the table at first, and then each time something of interest about it changes. A change of `again` asks for a look
-/// at once: after a probe was refused, or when the operator wants one.
-pub async fn run(sys: Sys, outbox: Outbox, cancel: CancellationToken, again: Option<watch::Receiver<u64>>) {
-    let mut watcher = Watcher::new(sys);
-    let mut again = again;
+/// Tells the table at first, and then each time something of interest about it changes. What begins to fail has it looked at once.
+pub async fn run(sys: Sys, plans: watch::Receiver<ProbePlan>, outbox: Outbox, cancel: CancellationToken) {
+    let (mut watcher, mut pace) = (Watcher::new(sys), Pace::new(plans));
     let clock = watcher.sys.clock;
     let mut first = true;
     loop {
+        let pause = if pace.quick() { EVERY } else { CALM };
+        let mut hurried = false;
         tokio::select! {
             () = cancel.cancelled() => return,
-            () = clock.rest(EVERY), if !first => {}
             () = std::future::ready(()), if first => {}
-            asked = asked(&mut again) => {
-                if !asked {
-                    again = None;
-                    continue;
-                }
-            }
+            () = clock.rest(pause), if !first => {}
+            () = pace.hurried(), if !first => hurried = true,
         }
         let told = tokio::select! {
             () = cancel.cancelled() => return,
@@ -71,19 +69,12 @@ pub async fn run(sys: Sys, outbox: Outbox, cancel: CancellationToken, again: Opt
         if std::mem::take(&mut first) && !outbox.tell(Observation::Done(Stage::Listeners)).await {
             return;
         }
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            () = tokio::time::sleep(REST), if again.is_some() => {}
-            () = std::future::ready(()), if again.is_none() => {}
+        if hurried {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(REST) => {}
+            }
         }
-    }
-}
-
-/// Waits for a wish. `false`: there will be no more of them.
-async fn asked(again: &mut Option<watch::Receiver<u64>>) -> bool {
-    match again {
-        Some(again) => again.changed().await.is_ok(),
-        None => std::future::pending().await,
     }
 }
 
@@ -147,6 +138,7 @@ impl Watcher {
         } else {
             self.visible(&mut out, SOCKETS);
         }
+        sockets.retain(|socket| !matches!(&socket.address, Address::Unix(path) if of_a_console(path)));
         self.find_namespaces().await;
         sockets.extend(self.abroad.sockets(&self.sys).await);
         self.find_owners(&sockets, &mut out).await;
@@ -285,7 +277,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::Address,
         sys::Root,
         watch::testing::{Inbox, channel},
     };
@@ -297,12 +288,28 @@ mod tests {
         })
     }
 
-    fn started() -> (Inbox, watch::Sender<u64>, CancellationToken) {
+    fn started() -> (Inbox, watch::Sender<ProbePlan>, CancellationToken) {
         let (outbox, inbox) = channel();
-        let (ask, again) = watch::channel(0);
+        let (ask, plans) = watch::channel(ProbePlan::default());
         let cancel = CancellationToken::new();
-        tokio::spawn(run(Sys::new(Root::host(), false), outbox, cancel.clone(), Some(again)));
+        tokio::spawn(run(Sys::new(Root::host(), false), plans, outbox, cancel.clone()));
         (inbox, ask, cancel)
+    }
+
+    #[tokio::test]
+    async fn the_socket_by_which_consoles_know_of_each_other_is_nothing_of_the_hosts() {
+        use std::os::{linux::net::SocketAddrExt as _, unix::net};
+        let bind = |name: String| {
+            let address = net::SocketAddr::from_abstract_name(name.as_bytes()).expect("a name");
+            (net::UnixListener::bind_addr(&address).expect("a listener"), Address::Unix(format!("@{name}").into()))
+        };
+        let (_ours, own) = bind(format!("why502-console-test-{}", std::process::id()));
+        let (_theirs, other) = bind(format!("a-why502-console-test-{}", std::process::id()));
+        let (mut inbox, _ask, cancel) = started();
+        inbox.until("the first look", |seen| seen.contains(&Observation::Done(Stage::Listeners))).await;
+        let told: Vec<&Address> = last(&inbox.seen).expect("a table").listeners.iter().map(|listener| &listener.address).collect();
+        assert!(told.contains(&&other) && !told.contains(&&own), "{told:?}");
+        cancel.cancel();
     }
 
     #[tokio::test]
@@ -315,15 +322,15 @@ mod tests {
         let listener = last(&inbox.seen).and_then(mine).expect("our listener");
         assert_eq!(listener.owner.map(|owner| owner.pid), Some(std::process::id()));
         let client = TcpStream::connect(socket.local_addr().expect("address")).expect("connect");
-        ask.send_modify(|count| *count += 1);
+        ask.send_modify(|plan| plan.asked += 1);
         let waiting =
             |seen: &[Observation], count| last(seen).and_then(mine).and_then(|l| l.queue).is_some_and(|q| q.waiting == count);
         inbox.until("a waiting connection", |seen| waiting(seen, 1)).await;
         drop(socket.accept().expect("accept"));
-        ask.send_modify(|count| *count += 1);
+        ask.send_modify(|plan| plan.asked += 1);
         inbox.until("an empty queue", |seen| waiting(seen, 0)).await;
         drop((client, socket));
-        ask.send_modify(|count| *count += 1);
+        ask.send_modify(|plan| plan.asked += 1);
         inbox.until("the listener is gone", |seen| last(seen).is_some_and(|table| mine(table).is_none())).await;
         cancel.cancel();
     }
@@ -333,7 +340,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("directory");
         let (outbox, mut inbox) = channel();
         let cancel = CancellationToken::new();
-        tokio::spawn(run(Sys::new(Root::below(dir.path()), false), outbox, cancel.clone(), None));
+        let plans = watch::channel(ProbePlan::default()).1;
+        tokio::spawn(run(Sys::new(Root::below(dir.path()), false), plans, outbox, cancel.clone()));
         inbox.until("the first look", |seen| seen.contains(&Observation::Done(Stage::Listeners))).await;
         assert!(matches!(&inbox.seen[0], Observation::Blind(blind) if blind.source == SOCKETS));
         assert_eq!(last(&inbox.seen), None);

@@ -1,14 +1,16 @@
-//! How loaded the host is, every 2 s, and half as often where it has nothing to spare. Of the real host, sysinfo tells what it knows; the rest, and all of another root, is read
+//! How loaded the host is, every 2 s while something fails, half as often while nothing does, and less often where it has nothing to spare. Of the real host, sysinfo tells what it knows; the rest, and all of another root, is read
 //! from the files below the root's /proc. What a kernel does not tell stays `None`.
 //!
 //! To add a gauge: a field of [`HostLoad`] with its unit, its reader in `parse.rs`, and its line in [`Sampler::sample`].
 
 use std::{ffi::OsString, path::Path, time::Duration};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::pace::Pace;
 use crate::{
-    model::{HostLoad, Observation, Stage},
+    model::{HostLoad, Observation, ProbePlan, Stage},
     sys::{HostMetrics, Outbox, Sys, disk_use},
 };
 
@@ -16,8 +18,12 @@ pub(super) mod parse;
 
 use parse::{Counters, CpuTicks, OwnTicks};
 
-/// How often a sample is taken.
+/// How often a sample is taken while something fails.
 const EVERY: Duration = Duration::from_secs(2);
+/// How often while nothing does: of all that is done then, this costs the most.
+const CALM: Duration = Duration::from_secs(4);
+/// Samples at the start that are taken as if something failed.
+const AT_FIRST: u32 = 3;
 /// How often it is where the host has nothing to spare: reading the kernel's files takes its locks, too.
 const SELDOM: Duration = Duration::from_secs(5);
 /// Share of the last 10 s in which tasks waited, in percent, from which on the host has nothing to spare: of a processor, and of memory.
@@ -35,20 +41,23 @@ const DISKS_EVERY: u32 = 5;
 /// Samples until file systems that gave no answer are asked again: the thread that hangs there stays.
 const DISKS_REST: u32 = 300;
 
-/// Tells a sample at once and then every 2 s; shares of time come with the second, because they are taken between two.
-pub async fn run(sys: Sys, outbox: Outbox, cancel: CancellationToken) {
-    let mut sampler = Sampler::new(sys);
-    let mut first = true;
+/// Tells a sample at once and then again and again; shares of time come with the second, because they are taken between two.
+pub async fn run(sys: Sys, plans: watch::Receiver<ProbePlan>, outbox: Outbox, cancel: CancellationToken) {
+    let (mut sampler, mut probing) = (Sampler::new(sys), Pace::new(plans));
+    let clock = sampler.sys.clock;
+    let mut samples = 0_u32;
     loop {
         let mut load = tokio::select! {
             () = cancel.cancelled() => return,
             load = sampler.sample() => load,
         };
-        let pause = pace(&load);
+        // Whoever has just come wants to know how it goes.
+        let quick = probing.quick() || samples < AT_FIRST;
+        let pause = pace(&load, quick);
         load.pace_ms = Some(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
         let observation = Observation::Load(Box::new(load));
         // The first is waited for by the first pass; a later one is soon followed by a newer.
-        let listening = if std::mem::take(&mut first) {
+        let listening = if samples == 0 {
             outbox.tell(observation).await && outbox.tell(Observation::Done(Stage::Load)).await
         } else {
             outbox.offer(observation)
@@ -56,20 +65,32 @@ pub async fn run(sys: Sys, outbox: Outbox, cancel: CancellationToken) {
         if !listening {
             return;
         }
+        samples = samples.saturating_add(1);
+        let rested = async {
+            tokio::select! {
+                () = clock.rest(pause) => {}
+                // Shares of time need some to be taken of: the next beat is soon enough.
+                () = probing.hurried(), if pause == CALM => clock.rest(EVERY).await,
+            }
+        };
         tokio::select! {
             () = cancel.cancelled() => return,
-            () = sampler.sys.clock.rest(pause) => {}
+            () = rested => {}
         }
     }
 }
 
-/// Time to the next sample.
-fn pace(load: &HostLoad) -> Duration {
+/// Time to the next sample. `quick`: something fails, or has just changed.
+fn pace(load: &HostLoad, quick: bool) -> Duration {
     let pressed = match (load.psi_cpu, load.psi_mem) {
         (None, None) => load.cpu.is_some_and(|cpu| cpu >= BUSY),
         (cpu, memory) => cpu.is_some_and(|psi| psi.some >= PRESSED.0) || memory.is_some_and(|psi| psi.some >= PRESSED.1),
     };
-    if pressed { SELDOM } else { EVERY }
+    match (pressed, quick) {
+        (true, _) => SELDOM,
+        (false, true) => EVERY,
+        (false, false) => CALM,
+    }
 }
 
 pub(super) struct Sampler {

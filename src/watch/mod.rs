@@ -30,5 +30,6 @@ pub mod upkeep;
 pub mod workers;
 
 mod again;
+mod pace;
 #[cfg(test)]
 mod testing;

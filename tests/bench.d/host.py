@@ -38,6 +38,9 @@ def pool(port):
 
     master = os.fork()
     if master == 0:
+        # What the bench tells, and where its table goes, is no log of an application.
+        for inherited in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), inherited)
         for _ in range(WORKERS):
             if os.fork() == 0:
                 serve()
@@ -64,7 +67,7 @@ def rows(program):
     config = os.path.join(folder, "nginx.conf")
     with open(config, "w") as file:
         file.write(CONFIG % {"folder": folder})
-    nginx = subprocess.Popen(["nginx", "-c", config, "-g", "daemon off;"], stderr=subprocess.DEVNULL)
+    nginx = subprocess.Popen(["nginx", "-c", config, "-g", "daemon off;"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(0.5)
     screens = {"why502": [program, "--config", config]}
     screens |= {name: [name] for name in ("htop", "btop", "btm") if shutil.which(name)}

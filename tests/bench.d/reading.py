@@ -55,6 +55,8 @@ def rows(program):
             path = os.path.join(folder, kind + ".log")
             say(f"making {name} ...")
             corpus.write(kind, path, MEGABYTES)
+            # Else the kernel writes it to the disk beside whoever reads it first.
+            os.sync()
             size = os.path.getsize(path) / 1e6
             say(f"reading {name} ...")
             ours, ours_peak = run([program, "explain", "--json", path]), peak([program, "explain", "--json", path])

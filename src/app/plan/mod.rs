@@ -32,8 +32,6 @@ pub use patience::{hopeless, keep_patience};
 
 use super::Options;
 
-/// Milliseconds between rounds while everything is served.
-pub const CALM_PERIOD_MS: u64 = 10_000;
 /// Milliseconds between rounds while something fails.
 pub const FAILING_PERIOD_MS: u64 = 2_000;
 /// Milliseconds that an exchange with a listener may take which is only perhaps the application: one that is up answers its
@@ -213,7 +211,7 @@ pub fn plan(scene: &Scene, options: &Options, catalog: &Catalog) -> ProbePlan {
         .iter()
         .filter(often)
         .any(|history| diagnose::window(history).iter().any(|result| diagnose::failed(&result.outcome)));
-    let period = options.limits.period_ms.unwrap_or(if failing { FAILING_PERIOD_MS } else { CALM_PERIOD_MS });
+    let period = options.limits.period_ms.unwrap_or(if failing { FAILING_PERIOD_MS } else { ProbePlan::CALM_MS });
     ProbePlan { number: 0, jobs, period_ms: period, asked: 0, cut: Vec::new(), served: false }
 }
 

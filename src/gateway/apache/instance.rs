@@ -19,7 +19,7 @@ use crate::{
 const BINARIES: &[&str] =
     &["/usr/sbin/apache2", "/usr/sbin/httpd", "/usr/local/apache2/bin/httpd", "/usr/local/sbin/httpd", "/opt/apache2/bin/httpd"];
 /// File names of binaries that are Apache. OpenBSD's `httpd` runs on no Linux; busybox's has `busybox` for its binary.
-const NAMES: &[&str] =
+pub(super) const PROGRAMS: &[&str] =
     &["apache2", "httpd", "httpd.worker", "httpd.event", "httpd2", "httpd-prefork", "httpd-event", "httpd-worker"];
 /// Units of distributions.
 const UNIT_NAMES: &[&str] = &["apache2.service", "httpd.service"];
@@ -169,7 +169,7 @@ pub fn find(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Override
         out.all.retain(|one| one.config == *config || (id(config).is_some() && id(&one.config) == id(config)));
         // A file that is named for another kind is none of Apache's.
         let own = overrides.kind.as_deref() == Some(super::ID)
-            || config.ancestors().any(|dir| NAMES.iter().any(|name| dir.ends_with(name)));
+            || config.ancestors().any(|dir| PROGRAMS.iter().any(|name| dir.ends_with(name)));
         if out.all.is_empty() && own {
             let why = "it is named by --config, and no apache that runs uses it".to_owned();
             out.all.push(resting(root, builds, first_binary(root), Some(config), why));
@@ -199,15 +199,7 @@ pub fn find(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Override
 
 /// Whether a process is Apache's, as far as its files tell.
 fn is_apache(process: &ProcessInfo) -> bool {
-    let name = |path: &Path| {
-        let name = path.file_name()?.to_string_lossy();
-        // Of a binary that was replaced while it runs, /proc says `/usr/sbin/apache2 (deleted)` (proc(5)).
-        Some(name.strip_suffix(" (deleted)").unwrap_or(&name).to_owned())
-    };
-    match &process.exe {
-        Some(exe) => name(exe).is_some_and(|name| NAMES.contains(&name.as_str())),
-        None => NAMES.contains(&process.name.as_str()),
-    }
+    PROGRAMS.contains(&process.program().as_ref())
 }
 
 fn is_master(process: &ProcessInfo, all: &[ProcessInfo]) -> bool {
@@ -221,7 +213,7 @@ fn is_master(process: &ProcessInfo, all: &[ProcessInfo]) -> bool {
 
 fn running(root: &Root, master: &ProcessInfo, all: &[ProcessInfo], builds: &Builds) -> Instance {
     let arguments = Arguments::of(&master.argv);
-    let of_exe = master.exe.as_ref().map(|exe| PathBuf::from(exe.to_string_lossy().trim_end_matches(" (deleted)")));
+    let of_exe = master.binary();
     let of_argv = master.argv.first().map(PathBuf::from).filter(|path| path.is_absolute());
     let binary = of_exe.or(of_argv).or_else(|| first_binary(root));
     // The process' own image first: after an upgrade of the package the file of that name is another one.

@@ -16,7 +16,7 @@ use crate::{
 /// Where a binary lies that no process tells of.
 const BINARIES: &[&str] = &["/usr/bin/caddy", "/usr/local/bin/caddy", "/usr/sbin/caddy", "/opt/caddy/caddy"];
 /// File names of binaries that are Caddy, or Caddy with more built in.
-const NAMES: &[&str] = &["caddy", "caddy-custom", "frankenphp"];
+pub(super) const PROGRAMS: &[&str] = &["caddy", "caddy-custom", "frankenphp"];
 /// Units of packages.
 const UNITS: &[&str] = &["caddy.service", "caddy-api.service"];
 /// The configuration of packages.
@@ -124,14 +124,8 @@ fn looks_like_ours(config: &Path) -> bool {
 }
 
 fn is_caddy(process: &ProcessInfo) -> bool {
-    let named = match &process.exe {
-        Some(exe) => {
-            let name = exe.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            NAMES.contains(&name.strip_suffix(" (deleted)").unwrap_or(&name))
-        }
-        None => NAMES.contains(&process.name.as_str()),
-    };
-    named && process.state != 'Z' && process.argv.get(1).is_some_and(|command| SERVING.contains(&command.as_str()))
+    let serves = process.argv.get(1).is_some_and(|command| SERVING.contains(&command.as_str()));
+    PROGRAMS.contains(&process.program().as_ref()) && process.state != 'Z' && serves
 }
 
 /// The options of a command line: `--config x`, `--config=x`, `-c x`.
@@ -168,7 +162,7 @@ fn running(root: &Root, process: &ProcessInfo) -> Instance {
     }
     let autosave = autosave(&environment);
     let (config, form) = configuration(root, &process.argv, &cwd, autosave.as_deref(), &format!("/proc/{pid}/cmdline"));
-    let binary = process.exe.as_ref().map(|exe| PathBuf::from(exe.to_string_lossy().trim_end_matches(" (deleted)")));
+    let binary = process.binary();
     let binary = binary.or_else(|| first_binary(root));
     let image = PathBuf::from(format!("/proc/{pid}/exe"));
     let version = version::of(root, &image).or_else(|| version::of(root, binary.as_deref()?));

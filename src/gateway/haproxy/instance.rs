@@ -5,12 +5,18 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{super::Overrides, binary::Versions, lexer::Environment};
+use super::{
+    super::{Overrides, abroad::elsewhere},
+    binary::Versions,
+    lexer::Environment,
+};
 use crate::{
-    model::{BlindSpot, Command, Identity, OldWorker, ProcessInfo, RunState},
+    model::{BlindSpot, Identity, OldWorker, ProcessInfo, RunState},
     sys::Root,
 };
 
+/// What its binary is called.
+pub(super) const PROGRAM: &str = "haproxy";
 /// Where a binary lies that no process tells of.
 const BINARIES: &[&str] = &["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy", "/opt/haproxy/sbin/haproxy"];
 /// The configuration that packages and images use.
@@ -70,8 +76,8 @@ pub fn find(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Override
         if arguments.ends_at_once || arguments.configs.is_empty() {
             continue;
         }
-        if let Some(spot) = elsewhere(root, lead) {
-            out.blind.push(spot);
+        if let Some(other) = elsewhere(root, "haproxy", lead) {
+            out.blind.push(other.spot);
             out.abroad.push(lead.pid);
             continue;
         }
@@ -116,17 +122,9 @@ pub fn find(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Override
     out
 }
 
-fn base_name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    // Of a binary that was replaced while it runs, /proc says `/usr/sbin/haproxy (deleted)` (proc(5)).
-    name.strip_suffix(" (deleted)").map_or(name.clone(), str::to_owned)
-}
-
 fn is_haproxy(process: &ProcessInfo) -> bool {
-    match &process.exe {
-        Some(exe) => base_name(exe) == "haproxy",
-        None => process.name == "haproxy" && process.argv.first().is_some_and(|program| base_name(Path::new(program)) == "haproxy"),
-    }
+    let called = || process.argv.first().and_then(|program| Path::new(program).file_name()).is_some_and(|name| name == PROGRAM);
+    process.program() == PROGRAM && (process.exe.is_some() || called())
 }
 
 /// The command line (`init_args` in src/haproxy.c).
@@ -171,42 +169,8 @@ impl Arguments {
     }
 }
 
-/// Why a process is not this host's: its addresses, and perhaps its files, mean something else there.
-fn elsewhere(root: &Root, lead: &ProcessInfo) -> Option<BlindSpot> {
-    if !root.is_host() {
-        return None;
-    }
-    let pid = lead.pid;
-    let of_root = |path: String| root.stat(Path::new(&path)).ok().map(|info| info.id);
-    let (ours, theirs) = (of_root("/".to_owned()), of_root(format!("/proc/{pid}/root")));
-    let status = root.text(format!("/proc/{pid}/status")).unwrap_or_default();
-    let spaces = status.lines().find_map(|line| line.strip_prefix("NSpid:")).map_or(1, |ids| ids.split_ascii_whitespace().count());
-    let source = format!("haproxy, process {pid}");
-    // A master sees the whole tree; only its workers are in their chroot.
-    if spaces > 1 || theirs.is_some() && theirs != ours && !chrooted(root, pid) {
-        let reason = "it runs in a container: its files and addresses are not this host's".to_owned();
-        let remedy =
-            "run as root: sudo why502; or copy why502 into the container (docker cp, kubectl cp) and run it there".to_owned();
-        return Some(BlindSpot { source, reason, remedy });
-    }
-    let net = root.readlink(Path::new("/proc/self/ns/net")).ok()?;
-    let net = net.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse::<u64>().ok()?;
-    let remedy = Command::new(["nsenter", "--target", &pid.to_string(), "--net", "why502"]);
-    (lead.net_ns? != net).then(|| BlindSpot {
-        source,
-        reason: "it runs in another network namespace: its addresses are not this host's".to_owned(),
-        remedy: remedy.map_or_else(String::new, |command| format!("run it there: {command}")),
-    })
-}
-
-/// Whether a process is in our mount namespace: then another root is its own chroot.
-fn chrooted(root: &Root, pid: u32) -> bool {
-    let mounts = |of: &str| root.readlink(Path::new(&format!("/proc/{of}/ns/mnt"))).ok();
-    mounts("self").is_some() && mounts("self") == mounts(&pid.to_string())
-}
-
 fn running(root: &Root, lead: &ProcessInfo, worker: Option<&ProcessInfo>, arguments: &Arguments, versions: &Versions) -> Instance {
-    let of_exe = lead.exe.as_ref().map(|exe| PathBuf::from(exe.to_string_lossy().trim_end_matches(" (deleted)")));
+    let of_exe = lead.binary();
     let of_title = lead.argv.first().map(PathBuf::from).filter(|path| path.is_absolute());
     let binary = of_exe.or(of_title).or_else(|| first_binary(root));
     let image = PathBuf::from(format!("/proc/{}/exe", lead.pid));

@@ -61,6 +61,10 @@ impl Kind for Haproxy {
         ID
     }
 
+    fn programs(&self) -> &'static [&'static str] {
+        &[instance::PROGRAM]
+    }
+
     fn look<'a>(&'a self, sys: &'a Sys, processes: Option<Processes>, overrides: &'a Overrides) -> BoxFuture<'a, Found> {
         let (root, overrides, versions) = (sys.root.clone(), overrides.clone(), Arc::clone(&self.versions));
         Box::pin(look_off_thread(ID, move || look(&root, processes.as_deref().map(Vec::as_slice), &overrides, &versions)))

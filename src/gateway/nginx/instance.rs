@@ -20,7 +20,7 @@ const BINARIES: &[&str] = &[
     "/usr/local/openresty/nginx/sbin/nginx",
 ];
 /// File names of binaries that are nginx or forks with its configuration and process titles.
-const NAMES: &[&str] = &["nginx", "nginx-debug", "openresty", "tengine", "angie", "freenginx"];
+pub(super) const PROGRAMS: &[&str] = &["nginx", "nginx-debug", "openresty", "tengine", "angie", "freenginx"];
 /// Where an enabled unit is linked, and where units lie (systemd.unit(5)).
 const ENABLED: &str = "/etc/systemd/system/multi-user.target.wants";
 const UNITS: &[&str] = &["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
@@ -126,16 +126,8 @@ pub fn find(root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Override
 
 /// Whether a process belongs to nginx, as far as its files tell. A title alone is a claim of anybody's.
 fn is_nginx(process: &ProcessInfo) -> bool {
-    match &process.exe {
-        Some(exe) => base_name(exe).is_some_and(|name| NAMES.contains(&name.as_str())),
-        None => process.argv.first().is_some_and(|title| title.starts_with("nginx: ")) || NAMES.contains(&process.name.as_str()),
-    }
-}
-
-/// Of a binary that was replaced while it runs, /proc says `/usr/sbin/nginx (deleted)` (proc(5)).
-fn base_name(exe: &Path) -> Option<String> {
-    let name = exe.file_name()?.to_string_lossy();
-    Some(name.strip_suffix(" (deleted)").unwrap_or(&name).to_owned())
+    let titled = || process.exe.is_none() && process.argv.first().is_some_and(|title| title.starts_with("nginx: "));
+    PROGRAMS.contains(&process.program().as_ref()) || titled()
 }
 
 fn is_master(process: &ProcessInfo, all: &[ProcessInfo]) -> bool {
@@ -148,7 +140,7 @@ fn is_master(process: &ProcessInfo, all: &[ProcessInfo]) -> bool {
     }
     // With `master_process off` the title stays; so does that of `nginx -t` and `nginx -s reload`, which end at once.
     let parent = all.iter().find(|other| other.pid == process.ppid);
-    let named = Path::new(title).file_name().is_some_and(|name| NAMES.contains(&name.to_string_lossy().as_ref()));
+    let named = Path::new(title).file_name().is_some_and(|name| PROGRAMS.contains(&name.to_string_lossy().as_ref()));
     named && !Arguments::of(process).ends_at_once && !parent.is_some_and(is_nginx)
 }
 
@@ -211,7 +203,7 @@ impl Arguments {
 
 fn running(root: &Root, master: &ProcessInfo, all: &[ProcessInfo], builds: &Builds) -> Instance {
     let arguments = Arguments::of(master);
-    let of_exe = master.exe.as_ref().map(|exe| PathBuf::from(exe.to_string_lossy().trim_end_matches(" (deleted)")));
+    let of_exe = master.binary();
     let of_title = Some(PathBuf::from(&arguments.program)).filter(|path| path.is_absolute());
     let binary = of_exe.or(of_title).or_else(|| first_binary(root));
     // The process' own image first: after an upgrade of the package the file of that name is another one.
@@ -263,7 +255,7 @@ fn in_path(binary: &Path) -> bool {
 
 /// A cgroup's unit may be a login session's or a container runtime's: to reload that would be bad advice.
 fn is_unit_of_nginx(root: &Root, unit: &str) -> bool {
-    let named = |text: &str| NAMES.iter().any(|name| text.contains(name));
+    let named = |text: &str| PROGRAMS.iter().any(|name| text.contains(name));
     named(unit) || UNITS.iter().any(|dir| root.text(Path::new(dir).join(unit)).is_ok_and(|text| named(&text)))
 }
 

@@ -68,6 +68,10 @@ impl Kind for Nginx {
         ID
     }
 
+    fn programs(&self) -> &'static [&'static str] {
+        instance::PROGRAMS
+    }
+
     fn look<'a>(&'a self, sys: &'a Sys, processes: Option<Processes>, overrides: &'a Overrides) -> BoxFuture<'a, Found> {
         let (root, overrides, builds) = (sys.root.clone(), overrides.clone(), Arc::clone(&self.builds));
         Box::pin(look_off_thread(ID, move || look(&root, processes.as_deref().map(Vec::as_slice), &overrides, &builds)))

@@ -35,7 +35,7 @@ use crate::{
 /// lighttpd.
 pub static LIGHTTPD: Product = Product {
     id: "lighttpd",
-    processes: &["lighttpd"],
+    programs: &["lighttpd"],
     packages: &["lighttpd"],
     binaries: &["/usr/sbin/lighttpd", "/usr/local/sbin/lighttpd"],
     option: "-f",
@@ -50,7 +50,7 @@ pub static LIGHTTPD: Product = Product {
 /// Varnish.
 pub static VARNISH: Product = Product {
     id: "varnish",
-    processes: &["varnishd"],
+    programs: &["varnishd"],
     packages: &["varnish"],
     binaries: &["/usr/sbin/varnishd", "/usr/local/sbin/varnishd"],
     option: "-f",
@@ -65,7 +65,7 @@ pub static VARNISH: Product = Product {
 /// Squid.
 pub static SQUID: Product = Product {
     id: "squid",
-    processes: &["squid"],
+    programs: &["squid"],
     packages: &["squid", "squid-openssl"],
     binaries: &["/usr/sbin/squid", "/usr/local/sbin/squid"],
     option: "-f",
@@ -80,7 +80,7 @@ pub static SQUID: Product = Product {
 /// Traefik.
 pub static TRAEFIK: Product = Product {
     id: "traefik",
-    processes: &["traefik"],
+    programs: &["traefik"],
     packages: &["traefik"],
     binaries: &["/usr/local/bin/traefik", "/usr/bin/traefik"],
     option: "--configFile",
@@ -95,7 +95,7 @@ pub static TRAEFIK: Product = Product {
 /// Envoy.
 pub static ENVOY: Product = Product {
     id: "envoy",
-    processes: &["envoy"],
+    programs: &["envoy"],
     packages: &["envoy"],
     binaries: &["/usr/local/bin/envoy", "/usr/bin/envoy"],
     option: "-c",
@@ -114,7 +114,7 @@ pub struct Product {
     /// Its name: [`Kind::id`].
     id: &'static str,
     /// File names of its binary.
-    processes: &'static [&'static str],
+    programs: &'static [&'static str],
     /// Its package, by which its version is known.
     packages: &'static [&'static str],
     /// Where its binary lies.
@@ -142,6 +142,10 @@ impl Kind for Product {
         self.id
     }
 
+    fn programs(&self) -> &'static [&'static str] {
+        self.programs
+    }
+
     fn look<'a>(&'a self, sys: &'a Sys, processes: Option<Processes>, overrides: &'a Overrides) -> BoxFuture<'a, Found> {
         Box::pin(async move {
             let (root, overrides) = (sys.root.clone(), overrides.clone());
@@ -162,14 +166,7 @@ impl Kind for Product {
 
 impl Product {
     fn is_one(&self, process: &ProcessInfo) -> bool {
-        let named = match &process.exe {
-            Some(exe) => {
-                let name = exe.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                self.processes.contains(&name.strip_suffix(" (deleted)").unwrap_or(&name))
-            }
-            None => self.processes.contains(&process.name.as_str()),
-        };
-        named && process.state != 'Z'
+        self.programs.contains(&process.program().as_ref()) && process.state != 'Z'
     }
 
     pub(super) fn find(&self, root: &Root, processes: Option<&[ProcessInfo]>, overrides: &Overrides) -> Found {
@@ -237,7 +234,7 @@ impl Product {
         let config = named.or_else(|| self.default(root)).unwrap_or_else(|| format!("/proc/{}/cmdline", master.pid).into());
         // Most of them read their files again without a new process, so when that was is not known.
         let state = RunState::Running { pid: master.pid, since: master.started, workers_since: None };
-        let binary = master.exe.as_ref().map(|exe| PathBuf::from(exe.to_string_lossy().trim_end_matches(" (deleted)")));
+        let binary = master.binary();
         let unit = master.unit().filter(|unit| Unit::is_of(root, unit, self.id)).map(str::to_owned);
         let mut gateway = self.gateway(root, config, &master.argv, state, overrides, watch);
         gateway.identity = Some(worker.identity.clone());

@@ -51,15 +51,21 @@ impl Host {
 
     /// So many observations are told before the first is taken.
     fn run_with(&self, capacity: usize) -> (mpsc::Receiver<Stamped>, CancellationToken, tokio::task::JoinHandle<()>) {
+        self.run_while(capacity, &ProbePlan::default())
+    }
+
+    /// With this plan of probes all the while.
+    fn run_while(
+        &self,
+        capacity: usize,
+        plan: &ProbePlan,
+    ) -> (mpsc::Receiver<Stamped>, CancellationToken, tokio::task::JoinHandle<()>) {
         let sys = Sys::new(Root::below(self.dir.path()), false);
         let (sender, receiver) = mpsc::channel(capacity);
         let cancel = CancellationToken::new();
         let outbox = Outbox::new("gateway", sys.clock, sender);
-        (
-            receiver,
-            cancel.clone(),
-            tokio::spawn(run(sys, Overrides::default(), true, tokio::sync::oneshot::channel().0, outbox, cancel)),
-        )
+        let (looking, plans) = (tokio::sync::oneshot::channel().0, watch::channel(plan.clone()).1);
+        (receiver, cancel.clone(), tokio::spawn(run(sys, Overrides::default(), true, looking, plans, outbox, cancel)))
     }
 }
 
@@ -141,6 +147,32 @@ async fn a_stop_and_a_start_are_seen() {
     // Nobody listens: it ends with the next thing it has to tell.
     host.write("etc/nginx/nginx.conf", &CONF.replace("PORT", "18080"));
     tokio::time::timeout(Duration::from_mins(1), task).await.expect("ends").expect("without panic");
+}
+
+/// A site that is written and not enabled leaves no trace in the files that are loaded, and in the processes.
+#[tokio::test(start_paused = true)]
+async fn on_a_calm_host_a_look_is_made_where_other_gateways_run_and_else_seldom() {
+    for (period_ms, least, most) in [(ProbePlan::CALM_MS, 60, 150), (2_000, 0, 60)] {
+        let host = Host::new();
+        host.start();
+        let (mut receiver, _cancel, _task) = host.run_while(64, &ProbePlan { period_ms, ..ProbePlan::default() });
+        let left_out = |gateways: &[Gateway]| gateways[0].settings.keys().any(|name| name.ends_with("late.example"));
+        assert!(!left_out(&gateways(next(&mut receiver).await)));
+        for _ in [Stage::Gateways, Stage::Live, Stage::ConfigTest] {
+            next(&mut receiver).await;
+        }
+        let begin = tokio::time::Instant::now();
+        host.write("etc/nginx/sites-available/late", "server {\n  server_name late.example;\n}\n");
+        let told = gateways(tokio::time::timeout(Duration::from_mins(5), receiver.recv()).await.expect("in time").expect("runs"));
+        assert!(left_out(&told));
+        let after = begin.elapsed().as_secs();
+        assert!((least..most).contains(&after), "{after} s with a period of {period_ms} ms");
+        host.write("etc/nginx/other.conf", &CONF.replace("PORT", "9090"));
+        host.process(90, 1, "nginx: master process /usr/sbin/nginx -c /etc/nginx/other.conf");
+        let begin = tokio::time::Instant::now();
+        assert_eq!(gateways(next(&mut receiver).await).len(), 2);
+        assert!(begin.elapsed() <= Duration::from_millis(SCAN_AT_LEAST_MS) + PULSE, "{:?}", begin.elapsed());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -60,9 +60,14 @@ pub(super) fn kilobytes(text: &str, name: &str) -> Option<u64> {
     value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
+/// A figure as the kernel prints it. What Rust reads besides (`inf`, `nan`, `1e99`) is none.
+fn decimal(field: &str) -> Option<f32> {
+    field.parse().ok().filter(|figure: &f32| figure.is_finite())
+}
+
 /// `0.20 0.18 0.12 1/80 11206`.
 pub(super) fn averages(text: &str) -> Option<[f32; 3]> {
-    let mut fields = text.split_ascii_whitespace().map(|field| field.parse().ok());
+    let mut fields = text.split_ascii_whitespace().map(decimal);
     Some([fields.next()??, fields.next()??, fields.next()??])
 }
 
@@ -70,7 +75,7 @@ pub(super) fn averages(text: &str) -> Option<[f32; 3]> {
 pub(in crate::watch) fn pressure(text: &str) -> Option<Pressure> {
     let of = |kind: &str| -> Option<f32> {
         let line = text.lines().find_map(|line| line.strip_prefix(kind))?;
-        line.split_ascii_whitespace().find_map(|field| field.strip_prefix("avg10="))?.parse().ok()
+        decimal(line.split_ascii_whitespace().find_map(|field| field.strip_prefix("avg10="))?)
     };
     Some(Pressure { some: of("some ")?, full: of("full ").unwrap_or(0.0) })
 }
@@ -215,7 +220,7 @@ mod tests {
         assert_eq!(pressure(psi.lines().next().expect("line")), Some(Pressure { some: 12.34, full: 0.0 }));
         assert_eq!(files("1024\t24\t9223372036854775807\n"), Some((1000, 9_223_372_036_854_775_807)));
         assert_eq!(named("oom_kill_x 5\noom_kill 7\n", "oom_kill"), Some(7));
-        for garbage in ["", "x", "some", "\u{fffd} \u{fffd}"] {
+        for garbage in ["", "x", "some", "\u{fffd} \u{fffd}", "287898 7391e42 30.06", "some avg10=inf"] {
             assert_eq!((averages(garbage), pressure(garbage), files(garbage), own_ticks(garbage, 0)), (None, None, None, None));
         }
     }

@@ -14,7 +14,7 @@ fn samples(seen: &[Observation]) -> Vec<&HostLoad> {
 async fn the_host_is_told_at_once_and_shares_of_time_with_the_second_sample() {
     let (outbox, mut inbox) = channel();
     let cancel = CancellationToken::new();
-    tokio::spawn(run(Sys::new(Root::host(), false), outbox, cancel.clone()));
+    tokio::spawn(run(Sys::new(Root::host(), false), plans(true).subscribe(), outbox, cancel.clone()));
     inbox.until("the first sample", |seen| seen.contains(&Observation::Done(Stage::Load))).await;
     let load = samples(&inbox.seen)[0].clone();
     assert_eq!((load.cpu, load.self_cpu), (None, None));
@@ -87,7 +87,7 @@ async fn a_hypervisor_that_takes_time_and_a_host_that_swaps() {
     assert_eq!((load.steal, load.cpu, load.cores, load.blocked), (Some(60.0), Some(80.0), Some(2), Some(4)));
     assert!(load.swapping.is_some_and(|pages| pages > 1_000.0), "{load:?}");
     assert_eq!((load.tasks, load.oom_kills), (Some((31_000, 32_768)), Some(3)));
-    assert_eq!(pace(&load), SELDOM, "it has nothing to spare");
+    assert_eq!(pace(&load, true), SELDOM, "it has nothing to spare");
 }
 
 #[tokio::test]
@@ -133,18 +133,40 @@ async fn counters_that_go_back_tell_nothing() {
     assert_eq!((load.cpu, load.steal, load.swapping, load.net), (None, None, None, None));
 }
 
+/// Plans of probes: something fails, or nothing does.
+fn plans(fails: bool) -> watch::Sender<ProbePlan> {
+    watch::channel(ProbePlan { period_ms: if fails { 2_000 } else { 10_000 }, ..ProbePlan::default() }).0
+}
+
 #[tokio::test(start_paused = true)]
-async fn under_pressure_it_samples_less() {
-    for (waiting, samples_wanted) in [("0.00", 31), ("80.00", 13)] {
+async fn under_pressure_it_samples_less_and_so_it_does_where_nothing_fails() {
+    for (waiting, fails, samples_wanted) in [("0.00", true, 31), ("80.00", true, 13), ("0.00", false, 17), ("80.00", false, 13)] {
         let line = format!("some avg10={waiting} avg60=0.00 avg300=0.00 total=1\n");
         let tree = Tree::new(&[("proc/pressure/cpu", &line)]);
         let (outbox, mut inbox) = channel();
-        let cancel = CancellationToken::new();
-        let task = tokio::spawn(run(Sys::new(Root::below(tree.0.path()), false), outbox, cancel.clone()));
+        let (cancel, plans) = (CancellationToken::new(), plans(fails));
+        let task = tokio::spawn(run(Sys::new(Root::below(tree.0.path()), false), plans.subscribe(), outbox, cancel.clone()));
         tokio::time::sleep(Duration::from_millis(60_500)).await;
         cancel.cancel();
         task.await.expect("it ends");
         inbox.until("all that was told", |seen| samples(seen).len() >= samples_wanted).await;
-        assert_eq!(samples(&inbox.seen).len(), samples_wanted, "in a minute");
+        assert_eq!(samples(&inbox.seen).len(), samples_wanted, "in a minute, {waiting} % waiting, failing: {fails}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_begins_to_fail_is_looked_at_as_often_as_it_is_probed() {
+    let tree = Tree::new(&[("proc/loadavg", "1.00 1.00 1.00 1/100 99\n")]);
+    let (outbox, mut inbox) = channel();
+    let (cancel, plans) = (CancellationToken::new(), plans(false));
+    let task = tokio::spawn(run(Sys::new(Root::below(tree.0.path()), false), plans.subscribe(), outbox, cancel.clone()));
+    // Behind a sample of a calm host.
+    tokio::time::sleep(Duration::from_millis(12_500)).await;
+    plans.send_modify(|plan| plan.period_ms = 2_000);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    cancel.cancel();
+    task.await.expect("it ends");
+    // At 0, 2, 4, 6 and 12 s, then at 14, 16 and 18.
+    inbox.until("all that was told", |seen| samples(seen).len() >= 8).await;
+    assert_eq!(samples(&inbox.seen).len(), 8);
 }

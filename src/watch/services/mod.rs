@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     load::parse,
+    pace::Pace,
     sources::service::{self, Service},
 };
 use crate::{
@@ -31,7 +32,7 @@ use crate::{
         Address, FileUse, Identity, LogOwner, Observation, OwnerRole, ProbePlan, ServiceLoad, ServicePlace, SourceWish, Stage,
         StuckProcess, UserTasks,
     },
-    sys::{Outbox, Root, Sys, accepted, blocking},
+    sys::{Outbox, Root, Sys, accepted, blocking, same_mounts},
 };
 use cgroup::{Throttling, Trees};
 use members::{limits, rivals, shared, without_supervisor};
@@ -65,7 +66,7 @@ const TICK_MS: f32 = 10.0;
 pub async fn run(
     sys: Sys,
     mut wishes: watch::Receiver<SourceWish>,
-    mut plans: watch::Receiver<ProbePlan>,
+    plans: watch::Receiver<ProbePlan>,
     outbox: Outbox,
     cancel: CancellationToken,
 ) {
@@ -75,10 +76,11 @@ pub async fn run(
         wished = wishes.changed() => if wished.is_err() { return },
     }
     let mut sampler = Sampler::new(sys);
-    let (mut wishing, mut planning, mut rounds) = (true, true, 0_u32);
+    let mut probing = Pace::new(plans);
+    let (mut wishing, mut rounds) = (true, 0_u32);
     loop {
         let wish = wishes.borrow_and_update().clone();
-        let failing = quick(&plans.borrow_and_update());
+        let failing = probing.quick();
         let look = tokio::select! {
             () = cancel.cancelled() => return,
             look = sampler.look(&wish, failing) => look,
@@ -110,20 +112,10 @@ pub async fn run(
                     }
                 }
                 // Something begins to fail: the next look need not wait for its turn.
-                news = plans.changed(), if planning => {
-                    planning = news.is_ok();
-                    if planning && !failing && quick(&plans.borrow()) {
-                        break;
-                    }
-                }
+                () = probing.quickens() => break,
             }
         }
     }
-}
-
-/// Whether the probes are made quicker than on a good day: something fails, or has just changed.
-fn quick(plan: &ProbePlan) -> bool {
-    u128::from(plan.period_ms) < CALM.as_millis()
 }
 
 /// Time from one look to the next.
@@ -229,7 +221,7 @@ impl Sampler {
                     before.seldom_ms = Some(now);
                     before.limits = limits(&root, service);
                     before.user = members::bound_user(&root, service);
-                    before.foreign = places::foreign(&root, service.lead.pid);
+                    before.foreign = same_mounts(&root, service.lead.pid) == Some(false);
                     before.places = places::of(&root, service, before.foreign, &written);
                 }
                 loads.push(one(

@@ -47,13 +47,6 @@ const USUAL: &[(&str, &[&str])] = &[
     ("java", &["/tmp"]),
 ];
 
-/// Whether a process sees other mounts than we do.
-pub(super) fn foreign(root: &Root, pid: u32) -> bool {
-    let mounts = |who: &str| root.readlink(Path::new(&format!("/proc/{who}/ns/mnt"))).ok();
-    let theirs = mounts(&pid.to_string());
-    theirs.is_some() && theirs != mounts("self")
-}
-
 /// The places of a service, as far as its process may be looked into. `foreign`: it sees other mounts. Nothing is asked how full it is here.
 pub(super) fn of(root: &Root, service: &Service, foreign: bool, written: &[WrittenFiles]) -> Vec<ServicePlace> {
     let all = mounts(root, Some(service.lead.pid));
