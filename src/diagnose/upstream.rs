@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LogGroup, Scene, wrote};
+use super::{LogGroup, Scene, names, wrote};
 use crate::model::{
     Address, Gateway, HEALTH_CHECK_PORT, LiveServer, LiveState, RunState, SourceKind, Subject,
     logline::{self, Level},
@@ -15,7 +15,9 @@ pub fn upstream_of(scene: &Scene, group: &LogGroup) -> Option<Address> {
     if let Some(address) = group.upstream() {
         // As it is written where the gateway runs.
         let of_log = |gateway: &&Gateway| wrote(scene, gateway, &group.source);
-        return Some(scene.gateways.iter().find(of_log).map_or_else(|| address.clone(), |gateway| gateway.called(&address)));
+        let Some(gateway) = scene.gateways.iter().find(of_log) else { return Some(address) };
+        let called = gateway.called(&address);
+        return Some(by_name(scene, gateway, &called).unwrap_or(called));
     }
     let (pool, server) = text.split_once('/')?;
     scene.gateways.iter().find_map(|gateway| {
@@ -25,6 +27,32 @@ pub fn upstream_of(scene: &Scene, group: &LogGroup) -> Option<Address> {
             pool.servers.iter().find(|known| known.name.as_deref() == Some(server)).map(|known| known.address.clone())
         })
     })
+}
+
+/// The one name by which a gateway's configuration has an address that its log tells: nginx writes what the name stood for. Of several
+/// addresses any while none of them serves, else the best: that another one does not serve is no news of the name.
+fn by_name(scene: &Scene, gateway: &Gateway, told: &Address) -> Option<Address> {
+    let Address::Tcp(socket) = told.bare() else { return None };
+    let servers = || gateway.routes().flat_map(|(_, route)| &route.servers).map(|server| &server.address);
+    if servers().any(|known| known == told) {
+        return None;
+    }
+    let ip = socket.ip().to_canonical();
+    let stands_for = |name: &&Address| {
+        if !matches!(name.bare(), Address::Name(_, port) if *port == socket.port()) {
+            return false;
+        }
+        let subject = Subject(name.to_string());
+        let Some((_, view)) = names::view(scene, &subject) else { return false };
+        let quality = |ip| names::quality(scene, &subject, view, ip);
+        let best = || view.ips.iter().filter_map(|other| quality(*other)).max();
+        let mut straight = scene.probes_about("upstream", &subject).filter_map(|history| history.results.back());
+        let fails = straight.next().is_some_and(|result| result.outcome.serves() == Some(false));
+        view.ips.contains(&ip) && (view.ips.len() == 1 || fails || quality(ip).is_some() && quality(ip) == best())
+    };
+    let mut found = servers().filter(stands_for);
+    let name = found.next()?;
+    found.all(|other| other == name).then(|| name.clone())
 }
 
 /// Addresses that logs name, at most.

@@ -131,6 +131,12 @@ pub fn fields<'a>(
         set("unit", service.unit.clone());
     }
     limits(scope.gateway, &mut fields);
+    // Caddy has a way of its own to write a socket (caddyserver.com/docs/conventions, network addresses).
+    if let Some(there) = fields.get("elsewhere") {
+        let caddy = scope.gateway.is_some_and(|gateway| gateway.kind == "caddy");
+        let written = if caddy { there.replace("unix:/", "unix//") } else { there.clone() };
+        fields.insert("elsewhere_written".to_owned(), written);
+    }
     fields
 }
 

@@ -10,7 +10,7 @@ use super::{FactBook, LOG_WINDOW_S, probes};
 use crate::{
     catalog::Catalog,
     diagnose::{LogGroup, Scene, wrote},
-    model::{Fact, Gateway, Outcome, Pool, Role, Server, Subject},
+    model::{Address, Fact, Gateway, Outcome, Pool, Role, Server, Settings, Subject},
 };
 
 /// The signature of a log that says that no server of a pool is left.
@@ -33,8 +33,27 @@ pub fn produce(scene: &Scene, catalog: &Catalog, book: &mut FactBook) {
             for pool in gateway.pools.iter().filter(|known| known.name == pool) {
                 about(scene, gateway, pool, group, book);
             }
+            for pool in of_name(gateway, pool) {
+                about(scene, gateway, &pool, group, book);
+            }
         }
     }
+}
+
+/// The pools that nginx makes of a name in `proxy_pass`: a server for each of its addresses (nginx.org: ngx_http_proxy_module, proxy_pass).
+/// Its log has their name without the port.
+fn of_name(gateway: &Gateway, name: &str) -> Vec<Pool> {
+    let mut found: Vec<Pool> = Vec::new();
+    for server in gateway.routes().flat_map(|(_, route)| &route.servers) {
+        let named = matches!(server.address.bare(), Address::Name(known, _) if known == name);
+        let of_pool =
+            || gateway.pools.iter().chain(&found).flat_map(|pool| &pool.servers).any(|known| known.address == server.address);
+        if named && !of_pool() {
+            let (servers, at) = (vec![server.clone()], server.at.clone());
+            found.push(Pool { name: name.to_owned(), servers, settings: Settings::default(), at });
+        }
+    }
+    found
 }
 
 /// One pool of which its gateway says that no server is left.
@@ -81,8 +100,9 @@ fn about(scene: &Scene, gateway: &Gateway, pool: &Pool, group: &LogGroup, book: 
             continue;
         }
         let fails = setting(server, "max_fails").map_or_else(|| "1".to_owned(), |setting| setting.value.to_string());
-        // 0: never left out. A pool of one server is asked always, whatever it did.
-        if fails == "0" || asked().count() < 2 {
+        // 0: never left out. A pool of one address is asked always, whatever it did; that a name has several, the line itself proves.
+        let one = asked().count() < 2 && !matches!(server.address.bare(), Address::Name(..));
+        if fails == "0" || one {
             continue;
         }
         let pause = setting(server, "fail_timeout").map_or_else(|| "10s".to_owned(), |setting| setting.value.to_string());
