@@ -417,7 +417,7 @@ fn when_all_is_served_again_every_view_is_asked_for_once_more() {
 async fn what_is_to_be_done_is_handed_out() {
     loop_with(async |hands| {
         broken(&hands).await;
-        let follow = |effect: &Effect| matches!(effect, Effect::Follow(logs) if logs.len() == 2);
+        let follow = |effect: &Effect| matches!(effect, Effect::Follow(logs) if logs.what.len() == 2);
         let probe = |effect: &Effect| {
             matches!(effect, Effect::Probe(plan) if plan.jobs.iter().any(|job| job.address.to_string() == UPSTREAM))
         };

@@ -18,7 +18,7 @@ use std::{
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use why502::{
-    model::{LogFormat, LogSource, Observation, SourceKind, Stage},
+    model::{Asked, LogFormat, LogSource, Observation, SourceKind, Stage},
     sys::{Clock, OUTBOX_CAPACITY, Outbox, Root, Stamped, Sys},
     watch::logs,
 };
@@ -39,7 +39,7 @@ struct Followed {
     number: usize,
     slowest: Duration,
     cancel: CancellationToken,
-    _sources: watch::Sender<Vec<LogSource>>,
+    _sources: watch::Sender<Asked<Vec<LogSource>>>,
 }
 
 impl Followed {
@@ -49,12 +49,12 @@ impl Followed {
         let outbox = Outbox::new("logs", Clock::system(), sender);
         // The lines of an error log that nobody knows: each is its own group.
         let source = LogSource { path, kind: SourceKind::Error, format: LogFormat::Plain };
-        let (sources, list) = watch::channel(vec![source]);
+        let (sources, list) = watch::channel(Asked { number: 1, what: vec![source] });
         let cancel = CancellationToken::new();
         tokio::spawn(logs::run(Sys::new(Root::host(), false), list, outbox, cancel.clone()));
         let (told, written) = (BTreeMap::new(), Vec::new());
         let mut followed = Self { told, written, blind: None, seen, number: 0, slowest: Duration::ZERO, cancel, _sources: sources };
-        while followed.take().await != Observation::Done(Stage::Logs) {}
+        while followed.take().await != (Observation::Answered { stage: Stage::Logs, asked: 1 }) {}
         followed
     }
 

@@ -34,7 +34,7 @@ pub use update::{first_pass_complete, is_news, update};
 
 use crate::{
     catalog::Catalog,
-    model::{Deed, LogSource, Observation, ProbePlan, SourceKind, SourceWish, Stamp, Vantage},
+    model::{Asked, Deed, LogSource, Observation, ProbePlan, SourceKind, SourceWish, Stamp, Vantage},
 };
 
 /// Everything that can happen.
@@ -58,11 +58,11 @@ pub enum Effect {
     /// Probe by this plan from now on.
     Probe(ProbePlan),
     /// Look for the logs that matter by these from now on.
-    Find(SourceWish),
+    Find(Asked<SourceWish>),
     /// Follow these logs from now on.
-    Follow(Vec<LogSource>),
+    Follow(Asked<Vec<LogSource>>),
     /// Follow the journal of these units from now on; each with whose words they are.
-    Journal(Vec<(String, SourceKind)>),
+    Journal(Asked<Vec<(String, SourceKind)>>),
     /// Put this on the terminal's clipboard.
     Copy(String),
     /// Somebody elsewhere saw this.

@@ -6,7 +6,7 @@ use super::{LogFilter, LogView, Overlay, PlanLimits, Prompt, Recording};
 use crate::{
     catalog::Catalog,
     diagnose::{Assessment, Scene},
-    model::{Address, LogSource, ProbePlan, SourceKind, SourceWish, Stamp, secrets::Mask},
+    model::{Address, Asked, LogSource, Observation, ProbePlan, SourceKind, SourceWish, Stage, Stamp, secrets::Mask},
 };
 
 /// How this run was asked for.
@@ -103,6 +103,8 @@ pub struct State {
     pub wish: Option<SourceWish>,
     /// The [`Scene::layout`] that this was found by.
     pub wished: Option<u64>,
+    /// The number of what was asked for last, of each part of the first pass that is looked at anew when it is asked for.
+    pub asked: BTreeMap<Stage, u64>,
     /// The units whose journal is followed. `None`: not known yet.
     pub units: Option<Vec<(String, SourceKind)>>,
     /// Whether this run is recorded.
@@ -121,6 +123,23 @@ impl State {
     /// A state in which nothing is known; `focus`: the pane that has the focus at first.
     pub fn new(options: Options, focus: &'static str) -> Self {
         Self { options, view: View { focus, ..View::default() }, stale: true, ..Self::default() }
+    }
+
+    /// Asks for these parts of the first pass anew: what was said of them does not hold for this.
+    pub(super) fn ask<T>(&mut self, stages: &[Stage], what: T) -> Asked<T> {
+        let number = self.asked.values().max().map_or(1, |last| last + 1);
+        for stage in stages {
+            self.scene.done.remove(stage);
+            self.asked.insert(*stage, number);
+        }
+        Asked { number, what }
+    }
+
+    /// Whether this answers a question that has been replaced by another one since. What another version recorded may have asked
+    /// otherwise, so a replay takes all.
+    pub(super) fn is_late(&self, observation: &Observation) -> bool {
+        matches!(observation, Observation::Answered { stage, asked } if self.asked.get(stage).is_some_and(|last| asked < last))
+            && self.options.speed.is_none()
     }
 
     /// The time for which it is shown.

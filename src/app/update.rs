@@ -20,11 +20,16 @@ const LAG_MS: u64 = 1_000;
 pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     state.now = state.now.max(event.at);
     match event.msg {
+        Msg::Observed(late) if state.is_late(&late) => Vec::new(),
         Msg::Observed(observation) => {
             // Only these change what is to be probed at once; the rest waits for the tick that follows.
             let urgent = matches!(
                 observation,
-                Observation::Gateways(_) | Observation::Listeners(_) | Observation::Sources(_) | Observation::Done(_)
+                Observation::Gateways(_)
+                    | Observation::Listeners(_)
+                    | Observation::Sources(_)
+                    | Observation::Done(_)
+                    | Observation::Answered { .. }
             );
             if let Some(mask) = &state.options.mask {
                 mask.learn_from(&observation);
@@ -63,7 +68,7 @@ pub fn is_news(state: &State, observation: &Observation) -> bool {
         Observation::Services(_) => state.scene.services.is_empty(),
         Observation::Live(live) => state.scene.lives.iter().all(|known| !known.same_as(live)),
         Observation::Done(Stage::Probes { round, .. }) => *round <= 1,
-        Observation::Done(stage) => !state.scene.done.contains(stage),
+        Observation::Done(stage) | Observation::Answered { stage, .. } => !state.scene.done.contains(stage),
         Observation::Run(_)
         | Observation::End
         | Observation::Operator(_)
@@ -114,9 +119,7 @@ fn adapt(state: &mut State) -> Vec<Effect> {
     let logs = sources::logs(&state.scene);
     if logs != state.following && state.scene.done.contains(&Stage::Gateways) || state.following.is_empty() && !logs.is_empty() {
         state.following.clone_from(&logs);
-        // What was said of no logs at all does not hold for these.
-        state.scene.done.remove(&Stage::Logs);
-        effects.push(Effect::Follow(logs));
+        effects.push(Effect::Follow(state.ask(&[Stage::Logs], logs)));
     }
     let Some(catalog) = state.catalog.clone() else { return effects };
     state.scene.classify(&catalog);
@@ -173,16 +176,12 @@ fn find(state: &mut State) -> Vec<Effect> {
     let wish = changed.then(|| sources::wish(&state.scene, &state.options));
     if let Some(wish) = wish.filter(|wish| state.wish.as_ref() != Some(wish)) {
         state.wish = Some(wish.clone());
-        for stage in [Stage::Sources, Stage::Workers, Stage::Changes, Stage::Life] {
-            state.scene.done.remove(&stage);
-        }
-        effects.push(Effect::Find(wish));
+        effects.push(Effect::Find(state.ask(&[Stage::Sources, Stage::Workers, Stage::Changes, Stage::Life], wish)));
     }
     let units = sources::units(&state.scene);
     if seen(state, Stage::Sources) && state.units.as_ref() != Some(&units) {
         state.units = Some(units.clone());
-        state.scene.done.remove(&Stage::Journal);
-        effects.push(Effect::Journal(units));
+        effects.push(Effect::Journal(state.ask(&[Stage::Journal], units)));
     }
     effects
 }
@@ -242,8 +241,26 @@ mod tests {
         app::Options,
         catalog::Catalog,
         diagnose,
-        model::{ListenerTable, LogBatch, LogFormat, Stamp},
+        model::{FoundLog, ListenerTable, LogBatch, LogFormat, LogPlace, Stamp},
     };
+
+    #[test]
+    fn an_answer_to_the_question_before_is_none() {
+        let mut state = State::new(Options::default(), "logs");
+        let mut tell = |observation| {
+            update(&mut state, Event { at: Stamp::default(), msg: Msg::Observed(observation) });
+            state.scene.done.contains(&Stage::Logs)
+        };
+        let answer = |asked| Observation::Answered { stage: Stage::Logs, asked };
+        let found = |path: &str| {
+            let (place, kind, format) = (LogPlace::File(path.into()), SourceKind::App, LogFormat::Plain);
+            Observation::Sources(vec![FoundLog { place, kind, format, why: String::new(), serves: Vec::new() }])
+        };
+        assert!(tell(answer(0)), "nothing was asked for");
+        assert!(!tell(found("/var/log/app.log")), "this log has not been read");
+        assert!(!tell(answer(0)), "told before anybody could know of the log, and heard after it");
+        assert!(tell(answer(1)));
+    }
 
     #[test]
     fn a_line_is_concluded_from_at_once_and_a_flood_once_a_second() {

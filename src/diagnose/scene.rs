@@ -196,7 +196,7 @@ impl Scene {
             }
             Observation::Upkeep(seen) => self.upkeep = Some(*seen),
             Observation::End => {}
-            Observation::Done(stage) => {
+            Observation::Done(stage) | Observation::Answered { stage, .. } => {
                 if let Stage::Probes { plan, .. } = stage {
                     self.done.retain(|known| !matches!(known, Stage::Probes { plan: other, .. } if *other < plan));
                 }

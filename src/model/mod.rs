@@ -89,7 +89,7 @@ pub use service::{FileUse, PlaceUse, ServiceLoad, ServicePlace, StuckProcess, Us
 pub use settings::Settings;
 pub use share::Share;
 pub use shared::Shared;
-pub use source::{FoundLog, JOURNAL_PREFIX, LogOwner, LogPlace, OwnerRole, SourceWish};
+pub use source::{Asked, FoundLog, JOURNAL_PREFIX, LogOwner, LogPlace, OwnerRole, SourceWish};
 pub use stamp::{Stamp, clock as clock_of, rfc3339};
 pub use target::{Address, Protocol};
 pub use trust::{TlsVersion, TrustSettings, Verifier};

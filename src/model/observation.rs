@@ -120,6 +120,13 @@ pub enum Observation {
     },
     /// A part of the first pass is complete.
     Done(Stage),
+    /// What was asked for by this number, or by one before it, was looked at for the first time.
+    Answered {
+        /// The part of the first pass.
+        stage: Stage,
+        /// [`Asked::number`](super::Asked).
+        asked: u64,
+    },
     /// The operator did something by hand.
     Operator(Deed),
     /// The run ended here: its last conclusions were drawn at this time.

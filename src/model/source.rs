@@ -28,6 +28,15 @@ pub struct LogOwner {
     pub serves: Vec<Subject>,
 }
 
+/// What is asked of a collector from now on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked<T> {
+    /// Which question it is: an answer names it, since one to the question before may still be under way.
+    pub number: u64,
+    /// What.
+    pub what: T,
+}
+
 /// What logs are looked for by. Equal wishes need no other look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceWish {

@@ -16,7 +16,7 @@ use crate::{
     cli::Target,
     diagnose::Scene,
     gateway,
-    model::{BlindSpot, KnownTest, LogSource, Observation, ProbePlan, RunInfo, SourceKind, SourceWish, Subject},
+    model::{Asked, BlindSpot, KnownTest, LogSource, Observation, ProbePlan, RunInfo, SourceKind, SourceWish, Subject},
     probe,
     sys::{Bell, Clock, FileKind, Inbox, OUTBOX_CAPACITY, Outbox, Root, Sys, Users},
     watch as watching,
@@ -36,9 +36,9 @@ pub struct Collectors {
     /// Where to ask for the demo's healing. `None`: there is no demo.
     pub heal: Option<mpsc::Sender<()>>,
     plans: watch::Sender<ProbePlan>,
-    wishes: watch::Sender<SourceWish>,
-    sources: watch::Sender<Vec<LogSource>>,
-    units: watch::Sender<Vec<(String, SourceKind)>>,
+    wishes: watch::Sender<Asked<SourceWish>>,
+    sources: watch::Sender<Asked<Vec<LogSource>>>,
+    units: watch::Sender<Asked<Vec<(String, SourceKind)>>>,
     /// What a person brings, as if a collector had seen it: so it is recorded, too.
     brought: Option<Outbox>,
     /// Whether they are to work; they begin when this is set.
@@ -55,11 +55,11 @@ impl Collectors {
         let bell = stays.then(Bell::default);
         let seen = Inbox::new(seen, bell.clone());
         let (plans, plans_in) = watch::channel(ProbePlan::default());
-        let (wishes, wishes_in) = watch::channel(SourceWish::default());
+        let (wishes, wishes_in) = watch::channel(Asked::default());
         let (changes_in, life_in) = (wishes.subscribe(), wishes.subscribe());
         let served_in = wishes.subscribe();
-        let (sources, sources_in) = watch::channel(Vec::new());
-        let (units, units_in) = watch::channel(Vec::new());
+        let (sources, sources_in) = watch::channel(Asked::default());
+        let (units, units_in) = watch::channel(Asked::default());
         let cancel = CancellationToken::new();
         let begin = watch::Sender::new(false);
         let mut begun = begin.subscribe();
@@ -188,17 +188,17 @@ impl Collectors {
     }
 
     /// Look for the logs that matter by these from now on.
-    pub fn find(&self, wish: SourceWish) {
+    pub fn find(&self, wish: Asked<SourceWish>) {
         self.wishes.send_replace(wish);
     }
 
     /// Follow the journal of these units from now on.
-    pub fn journal(&self, units: Vec<(String, SourceKind)>) {
+    pub fn journal(&self, units: Asked<Vec<(String, SourceKind)>>) {
         self.units.send_replace(units);
     }
 
     /// Follow these logs from now on.
-    pub fn follow(&self, sources: Vec<LogSource>) {
+    pub fn follow(&self, sources: Asked<Vec<LogSource>>) {
         self.sources.send_replace(sources);
     }
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{model::SourceWish, sys::Clock};
+use crate::{
+    model::{Asked, SourceWish},
+    sys::Clock,
+};
 
 /// Why a pause ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub(super) enum Again {
 #[derive(Debug)]
 pub(super) struct Pauses {
     /// What is wished for.
-    pub(super) wishes: watch::Receiver<SourceWish>,
+    pub(super) wishes: watch::Receiver<Asked<SourceWish>>,
     cancel: CancellationToken,
     clock: Clock,
     /// Somebody may still wish for something.
@@ -32,7 +35,7 @@ pub(super) struct Pauses {
 }
 
 impl Pauses {
-    pub(super) fn new(clock: Clock, wishes: watch::Receiver<SourceWish>, cancel: CancellationToken) -> Self {
+    pub(super) fn new(clock: Clock, wishes: watch::Receiver<Asked<SourceWish>>, cancel: CancellationToken) -> Self {
         Self { wishes, cancel, clock, open: true }
     }
 
@@ -54,7 +57,7 @@ impl Pauses {
     }
 
     /// What is wished for now.
-    pub(super) fn wish(&mut self) -> SourceWish {
+    pub(super) fn wish(&mut self) -> Asked<SourceWish> {
         self.wishes.borrow_and_update().clone()
     }
 

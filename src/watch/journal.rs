@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::logs::{batch::Batcher, join::condense};
 use crate::{
     model::{
-        BlindSpot, Command, JOURNAL_PREFIX, JournalEntry, JournalExport, LogFormat, LogSource, Observation, SourceKind, Stage,
+        Asked, BlindSpot, Command, JOURNAL_PREFIX, JournalEntry, JournalExport, LogFormat, LogSource, Observation, SourceKind,
+        Stage,
     },
     sys::{JournalQuery, JournalStream, Outbox, Refusal, Sys, Users, own_ids},
 };
@@ -36,9 +37,9 @@ const REST_LAST_MS: u64 = 60_000;
 /// A unit whose journal is wanted, and whose words they are.
 pub type Unit = (String, SourceKind);
 
-/// Follows the journal of these units, and of others when the list changes. Tells `Done(Stage::Journal)` after the past of each list
+/// Follows the journal of these units, and of others when the list changes. Tells `Answered` of [`Stage::Journal`] after the past of each list
 /// was read, or can't be; at once, where it is empty.
-pub async fn run(sys: Sys, mut units: watch::Receiver<Vec<Unit>>, outbox: Outbox, cancel: CancellationToken) {
+pub async fn run(sys: Sys, mut units: watch::Receiver<Asked<Vec<Unit>>>, outbox: Outbox, cancel: CancellationToken) {
     tokio::select! {
         () = cancel.cancelled() => return,
         wished = units.changed() => if wished.is_err() { return },
@@ -46,7 +47,7 @@ pub async fn run(sys: Sys, mut units: watch::Receiver<Vec<Unit>>, outbox: Outbox
     let mut follower = Follower { batchers: BTreeMap::new(), last: BTreeMap::new(), told: None, outbox, sys };
     let mut open = true;
     loop {
-        let wanted = units.borrow_and_update().clone();
+        let Asked { number, what: wanted } = units.borrow_and_update().clone();
         follower.batchers.clear();
         for (unit, kind) in &wanted {
             follower.batchers.insert(unit.clone(), batcher(unit, *kind));
@@ -57,7 +58,7 @@ pub async fn run(sys: Sys, mut units: watch::Receiver<Vec<Unit>>, outbox: Outbox
                 open = news.is_ok();
                 true
             }
-            listening = follower.follow(), if open || !wanted.is_empty() => listening,
+            listening = follower.follow(number), if open || !wanted.is_empty() => listening,
         };
         if !listening {
             return;
@@ -83,12 +84,12 @@ struct Follower {
 
 impl Follower {
     /// Reads the past, then what comes. It returns only when nobody listens: `false`.
-    async fn follow(&mut self) -> bool {
+    async fn follow(&mut self, asked: u64) -> bool {
         let began_us = self.sys.clock.now().wall_ms.saturating_mul(1000);
         let past = self.read(PAST, false, began_us);
         // Where the time is up, what was read until then is told.
         let listening = tokio::time::timeout(PATIENCE, past).await.unwrap_or(true);
-        if !listening || !self.flush().await || !self.outbox.tell(Observation::Done(Stage::Journal)).await {
+        if !listening || !self.flush().await || !self.outbox.tell(Observation::Answered { stage: Stage::Journal, asked }).await {
             return false;
         }
         if self.batchers.is_empty() {

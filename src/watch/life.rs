@@ -17,7 +17,7 @@ use super::{
     sources::{services, units},
 };
 use crate::{
-    model::{BlindSpot, Observation, OwnerRole, ProcessInfo, ServiceLife, SourceWish, Stage, Subject},
+    model::{Asked, BlindSpot, Observation, OwnerRole, ProcessInfo, ServiceLife, SourceWish, Stage, Subject},
     sys::{Outbox, Refusal, Root, Sys, blocking},
 };
 
@@ -40,8 +40,8 @@ const TAI64: u64 = 0x4000_0000_0000_000a;
 /// What a unit is to the request.
 type Roles = BTreeMap<String, (OwnerRole, Vec<Subject>)>;
 
-/// Asks for as long as somebody listens. `Done(Stage::Life)` comes after each first answer for a wish.
-pub async fn run(sys: Sys, wishes: watch::Receiver<SourceWish>, outbox: Outbox, cancel: CancellationToken) {
+/// Asks for as long as somebody listens. `Answered` of [`Stage::Life`] comes after each first answer for a wish.
+pub async fn run(sys: Sys, wishes: watch::Receiver<Asked<SourceWish>>, outbox: Outbox, cancel: CancellationToken) {
     let mut told: Option<Vec<ServiceLife>> = None;
     let mut blind: Option<String> = None;
     let mut pauses = Pauses::new(sys.clock, wishes, cancel);
@@ -50,7 +50,7 @@ pub async fn run(sys: Sys, wishes: watch::Receiver<SourceWish>, outbox: Outbox, 
     }
     let mut fresh = true;
     loop {
-        let wish = pauses.wish();
+        let Asked { number, what: wish } = pauses.wish();
         let Some((lives, refused)) = pauses.unless_over(ask(&sys, &wish)).await else { return };
         let mut news = Vec::new();
         match refused {
@@ -68,7 +68,7 @@ pub async fn run(sys: Sys, wishes: watch::Receiver<SourceWish>, outbox: Outbox, 
             news.push(Observation::Life(lives));
         }
         if std::mem::take(&mut fresh) {
-            news.push(Observation::Done(Stage::Life));
+            news.push(Observation::Answered { stage: Stage::Life, asked: number });
         }
         for observation in news {
             if !outbox.tell(observation).await {

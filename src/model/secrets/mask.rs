@@ -228,6 +228,7 @@ impl Mask {
             | Observation::Seen { .. }
             | Observation::Dropped { .. }
             | Observation::Done(_)
+            | Observation::Answered { .. }
             | Observation::Operator(_)
             | Observation::End => {}
         }

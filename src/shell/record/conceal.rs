@@ -41,7 +41,7 @@ fn without_secrets(stamped: Stamped) -> serde_json::Result<Vec<u8>> {
             write(at, &Observation::Log(batch))
         }
         // Figures alone.
-        seen @ (Observation::Load(_) | Observation::Done(_) | Observation::End) => write(at, &seen),
+        seen @ (Observation::Load(_) | Observation::Done(_) | Observation::Answered { .. } | Observation::End) => write(at, &seen),
         seen => {
             let mut value = serde_json::to_value(seen)?;
             conceal(&mut value);

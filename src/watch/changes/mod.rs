@@ -29,7 +29,7 @@ use super::{
     sources::{Service, services, units},
 };
 use crate::{
-    model::{BlindSpot, Change, ChangeKind, Changes, ChangesLooked, Observation, Order as _, SourceWish, Stage, Subject},
+    model::{Asked, BlindSpot, Change, ChangeKind, Changes, ChangesLooked, Observation, Order as _, SourceWish, Stage, Subject},
     sys::{Mounts, Outbox, Root, Sys, blocking, zone},
 };
 
@@ -55,8 +55,8 @@ const LOG_BYTES: u64 = 256 << 10;
 /// A stamp so many seconds ahead of our clock is none.
 const AHEAD_S: i64 = 60;
 
-/// Looks for as long as somebody listens. `Done(Stage::Changes)` comes after each first look for a wish.
-pub async fn run(sys: Sys, wishes: watch::Receiver<SourceWish>, outbox: Outbox, cancel: CancellationToken) {
+/// Looks for as long as somebody listens. `Answered` of [`Stage::Changes`] comes after each first look for a wish.
+pub async fn run(sys: Sys, wishes: watch::Receiver<Asked<SourceWish>>, outbox: Outbox, cancel: CancellationToken) {
     let mut told: Option<Changes> = None;
     let mut blind = false;
     let mut network = Network::default();
@@ -66,7 +66,7 @@ pub async fn run(sys: Sys, wishes: watch::Receiver<SourceWish>, outbox: Outbox, 
     }
     let mut fresh = true;
     loop {
-        let wish = pauses.wish();
+        let Asked { number, what: wish } = pauses.wish();
         network.look(&sys.root, sys.clock.now().wall_s());
         let Some(look) = pauses.unless_over(look(&sys, wish, &mut network)).await else { return };
         let news = match look {
@@ -92,7 +92,7 @@ pub async fn run(sys: Sys, wishes: watch::Receiver<SourceWish>, outbox: Outbox, 
         {
             return;
         }
-        if std::mem::take(&mut fresh) && !outbox.tell(Observation::Done(Stage::Changes)).await {
+        if std::mem::take(&mut fresh) && !outbox.tell(Observation::Answered { stage: Stage::Changes, asked: number }).await {
             return;
         }
         for _ in 0..NETWORK_LOOKS {

@@ -48,11 +48,12 @@ async fn a_real_journal_comes_out_entry_by_entry_and_only_of_the_units_that_were
         return;
     }
     let (outbox, mut inbox) = channel();
-    let (units, wanted) = watch::channel(Vec::new());
+    let (units, wanted) = watch::channel(Asked::default());
     let cancel = CancellationToken::new();
     tokio::spawn(run(Sys::new(Root::below(dir.path()), false), wanted, outbox, cancel.clone()));
-    units.send_replace(vec![("app.service".to_owned(), SourceKind::App), ("nginx.service".to_owned(), SourceKind::Error)]);
-    inbox.until("the past", |seen| seen.contains(&Observation::Done(Stage::Journal))).await;
+    let what = vec![("app.service".to_owned(), SourceKind::App), ("nginx.service".to_owned(), SourceKind::Error)];
+    units.send_replace(Asked { number: 3, what });
+    inbox.until("the past", |seen| seen.contains(&Observation::Answered { stage: Stage::Journal, asked: 3 })).await;
     let lines: Vec<_> = inbox
         .batches()
         .flat_map(|batch| batch.counts.iter().map(|count| (batch.source.clone(), count.first.clone(), count.second, count.count)))
@@ -95,11 +96,11 @@ async fn a_real_journal_comes_out_entry_by_entry_and_only_of_the_units_that_were
 #[tokio::test]
 async fn no_unit_is_done_at_once() {
     let (outbox, mut inbox) = channel();
-    let (units, wanted) = watch::channel(Vec::new());
+    let (units, wanted) = watch::channel(Asked::default());
     let cancel = CancellationToken::new();
     tokio::spawn(run(Sys::new(Root::host(), false), wanted, outbox, cancel.clone()));
-    units.send_replace(Vec::new());
-    inbox.until("its end", |seen| seen.contains(&Observation::Done(Stage::Journal))).await;
+    units.send_replace(Asked { number: 3, what: Vec::new() });
+    inbox.until("its end", |seen| seen.contains(&Observation::Answered { stage: Stage::Journal, asked: 3 })).await;
     assert_eq!(inbox.seen.len(), 1);
     cancel.cancel();
 }

@@ -35,7 +35,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    model::{BlindSpot, LogSource, Observation, Stage},
+    model::{Asked, BlindSpot, LogSource, Observation, Stage},
     sys::{Outbox, Sys, Watcher, zone},
 };
 
@@ -52,9 +52,9 @@ enum First {
     Ended(PathBuf),
 }
 
-/// Follows these logs, and others when the list changes. Tells `Done(Stage::Logs)` when the ends of all that are listed have
+/// Follows these logs, and others when the list changes. Tells `Answered` of [`Stage::Logs`] when the ends of all that are listed have
 /// been read (at once, where none is), and again after each change of the list.
-pub async fn run(sys: Sys, mut sources: watch::Receiver<Vec<LogSource>>, outbox: Outbox, cancel: CancellationToken) {
+pub async fn run(sys: Sys, mut sources: watch::Receiver<Asked<Vec<LogSource>>>, outbox: Outbox, cancel: CancellationToken) {
     let mut manager = Manager {
         zone: zone(&sys.root),
         // Another root's tree may be a copy, or lie anywhere: it is only polled.
@@ -67,18 +67,20 @@ pub async fn run(sys: Sys, mut sources: watch::Receiver<Vec<LogSource>>, outbox:
     };
     let (ready_sender, mut ready) = mpsc::channel::<First>(SOURCES);
     let mut waiting = BTreeSet::new();
+    let mut asked = 0;
     let mut changed = true;
     let mut open = true;
     loop {
         if std::mem::take(&mut changed) {
-            let wanted = sources.borrow_and_update().clone();
+            let wanted;
+            Asked { number: asked, what: wanted } = sources.borrow_and_update().clone();
             let Some(new) = manager.set(wanted, &cancel, &ready_sender).await else {
                 break;
             };
             // Those of the list before that are still being read are waited for, too.
             waiting.retain(|path| manager.running.contains_key(path));
             waiting.extend(new);
-            if waiting.is_empty() && !manager.outbox.tell(Observation::Done(Stage::Logs)).await {
+            if waiting.is_empty() && !manager.answer(asked).await {
                 break;
             }
         }
@@ -93,7 +95,7 @@ pub async fn run(sys: Sys, mut sources: watch::Receiver<Vec<LogSource>>, outbox:
             }
             Some(first) = ready.recv() => {
                 // With either, those that are silent are waited for anew: a host that is busy reads slowly.
-                if let First::Ended(path) = first && waiting.remove(&path) && waiting.is_empty() && !manager.outbox.tell(Observation::Done(Stage::Logs)).await {
+                if let First::Ended(path) = first && waiting.remove(&path) && waiting.is_empty() && !manager.answer(asked).await {
                     break;
                 }
             }
@@ -104,7 +106,7 @@ pub async fn run(sys: Sys, mut sources: watch::Receiver<Vec<LogSource>>, outbox:
                         return;
                     }
                 }
-                if !manager.outbox.tell(Observation::Done(Stage::Logs)).await {
+                if !manager.answer(asked).await {
                     break;
                 }
             }
@@ -176,6 +178,11 @@ impl Manager {
             self.tasks.spawn(tail.run(ready.clone()));
         }
         self.crowd(left_out).await.then_some(new)
+    }
+
+    /// Tells that the ends of all that was asked for were read. `false`: nobody listens.
+    async fn answer(&self, asked: u64) -> bool {
+        self.outbox.tell(Observation::Answered { stage: Stage::Logs, asked }).await
     }
 
     /// Tells of logs that are too many.

@@ -29,8 +29,8 @@ use super::{
 };
 use crate::{
     model::{
-        Address, FileUse, Identity, LogOwner, Observation, OwnerRole, ProbePlan, ServiceLoad, ServicePlace, SourceWish, Stage,
-        StuckProcess, UserTasks,
+        Address, Asked, FileUse, Identity, LogOwner, Observation, OwnerRole, ProbePlan, ServiceLoad, ServicePlace, SourceWish,
+        Stage, StuckProcess, UserTasks,
     },
     sys::{Outbox, Root, Sys, accepted, blocking, same_mounts},
 };
@@ -65,7 +65,7 @@ const TICK_MS: f32 = 10.0;
 /// time, and `Done(Stage::Services)` once, after the second look.
 pub async fn run(
     sys: Sys,
-    mut wishes: watch::Receiver<SourceWish>,
+    mut wishes: watch::Receiver<Asked<SourceWish>>,
     plans: watch::Receiver<ProbePlan>,
     outbox: Outbox,
     cancel: CancellationToken,
@@ -79,7 +79,7 @@ pub async fn run(
     let mut probing = Pace::new(plans);
     let (mut wishing, mut rounds) = (true, 0_u32);
     loop {
-        let wish = wishes.borrow_and_update().clone();
+        let wish = wishes.borrow_and_update().what.clone();
         let failing = probing.quick();
         let look = tokio::select! {
             () = cancel.cancelled() => return,

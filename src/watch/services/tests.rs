@@ -166,16 +166,16 @@ async fn the_second_look_comes_soon_and_then_by_the_pace_of_the_probes() {
     let host = Host::new();
     host.process(811, 1, "app", 'S', 10);
     let (outbox, mut inbox) = channel();
-    let (wishes, wishes_in) = watch::channel(SourceWish::default());
+    let (wishes, wishes_in) = watch::channel(Asked::default());
     let (_plans, plans_in) =
         watch::channel(ProbePlan { number: 1, jobs: Vec::new(), period_ms: 10_000, asked: 0, cut: Vec::new(), served: false });
     let cancel = CancellationToken::new();
     tokio::spawn(run(host.sys(), wishes_in, plans_in, outbox, cancel.clone()));
-    wishes.send(wish(&[811])).expect("it listens");
+    wishes.send(Asked { number: 1, what: wish(&[811]) }).expect("it listens");
     inbox.until("the second look", |seen| seen.contains(&Observation::Done(Stage::Services))).await;
     let looks = |seen: &[Observation]| seen.iter().filter(|one| matches!(one, Observation::Services(_))).count();
     assert_eq!(looks(&inbox.seen), 2);
-    wishes.send(wish(&[811, 812])).expect("it listens");
+    wishes.send(Asked { number: 2, what: wish(&[811, 812]) }).expect("it listens");
     inbox.until("a third", |seen| looks(seen) == 3).await;
     cancel.cancel();
 }

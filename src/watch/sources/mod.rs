@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use super::again::{Again, Pauses};
 use crate::{
     model::{
-        AppSettings, BlindSpot, FoundLog, LogFormat, LogOwner, LogPlace, Observation, Order as _, OwnerRole, SourceKind,
+        AppSettings, Asked, BlindSpot, FoundLog, LogFormat, LogOwner, LogPlace, Observation, Order as _, OwnerRole, SourceKind,
         SourceWish, Stage, Subject,
     },
     sys::{Outbox, Root, Sys, WrittenFiles, blocking, has_journal},
@@ -74,8 +74,8 @@ impl From<Candidate> for FoundLog {
 }
 
 /// Looks for the logs of what the wish names, at each change of it and every [`EVERY`], or [`CALM`]. Tells all that is found when that
-/// changes, and `Done(Stage::Sources)` after each first look for a wish.
-pub async fn run(sys: Sys, wishes: watch::Receiver<SourceWish>, outbox: Outbox, cancel: CancellationToken) {
+/// changes, and `Answered` of [`Stage::Sources`] after each first look for a wish.
+pub async fn run(sys: Sys, wishes: watch::Receiver<Asked<SourceWish>>, outbox: Outbox, cancel: CancellationToken) {
     let mut teller = Teller { outbox, told: None, apps: Vec::new(), blind: BTreeMap::new() };
     let (mut pids, mut unsettled): (Vec<u32>, bool) = (Vec::new(), false);
     // Until something is wished for, nothing is looked at.
@@ -85,7 +85,7 @@ pub async fn run(sys: Sys, wishes: watch::Receiver<SourceWish>, outbox: Outbox, 
     }
     let mut changed = true;
     loop {
-        let wish = pauses.wish();
+        let Asked { number, what: wish } = pauses.wish();
         let gone = pids.iter().any(|pid| sys.root.stat(&PathBuf::from(format!("/proc/{pid}"))).is_err());
         let age = if changed || gone || unsettled { FRESH } else { STALE };
         let Some(look) = pauses.unless_over(look(&sys, &wish, age, &teller)).await else { return };
@@ -94,7 +94,7 @@ pub async fn run(sys: Sys, wishes: watch::Receiver<SourceWish>, outbox: Outbox, 
         if !teller.tell_apps(look.apps).await || !teller.tell(look.found, look.blind).await {
             return;
         }
-        if changed && !teller.outbox.tell(Observation::Done(Stage::Sources)).await {
+        if changed && !teller.outbox.tell(Observation::Answered { stage: Stage::Sources, asked: number }).await {
             return;
         }
         changed = match pauses.rest(if calm { CALM } else { EVERY }).await {

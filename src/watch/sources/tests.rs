@@ -46,19 +46,19 @@ async fn a_programs_log_is_found_kept_after_its_death_and_told_once() {
     let log = dir.path().join("app.err");
     let program = writes_to(&log);
     let (outbox, mut inbox) = channel();
-    let (wish, wishes) = watch::channel(SourceWish::default());
+    let (wish, wishes) = watch::channel(Asked::default());
     let cancel = CancellationToken::new();
     tokio::spawn(run(Sys::new(Root::host(), false), wishes, outbox, cancel.clone()));
-    wish.send_replace(upstream(program.0.id()));
-    inbox.until("the first look", |seen| seen.contains(&Observation::Done(Stage::Sources))).await;
+    wish.send_replace(Asked { number: 1, what: upstream(program.0.id()) });
+    inbox.until("the first look", |seen| seen.contains(&Observation::Answered { stage: Stage::Sources, asked: 1 })).await;
     let first = found(&inbox);
     let files: Vec<_> = first.iter().filter_map(FoundLog::file).collect();
     assert_eq!((files.len(), &files[0].path, files[0].kind), (1, &log, SourceKind::App));
     assert_eq!(first[0].why, format!("open by sleep ({}) fd 2 (standard error)", program.0.id()));
     assert_eq!(first[0].serves, [Subject("127.0.0.1:8000".into())]);
     drop(program);
-    wish.send_replace(SourceWish::default());
-    inbox.until("the second look", |seen| seen.iter().filter(|one| **one == Observation::Done(Stage::Sources)).count() == 2).await;
+    wish.send_replace(Asked { number: 2, what: SourceWish::default() });
+    inbox.until("the second look", |seen| seen.contains(&Observation::Answered { stage: Stage::Sources, asked: 2 })).await;
     assert_eq!(inbox.seen.iter().filter(|one| matches!(one, Observation::Sources(_))).count(), 1, "nothing has changed");
     assert!(found(&inbox).iter().any(|known| known.place == LogPlace::File(log.clone())));
     cancel.cancel();
@@ -69,10 +69,10 @@ async fn errors_that_nobody_keeps_are_a_blind_spot_that_ends() {
     let child = Command::new("sleep").arg("60").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let program = Program(child.expect("sleep"));
     let (outbox, mut inbox) = channel();
-    let (wish, wishes) = watch::channel(SourceWish::default());
+    let (wish, wishes) = watch::channel(Asked::default());
     let cancel = CancellationToken::new();
     tokio::spawn(run(Sys::new(Root::host(), false), wishes, outbox, cancel.clone()));
-    wish.send_replace(upstream(program.0.id()));
+    wish.send_replace(Asked { number: 1, what: upstream(program.0.id()) });
     let name = format!("log of sleep ({})", program.0.id());
     inbox
         .until("a blind spot", |seen| {
@@ -80,7 +80,7 @@ async fn errors_that_nobody_keeps_are_a_blind_spot_that_ends() {
                 .any(|one| matches!(one, Observation::Blind(spot) if spot.source == name && spot.reason.contains("/dev/null")))
         })
         .await;
-    wish.send_replace(SourceWish::default());
+    wish.send_replace(Asked { number: 2, what: SourceWish::default() });
     inbox.until("its end", |seen| seen.contains(&Observation::Seen { source: name.clone() })).await;
     cancel.cancel();
 }

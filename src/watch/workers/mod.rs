@@ -24,7 +24,7 @@ use super::{
     sources::service::{self, Service},
 };
 use crate::{
-    model::{Address, Observation, OwnerRole, ProcessInfo, SourceWish, Stage, Workers},
+    model::{Address, Asked, Observation, OwnerRole, ProcessInfo, SourceWish, Stage, Workers},
     sys::{Outbox, Sys, Wait, blocking},
 };
 
@@ -100,7 +100,7 @@ impl Ask<'_> {
 }
 
 /// Tells of the workers of all servers that the wish names, at each change of it and again and again, until cancelled.
-pub async fn run(sys: Sys, wishes: watch::Receiver<SourceWish>, outbox: Outbox, cancel: CancellationToken) {
+pub async fn run(sys: Sys, wishes: watch::Receiver<Asked<SourceWish>>, outbox: Outbox, cancel: CancellationToken) {
     let mut told: Vec<Workers> = Vec::new();
     // Until something is wished for, nothing is looked at.
     let mut pauses = Pauses::new(sys.clock, wishes, cancel);
@@ -109,7 +109,7 @@ pub async fn run(sys: Sys, wishes: watch::Receiver<SourceWish>, outbox: Outbox, 
     }
     let mut changed = true;
     loop {
-        let wish = pauses.wish();
+        let Asked { number, what: wish } = pauses.wish();
         let Some(found) = pauses.unless_over(look(&sys, &wish)).await else { return };
         let news = found.len() != told.len() || found.iter().zip(&told).any(|(now, before)| !now.same_as(before));
         let again = if found.iter().any(Workers::used_up) { USED_UP } else { CALM };
@@ -119,7 +119,7 @@ pub async fn run(sys: Sys, wishes: watch::Receiver<SourceWish>, outbox: Outbox, 
                 return;
             }
         }
-        if changed && !outbox.tell(Observation::Done(Stage::Workers)).await {
+        if changed && !outbox.tell(Observation::Answered { stage: Stage::Workers, asked: number }).await {
             return;
         }
         changed = match pauses.rest(again).await {
