@@ -66,7 +66,7 @@ pub fn again<'a>(scene: &'a Scene, scope: &Scope<'_>, shown: &symptom::View, log
         return None;
     }
     let upstream = Some(&scope.subject).filter(|_| scope.about == About::Upstream);
-    let fails = |history: &ProbeHistory| symptom::own_failures(history).hits > 0;
+    let fails = |history: &ProbeHistory| symptom::own_failures(scene, history).hits > 0;
     if let Some(upstream) = upstream {
         let told = |history: &&ProbeHistory| Some(&history.last.job.subject) == shown.subject.as_ref();
         let through = || scene.probes_through(upstream).filter(|history| fails(history));

@@ -47,7 +47,7 @@ pub fn of_clients<'a>(scene: &'a Scene, (share, tried, history): Tried<'a>) -> T
     if share == 0.0 || asked.is_some_and(|asked| asked == symptom::url_of(&history.last)) {
         return (share, tried, history);
     }
-    let outer = outermost(scene, history, |other| symptom::own_failures(other).hits > 0);
+    let outer = outermost(scene, history, |other| symptom::own_failures(scene, other).hits > 0);
     let failures = symptom::failures(scene, outer);
     match failures.value() {
         Some(share) => (share, u32::try_from(failures.all).unwrap_or(u32::MAX), outer),

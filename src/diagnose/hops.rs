@@ -15,7 +15,7 @@ pub fn hops(scene: &Scene, symptom: &symptom::View, causes: &[Cause], map: &Map<
     // Where what was asked for is served, its name and what its client got are no hops of the request that fails.
     let mut hops: Vec<Hop> = public_name(scene).into_iter().filter(|_| symptom.served.is_none()).collect();
     hops.push(client(scene, symptom, edge));
-    hops.push(answer("edge", edge, true));
+    hops.push(answer(scene, "edge", edge, true));
     hops.push(gateway(asked(scene, edge).or(scene.gateways.first()), edge));
     let failing = causes.iter().map(|cause| &cause.subject);
     let reached: Vec<&Subject> = edge.map(|history| history.last.job.upstreams.iter().collect()).unwrap_or_default();
@@ -34,7 +34,7 @@ pub fn hops(scene: &Scene, symptom: &symptom::View, causes: &[Cause], map: &Map<
     let chain = map.chain(first, &job.subject).unwrap_or_default();
     for subject in chain.iter().filter(|subject| **subject != &job.subject) {
         let kind = map.behind.get(*subject).map_or("gateway", |(kind, _)| kind.as_str());
-        hops.push(answer(kind, upstream_probe(scene, subject), true));
+        hops.push(answer(scene, kind, upstream_probe(scene, subject), true));
     }
     hops.push(name(scene, &job.address, &job.subject, causes));
     let outcome = told(upstream).map(|result| &result.outcome);
@@ -53,7 +53,7 @@ pub fn hops(scene: &Scene, symptom: &symptom::View, causes: &[Cause], map: &Map<
     }
     let mut app = application(scene, &job.address);
     if job.protocol != Protocol::Stream {
-        let mut said = answer(job.protocol.scheme(), Some(upstream), reached == Some(Phase::Head));
+        let mut said = answer(scene, job.protocol.scheme(), Some(upstream), reached == Some(Phase::Head));
         // Who answers by the protocol's rules that he has failed has not failed at the protocol.
         if let Some(Outcome::Status(500..)) = outcome {
             said.state = HopState::Shows;
@@ -115,7 +115,7 @@ fn client(scene: &Scene, symptom: &symptom::View, edge: Option<&ProbeHistory>) -
         asked || answered && edge.is_some_and(|edge| page(edge) == page(history))
     });
     match tried {
-        Some(history) => answer("client", Some(history), true),
+        Some(history) => answer(scene, "client", Some(history), true),
         None => hop("client", String::new(), "--", None, HopState::Unknown),
     }
 }
@@ -130,13 +130,14 @@ fn told(history: &ProbeHistory) -> Option<&ProbeResult> {
 }
 
 /// A hop that answers a request.
-fn answer(name: &str, history: Option<&ProbeHistory>, reached: bool) -> Hop {
+fn answer(scene: &Scene, name: &str, history: Option<&ProbeHistory>, reached: bool) -> Hop {
     let Some((history, result)) = history.and_then(|history| Some((history, told(history)?))).filter(|_| reached) else {
         return hop(name, String::new(), "--", None, HopState::Unknown);
     };
     let target = symptom::url_of(&history.last);
     let state = match &result.outcome {
         Outcome::Status(502..=504) => HopState::Shows,
+        Outcome::Status(400) if symptom::fails(scene, history, &result.outcome) => HopState::Shows,
         outcome if symptom::failed(outcome) => HopState::Broken,
         Outcome::Skipped(_) => HopState::Unknown,
         _ => HopState::Good,

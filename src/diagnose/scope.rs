@@ -1,10 +1,10 @@
 //! What a cause can be about: an upstream, a gateway, the host, each with everything that bears on it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
-use super::{FactBook, LogGroup, ProbeHistory, Scene, facts, symptom, upstream::address_of};
+use super::{FactBook, LogGroup, ProbeHistory, Scene, facts, nested::Entrances, symptom, upstream::address_of};
 use crate::{
     catalog::About,
     model::{Address, Gateway, Health, Outcome, Role, Route, Site, SourceKind, Subject, logline::Writer},
@@ -22,7 +22,7 @@ pub struct Scope<'a> {
     pub wider: Vec<Subject>,
     /// The gateway in question.
     pub gateway: Option<&'a Gateway>,
-    /// The first route that reaches an upstream.
+    /// The route by which a request fails that reaches an upstream; where none is known, the first that reaches it.
     pub route: Option<(&'a Site, &'a Route)>,
     /// What kind of subject it is.
     pub about: About,
@@ -47,7 +47,8 @@ impl Scope<'_> {
             // Whom only a request tells is asked for by no probe: what the gateway says of it is all that is known.
             return symptom.failing && failed.contains(&self.subject);
         }
-        if through.iter().any(|history| facts::window(history).iter().any(|result| symptom::failed(&result.outcome))) {
+        if through.iter().any(|history| facts::window(history).iter().any(|result| symptom::fails(scene, history, &result.outcome)))
+        {
             return true;
         }
         // The gateway serves every request that could go there. A dead server of a pool is a fault all the same; a direct probe
@@ -145,6 +146,7 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
             .collect(),
         About::Upstream => {
             let applications = applications(scene);
+            let failing = failing_routes(scene);
             let mut scopes: BTreeMap<Subject, Scope<'a>> = BTreeMap::new();
             // A large configuration names its servers in route after route.
             let mut seen: HashSet<&Address, RandomState> = HashSet::default();
@@ -155,6 +157,7 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
                             continue;
                         }
                         let subject = Subject(server.address.to_string());
+                        let (gateway, place) = failing.get(&server.address).copied().unwrap_or((gateway, (site, route)));
                         scopes.entry(subject.clone()).or_insert_with(|| Scope {
                             wider: urls(Some(&subject))
                                 .into_iter()
@@ -163,7 +166,7 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
                                 .collect(),
                             subject,
                             gateway: Some(gateway),
-                            route: Some((site, route)),
+                            route: Some(place),
                             about,
                         });
                     }
@@ -200,6 +203,25 @@ pub fn scopes<'a>(scene: &'a Scene, book: &FactBook, about: About) -> Vec<Scope<
             scopes.into_values().collect()
         }
     }
+}
+
+/// By which route the requests that fail reach each server, where their paths tell: others to the same server may have other limits.
+fn failing_routes(scene: &Scene) -> HashMap<&Address, (&Gateway, (&Site, &Route)), RandomState> {
+    let mut routes = HashMap::default();
+    let mut fails = scene.probes_of("gateway").filter(|history| symptom::own_failures(scene, history).hits > 0).peekable();
+    if fails.peek().is_none() {
+        return routes;
+    }
+    let entrances = Entrances::of(scene);
+    for job in fails.map(|history| &history.last.job) {
+        let Some(request) = &job.request else { continue };
+        let Some(entrance) = entrances.taking(&job.address, &request.host) else { continue };
+        let Some(route) = entrance.site.route_for(&request.path) else { continue };
+        for server in route.reachable() {
+            routes.entry(&server.address).or_insert((entrance.gateway, (entrance.site, route)));
+        }
+    }
+    routes
 }
 
 /// Logs of applications: what they tell may be of any upstream.

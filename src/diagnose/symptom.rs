@@ -45,6 +45,18 @@ pub fn failed(outcome: &Outcome) -> bool {
     }
 }
 
+/// The same of a request's result. Who does not understand what is sent around or before it may say so in HTTP, which the gateway hands on.
+pub(super) fn fails(scene: &Scene, history: &ProbeHistory, outcome: &Outcome) -> bool {
+    failed(outcome) || *outcome == Outcome::Status(400) && misunderstood(scene, history)
+}
+
+/// Whether each server that it reaches speaks another protocol when it is asked itself.
+fn misunderstood(scene: &Scene, history: &ProbeHistory) -> bool {
+    let last = |server| scene.probes_about("upstream", server).next()?.results.back();
+    let other = |server| last(server).is_some_and(|result| matches!(result.outcome, Outcome::Speaks(_)));
+    !history.last.job.upstreams.is_empty() && history.last.job.upstreams.iter().all(other)
+}
+
 /// Failures of a request through the gateway, of the results that count now. Which server of a pool has its turn is chance, and each of
 /// two pages that are asked for in turn may meet the same one every time: where some serve and some do not, all that reach them count.
 pub(super) fn failures(scene: &Scene, history: &ProbeHistory) -> Share {
@@ -54,21 +66,23 @@ pub(super) fn failures(scene: &Scene, history: &ProbeHistory) -> Share {
     };
     let servers: BTreeSet<bool> = job.upstreams.iter().filter_map(serves).collect();
     if servers.len() < 2 {
-        return own_failures(history);
+        return own_failures(scene, history);
     }
     let asked = |history: &ProbeHistory| {
         history.last.job.request.as_ref().map(|request| (request.method.clone(), request.target().into_owned()))
     };
     let alike =
         scene.probes_of("gateway").filter(|other| other.last.job.upstreams == job.upstreams && asked(other) == asked(history));
-    alike.map(own_failures).fold(Share::default(), |sum, one| Share { hits: sum.hits + one.hits, all: sum.all + one.all })
+    alike
+        .map(|one| own_failures(scene, one))
+        .fold(Share::default(), |sum, one| Share { hits: sum.hits + one.hits, all: sum.all + one.all })
 }
 
 /// Failing and all results of this request that count now.
-pub(super) fn own_failures(history: &ProbeHistory) -> Share {
+pub(super) fn own_failures(scene: &Scene, history: &ProbeHistory) -> Share {
     let results = facts::window(history);
     let made = results.iter().filter(|result| !matches!(result.outcome, Outcome::Skipped(_)));
-    let fails = results.iter().filter(|result| failed(&result.outcome)).count();
+    let fails = results.iter().filter(|result| fails(scene, history, &result.outcome)).count();
     Share { hits: fails as u64, all: made.count() as u64 }
 }
 
@@ -115,7 +129,8 @@ pub(super) type Tried<'a> = (f64, u32, &'a ProbeHistory);
 /// The symptom as this request shows it.
 pub(super) fn shown(scene: &Scene, (share, tried, history): Tried<'_>, since: Option<Since>) -> View {
     let failing = share > 0.0;
-    let outcome = facts::window(history).into_iter().map(|result| &result.outcome).find(|outcome| failed(outcome) == failing);
+    let outcome =
+        facts::window(history).into_iter().map(|result| &result.outcome).find(|outcome| fails(scene, history, outcome) == failing);
     let status = match outcome {
         Some(Outcome::Status(code)) if failing => Some(*code),
         _ => None,
@@ -243,7 +258,7 @@ fn from_log(scene: &Scene, since: Option<Since>) -> View {
 fn asked_is_served(scene: &Scene, failing: &ProbeHistory) -> Option<String> {
     let asked = scene.run.as_ref()?.url.as_deref()?;
     let own = scene.probes.iter().filter(|history| matches!(history.last.job.probe.as_str(), "gateway" | "client"));
-    let mut own = own.filter(|history| url_of(&history.last) == asked).map(own_failures).peekable();
+    let mut own = own.filter(|history| url_of(&history.last) == asked).map(|one| own_failures(scene, one)).peekable();
     own.peek()?;
     (url_of(&failing.last) != asked && own.all(|failures| failures.all > 0 && failures.hits == 0)).then(|| asked.to_owned())
 }

@@ -103,7 +103,7 @@ pub fn fields<'a>(
         set("host", request.host.clone());
     }
     let pages = |fails: bool| {
-        let mut pages = straight().filter(move |history| (symptom::own_failures(history).hits > 0) == fails);
+        let mut pages = straight().filter(move |history| (symptom::own_failures(scene, history).hits > 0) == fails);
         pages.find_map(|history| Some(history.last.job.request.as_ref()?.target().into_owned()))
     };
     if let (Some(fails), Some(served)) = (pages(true), pages(false)) {

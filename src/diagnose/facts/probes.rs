@@ -170,6 +170,9 @@ pub(super) fn mixed_up(used: Protocol, peer: &str) -> &'static str {
     }
 }
 
+/// What stands before a request as PROXY protocol (haproxy's proxy-protocol.txt), in words.
+const PREAMBLE: &str = "the PROXY protocol";
+
 /// What a sentence or command about it can use.
 fn fields(report: &ProbeReport, latest: &ProbeResult, count: usize, tries: usize) -> BTreeMap<String, String> {
     let (job, outcome) = (&report.job, &latest.outcome);
@@ -179,7 +182,7 @@ fn fields(report: &ProbeReport, latest: &ProbeResult, count: usize, tries: usize
         ("outcome", outcome.to_string()),
         ("count", count.to_string()),
         ("tries", tries.to_string()),
-        ("scheme", if job.preamble { "the PROXY protocol" } else { job.protocol.called() }.to_owned()),
+        ("scheme", if job.preamble { PREAMBLE } else { job.protocol.called() }.to_owned()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into();
@@ -210,6 +213,11 @@ fn fields(report: &ProbeReport, latest: &ProbeResult, count: usize, tries: usize
         Outcome::Speaks(what) => {
             set("peer", what.clone());
             set("mismatch", mismatch(job, what).to_owned());
+            if job.preamble {
+                set("preamble", PREAMBLE.to_owned());
+            } else if what == "proxy-protocol" {
+                set("preamble_missing", PREAMBLE.to_owned());
+            }
         }
         Outcome::HeaderTooBig { bytes, limit } => {
             set("bytes", bytes.to_string());

@@ -27,7 +27,7 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
         }
     };
     for history in scene.probes_of("gateway") {
-        let share = symptom::own_failures(history);
+        let share = symptom::own_failures(scene, history);
         book.look("rate", &history.last.job.subject);
         if share.mixed() {
             let text = format!("{} fails {share} times: now and then, and not always", symptom::url_of(&history.last));
@@ -57,7 +57,7 @@ pub fn produce(scene: &Scene, _: &Catalog, book: &mut FactBook) {
             .filter_map(|server| {
                 let subject = Subject(server.address.to_string());
                 let history = scene.probes_about("upstream", &subject).next()?;
-                Some((subject, symptom::own_failures(history)))
+                Some((subject, symptom::own_failures(scene, history)))
             })
             .filter(|(_, share)| share.all > 0)
             .collect();
